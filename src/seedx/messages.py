@@ -1,0 +1,106 @@
+"""The one form of a conversation: in training, inference, files and over HTTP.
+
+A conversation is a list of `Message`; its JSON form is the one that chat APIs and Hugging Face chat templates use:
+
+    {"messages": [
+      {"role": "user", "content": [{"type": "image", "image": "scene.png"}, {"type": "text", "text": "Where is the cat?"}]},
+      {"role": "assistant", "content": [{"type": "box", "label": "cat", "box": [0.1, 0.2, 0.4, 0.6]}]}]}
+
+A user's image is read. An assistant's image is drawn: a target in training, an output in inference. In the turns after
+it, it is read like any other image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterable, Literal, Union
+
+Role = Literal["user", "assistant", "system"]
+
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture: a `PIL.Image.Image`, a path, or a key that the reader of the data resolves."""
+
+    image: Any
+
+
+@dataclass(frozen=True)
+class Box:
+    """Corners (x0, y0, x1, y1) as fractions of the image, origin top left."""
+
+    box: tuple[float, float, float, float]
+    label: str = ""
+
+
+Part = Union[Text, Image, Box]
+
+
+@dataclass(frozen=True)
+class Message:
+    role: Role
+    content: tuple[Part, ...]
+
+
+def user(*parts: Part | str) -> Message:
+    """`user(Image(picture), "What is this?")`."""
+    return Message("user", tuple(Text(part) if isinstance(part, str) else part for part in parts))
+
+
+def assistant(*parts: Part | str) -> Message:
+    return Message("assistant", tuple(Text(part) if isinstance(part, str) else part for part in parts))
+
+
+def images(messages: Iterable[Message]) -> list[Image]:
+    """Every picture in order."""
+    return [part for message in messages for part in message.content if isinstance(part, Image)]
+
+
+def to_json(messages: Iterable[Message]) -> dict[str, Any]:
+    return {"messages": [{"role": m.role, "content": [_part_to_json(part) for part in m.content]} for m in messages]}
+
+
+def from_json(record: dict[str, Any]) -> list[Message]:
+    """Read the JSON form. Content may also be one string.
+
+    Raises:
+        ValueError: a field is missing or of an unknown kind; the message says which.
+    """
+    if not isinstance(record, dict) or not isinstance(record.get("messages"), list):
+        raise ValueError('a conversation is an object with a list "messages"')
+    return [_message_from_json(message) for message in record["messages"]]
+
+
+def _message_from_json(message: dict[str, Any]) -> Message:
+    role, content = message.get("role"), message.get("content")
+    if role not in ("user", "assistant", "system"):
+        raise ValueError(f'the role of a message is "user", "assistant" or "system", not {role!r}')
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}]
+    if not isinstance(content, list):
+        raise ValueError(f"the content of a message is a string or a list of parts, not {type(content).__name__}")
+    return Message(role, tuple(_part_from_json(part) for part in content))
+
+
+def _part_from_json(part: dict[str, Any]) -> Part:
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return Text(text)
+        case {"type": "image", "image": image}:
+            return Image(image)
+        case {"type": "box", "box": [x0, y0, x1, y1]}:
+            return Box((float(x0), float(y0), float(x1), float(y1)), part.get("label", ""))
+    raise ValueError(f'a part is {{"type": "text"|"image"|"box", ...}} with the field of that name, not {part!r}')
+
+
+def _part_to_json(part: Part) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, Image):
+        return {"type": "image", "image": part.image}
+    return {"type": "box", "box": list(part.box)} | ({"label": part.label} if part.label else {})
