@@ -1,0 +1,83 @@
+"""`QueryResampler`: learned queries read any number of tokens by one cross-attention.
+
+The same layer three times: as the pool of the visual tokenizer, before the language model and after it. Its surprise: the
+positions are fixed sines, stored as a buffer (the release keeps them in its checkpoints), and are added to queries and keys
+but not to values; keys of another grid than the queries' see them resized bicubically.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class QueryResampler(nn.Module):
+    """(N, L, input_dim) -> (N, queries, dim), for any square L.
+
+    Args:
+        queries: number of tokens out, a square.
+        input_dim: width of what is read; None or `dim` leaves the key projection out.
+        eps: of both LayerNorms; the release has 1e-6 in the visual tokenizer and 1e-5 around the language model.
+    """
+
+    def __init__(self, queries: int, dim: int, heads: int, input_dim: int | None = None, eps: float = 1e-5) -> None:
+        super().__init__()
+        side = square_side(queries, "queries")
+        if dim % heads or dim % 4:
+            raise ValueError(f"a resampler's width must be a multiple of its heads ({heads}) and of 4, not {dim}")
+        self.query = nn.Parameter(torch.empty(queries, dim))
+        self.register_buffer("positions", sincos_positions(side, dim))
+        projects = input_dim is not None and input_dim != dim
+        self.kv_proj = nn.Linear(input_dim, dim, bias=False) if projects else nn.Identity()  # type: ignore[arg-type]
+        self.attn = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.ln_q = nn.LayerNorm(dim, eps=eps)
+        self.ln_kv = nn.LayerNorm(dim, eps=eps)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.trunc_normal_(self.query, std=0.02)
+        if isinstance(self.kv_proj, nn.Linear):
+            nn.init.trunc_normal_(self.kv_proj.weight, std=0.02)
+        nn.init.trunc_normal_(self.attn.in_proj_weight, std=0.02)
+        nn.init.trunc_normal_(self.attn.out_proj.weight, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.ln_kv(self.kv_proj(x))
+        query = self.ln_q(self.query) + self.positions.to(x.dtype)
+        key = x + resize_positions(self.positions, x.shape[1]).to(x.dtype)
+        return self.attn(query.expand(len(x), -1, -1), key, x, need_weights=False)[0]
+
+
+def square_side(count: int, what: str) -> int:
+    """The side of a square of `count` tokens.
+
+    Raises:
+        ValueError: `count` is not a square.
+    """
+    side = math.isqrt(count)
+    if side * side != count:
+        raise ValueError(f"{what} must be a square number (1, 4, 9, 16, ...), not {count}")
+    return side
+
+
+def sincos_positions(side: int, dim: int) -> Tensor:
+    """(side², dim) fixed positions in raster order: sines then cosines of the column, then the same of the row."""
+    frequencies = 10000.0 ** -(torch.arange(dim // 4, dtype=torch.float64) / (dim // 4))
+    angles = torch.arange(side, dtype=torch.float64)[:, None] * frequencies
+    waves = torch.cat([angles.sin(), angles.cos()], dim=1)  # (side, dim // 2)
+    columns = waves[None, :, :].expand(side, side, -1)
+    rows = waves[:, None, :].expand(side, side, -1)
+    return torch.cat([columns, rows], dim=-1).reshape(side * side, dim).float()
+
+
+def resize_positions(positions: Tensor, count: int) -> Tensor:
+    """(G², dim) -> (count, dim): a square grid of positions resized bicubically, in float32, to `count` tokens."""
+    if len(positions) == count:
+        return positions
+    source, target = square_side(len(positions), "positions"), square_side(count, "tokens read by a resampler")
+    grid = positions.float().reshape(1, source, source, -1).permute(0, 3, 1, 2)
+    grid = F.interpolate(grid, size=(target, target), mode="bicubic", align_corners=False)
+    return grid.permute(0, 2, 3, 1).reshape(count, -1).to(positions.dtype)
