@@ -74,6 +74,7 @@ class LanguageConfig:
     intermediate_size: int = 13824
     layers: int = 40
     heads: int = 40
+    kv_heads: int | None = None  # None: as many as heads
     context: int = 4096  # longest sequence, tokens
     rms_norm_eps: float = 1e-5
     rope_theta: float = 10000.0
@@ -112,6 +113,7 @@ class DetokenizerConfig:
     coordinates: int = 0  # frequencies of sin and cos channels of x and y beside the latent; 0 in the release
     image_size: int = 1024  # pictures are drawn at this size unless asked otherwise
     condition: bool = True  # the second stage: 2x latent channels in
+    condition_scale: float = 1.0  # multiplies the condition picture's raw latents; 1 in the release
     guidance: float = 7.5
     image_guidance: float = 1.5
     steps: int = 50

@@ -1,0 +1,120 @@
+"""Drawing: the de-tokenizer's denoise loop, with guidance.
+
+B pictures of H x W pixels, latents (B, C, h, w), N features of width F a picture
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seedx.model.autoencoder import settings_of
+from seedx.model.detokenizer import Detokenizer, scheduler
+
+Branch = tuple[float, Tensor, Tensor | None]  # weight of the prediction, features, latents of the condition
+
+
+@torch.no_grad()
+def denoise(
+    model: Detokenizer,
+    features: Tensor,
+    negative: Tensor,
+    seeds: Sequence[int],
+    *,
+    size: tuple[int, int] | None = None,
+    condition: Tensor | None = None,
+    steps: int | None = None,
+    sampler: str | None = None,
+    guidance: float | None = None,
+    image_guidance: float | None = None,
+    noise: Tensor | None = None,
+    callback: Callable[[int, int, Tensor], None] | None = None,
+) -> Tensor:
+    """Draw pictures from their features. What is None is as `model.config` says.
+
+    Args:
+        features: (B, N, F) of the pictures to draw.
+        negative: (1, N', F) features of an all-zero input of the visual tokenizer; compute them once and keep them.
+        seeds: one a picture. A picture's noise depends on its own seed only, whatever else is in the batch.
+        size: height and width in pixels, multiples of `model.vae.factor`.
+        condition: (B, C, h, w) from `model.condition`, zeros in rows without one; None: no row has one.
+        steps: of the scheduler.
+        sampler: name of a diffusers scheduler.
+        guidance, image_guidance: see `branches`.
+        noise: (B, C, h, w) standard normal, in place of what the seeds give.
+        callback: called after every step with its number from 1, how many there are, and the latents.
+
+    Returns:
+        (B, 3, H, W) pixels in 0..1, float32.
+    """
+    config, rows = model.config, len(features)
+    height, width = size or (config.image_size, config.image_size)
+    if len(seeds) != rows:
+        raise ValueError(f"one seed a picture: {rows} pictures came with {len(seeds)} seeds")
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    noise = draw_noise(model, generators, height, width) if noise is None else noise
+    if condition is not None and condition.shape != noise.shape:
+        shapes = f"{tuple(noise.shape)}, not {tuple(condition.shape)}"
+        raise ValueError(f"the condition's latents must have the shape of the drawing's, {shapes}: resize the picture")
+    parts = branches(
+        features,
+        negative,
+        condition,
+        config.guidance if guidance is None else guidance,
+        config.image_guidance if image_guidance is None else image_guidance,
+    )
+    inputs = stack(model, parts, noise, (height, width))
+    schedule = scheduler(sampler or config.sampler, config)
+    schedule.set_timesteps(config.steps if steps is None else steps, device=model.device)
+    options = {"generator": generators} if "generator" in settings_of(schedule.step) else {}
+    latents = noise.to(model.device) * schedule.init_noise_sigma
+    for index, timestep in enumerate(schedule.timesteps):
+        noisy = schedule.scale_model_input(latents, timestep).repeat(len(parts), 1, 1, 1)
+        predictions = model.predict(noisy, timestep, **inputs).float().chunk(len(parts))
+        guided = sum(weight * predicted for (weight, _, _), predicted in zip(parts, predictions, strict=True))
+        latents = schedule.step(guided, timestep, latents, **options, return_dict=False)[0]
+        if callback:
+            callback(index + 1, len(schedule.timesteps), latents)
+    return (model.vae.decode(latents).float() / 2 + 0.5).clamp(0, 1)
+
+
+def branches(features: Tensor, negative: Tensor, condition: Tensor | None, g: float, g_image: float) -> list[Branch]:
+    """What guidance adds up: uncond + g * (full - image only) + g_image * (image only - uncond), as one weighted sum,
+    so that a branch of weight zero is not run. Without a condition picture, image only and uncond are the same.
+
+    Worked example: g 7.5 and g_image 1.5 weigh full 7.5, image only -6, uncond -0.5; without a condition g 7.5 weighs
+    full 7.5, uncond -6.5; g 1 runs full alone.
+    """
+    if condition is None:
+        parts: list[Branch] = [(g, features, None), (1 - g, negative, None)]
+    else:
+        parts = [(g, features, condition), (g_image - g, negative, condition), (1 - g_image, negative, None)]
+    return [part for part in parts if part[0] != 0]
+
+
+def stack(model: Detokenizer, parts: list[Branch], noise: Tensor, size: tuple[int, int]) -> dict[str, Any]:
+    """The inputs of `Detokenizer.predict` that stay the same over the steps, branch after branch along the batch."""
+    contexts = [model.context(features.to(model.device).expand(len(noise), -1, -1)) for _, features, _ in parts]
+    prompt, pooled = (torch.cat(side) for side in zip(*contexts, strict=True))
+    condition = None
+    if any(latents is not None for _, _, latents in parts):
+        zeros = torch.zeros_like(noise)
+        condition = torch.cat([zeros if latents is None else latents for _, _, latents in parts]).to(model.device)
+    time_ids = model.time_ids(prompt, size)
+    return {"prompt": prompt, "pooled": pooled, "time_ids": time_ids, "condition": condition}
+
+
+def draw_noise(model: Detokenizer, generators: list[torch.Generator], height: int, width: int) -> Tensor:
+    """(B, C, h, w) standard normal noise, each picture's from its own generator, on the CPU: alike on every device.
+
+    Raises:
+        ValueError: a side is no multiple of the autoencoder's factor.
+    """
+    factor = model.vae.factor
+    if height < factor or width < factor or height % factor or width % factor:
+        raise ValueError(f"height and width must be multiples of {factor}, not {height} x {width}")
+    shape = (1, model.vae.channels, height // factor, width // factor)
+    return torch.cat([torch.randn(shape, generator=generator) for generator in generators])

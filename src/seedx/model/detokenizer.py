@@ -1,0 +1,199 @@
+"""The visual de-tokenizer: image features -> pixels, and, given a condition picture, what of it should stay.
+
+SDXL's U-Net with the features where text features would be. It is trained in two stages: without, then with the latents
+of a condition picture beside the noisy ones (`widen` leads from one to the other).
+
+    B pictures of H x W pixels, latents (B, C, h, w), N features of width F a picture
+    The U-Net reads C noisy channels, then C of the condition (second stage), then 4 per frequency of coordinates.
+
+Surprises: the condition's latents are the encoder's mode, not scaled as the noisy ones are; no
+condition is zeros. How it draws is in `denoise.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seedx.config import DetokenizerConfig
+from seedx.model.autoencoder import Autoencoder, build, class_of, settings_of
+from seedx.model.perceiver import PerceiverResampler
+
+SDXL_UNET: dict[str, Any] = {
+    "sample_size": 128,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "block_out_channels": (320, 640, 1280),
+    "layers_per_block": 2,
+    "transformer_layers_per_block": (1, 2, 10),
+    "attention_head_dim": (5, 10, 20),
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "use_linear_projection": True,
+}
+
+SDXL_SCHEDULER: dict[str, Any] = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "prediction_type": "epsilon",
+    "timestep_spacing": "leading",
+    "steps_offset": 1,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+}
+
+
+class Detokenizer(nn.Module):
+    """`config.unet`, `config.vae` and `config.scheduler` are differences from SDXL's. Channels and context widths of
+    the U-Net follow from the rest and need not be given (what is given for them is not read)."""
+
+    def __init__(self, config: DetokenizerConfig, feature_dim: int) -> None:
+        super().__init__()
+        self.config = config
+        self.resampler = PerceiverResampler(config, feature_dim)
+        self.vae = Autoencoder(config.vae)
+        self.unet = build("UNet2DConditionModel", _unet_settings(config, self.vae.channels))
+
+    @functools.cached_property
+    def noise_schedule(self) -> Any:
+        """What `loss` adds noise by. Made on first use: a model built on the meta device has no tables."""
+        return scheduler("DDPMScheduler", self.config)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.resampler.latents.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.resampler.latents.device
+
+    def context(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, N, F) -> prompt (B, Q, sum of context_dims), pooled (B, context_dims[1]). N is free: 64 or 256 alike."""
+        return self.resampler(features.to(self.dtype))
+
+    def condition(self, pixels: Tensor) -> Tensor:
+        """Condition pictures (B, 3, H, W) in -1..1 -> their latents for `loss` and `denoise`."""
+        return self.vae.mode(pixels) * self.config.condition_scale
+
+    def predict(
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        prompt: Tensor,
+        pooled: Tensor,
+        time_ids: Tensor,
+        condition: Tensor | None = None,
+    ) -> Tensor:
+        """One pass of the U-Net, (B, C, h, w) -> (B, C, h, w). `condition` None is zeros where the model has one."""
+        inputs = [noisy]
+        if self.config.condition:
+            inputs.append(torch.zeros_like(noisy) if condition is None else condition)
+        elif condition is not None:
+            raise ValueError("this de-tokenizer is of the first stage and takes no condition picture; widen() it first")
+        if self.config.coordinates:
+            inputs.append(coordinates(noisy, self.config.coordinates))
+        return self.unet(
+            torch.cat([part.to(self.dtype) for part in inputs], dim=1),
+            timesteps,
+            encoder_hidden_states=prompt,
+            added_cond_kwargs={"text_embeds": pooled, "time_ids": time_ids.to(prompt.device, self.dtype)},
+            return_dict=False,
+        )[0]
+
+    def loss(
+        self,
+        latents: Tensor,
+        features: Tensor,
+        condition_latents: Tensor | None,
+        noise: Tensor,
+        timesteps: Tensor,
+        size: tuple[int, int] | Tensor | None = None,
+    ) -> Tensor:
+        """Mean squared error of the noise, or of the velocity where `config.scheduler` asks for `v_prediction`.
+
+        Args:
+            latents: (B, C, h, w) from `vae.encode`.
+            features: (B, N, F).
+            condition_latents: (B, C, h, w) from `condition`, zeros in rows without one; None: no row has one.
+            noise: (B, C, h, w), standard normal.
+            timesteps: (B,) int64.
+            size: height and width in pixels, or SDXL's full time ids (B, 6); None: as the latents say.
+        """
+        prompt, pooled = self.context(features)
+        noisy = self.noise_schedule.add_noise(latents, noise, timesteps)
+        predicted = self.predict(noisy, timesteps, prompt, pooled, self.time_ids(latents, size), condition_latents)
+        velocity = self.noise_schedule.config.prediction_type == "v_prediction"
+        target = self.noise_schedule.get_velocity(latents, noise, timesteps) if velocity else noise
+        return F.mse_loss(predicted.float(), target.float())
+
+    def time_ids(self, latents: Tensor, size: tuple[int, int] | Tensor | None = None) -> Tensor:
+        """(B, 6) original size, corner of the crop, target size, in pixels; not cropped unless `size` says so."""
+        if isinstance(size, Tensor):
+            return size
+        height, width = size or (latents.shape[-2] * self.vae.factor, latents.shape[-1] * self.vae.factor)
+        return torch.tensor([[height, width, 0, 0, height, width]], device=latents.device).repeat(len(latents), 1)
+
+
+def widen(model: Detokenizer) -> Detokenizer:
+    """Turn a first-stage model into a second-stage one, in place. It draws as before: the new channels start at zero,
+    and the bias is kept (the release draws a fresh one here)."""
+    old, channels = model.unet.conv_in, model.vae.channels
+    new = nn.Conv2d(
+        old.in_channels + channels,
+        old.out_channels,
+        old.kernel_size,
+        padding=old.padding,
+        device=old.weight.device,
+        dtype=old.weight.dtype,
+    )
+    with torch.no_grad():
+        new.weight.zero_()
+        new.weight[:, :channels] = old.weight[:, :channels]
+        new.weight[:, 2 * channels :] = old.weight[:, channels:]
+        new.bias.copy_(old.bias)
+    model.unet.conv_in = new
+    model.unet.register_to_config(in_channels=new.in_channels)
+    model.config = dataclasses.replace(model.config, condition=True)
+    return model
+
+
+def scheduler(name: str, config: DetokenizerConfig) -> Any:
+    """A diffusers scheduler by name, with SDXL's noise table and the differences of `config.scheduler`.
+
+    Raises:
+        ValueError: no such scheduler, or one for another kind of model.
+    """
+    known = settings_of(class_of(name).__init__)
+    if "prediction_type" not in known or "beta_schedule" not in known:
+        raise ValueError(f"{name} is no scheduler for this model; try EulerDiscreteScheduler or DDIMScheduler")
+    shared = {key: value for key, value in SDXL_SCHEDULER.items() if key in known}
+    return build(name, shared | config.scheduler)
+
+
+def coordinates(latents: Tensor, frequencies: int) -> Tensor:
+    """(B, C, h, w) -> (B, 4 * frequencies, h, w): where each latent is, x and y in 0..1 as sines and cosines of pi,
+    2 pi, 4 pi... At small sizes the U-Net's queries need it to know which feature belongs where."""
+    rows, _, height, width = latents.shape
+    scales = math.pi * 2.0 ** torch.arange(frequencies, device=latents.device)
+    y = scales[:, None] * (torch.arange(height, device=latents.device) + 0.5) / height
+    x = scales[:, None] * (torch.arange(width, device=latents.device) + 0.5) / width
+    y, x = y[:, :, None].expand(-1, -1, width), x[:, None, :].expand(-1, height, -1)
+    return torch.cat([x.sin(), x.cos(), y.sin(), y.cos()]).to(latents.dtype).expand(rows, -1, -1, -1)
+
+
+def _unet_settings(config: DetokenizerConfig, channels: int) -> dict[str, Any]:
+    settings = SDXL_UNET | config.unet
+    return settings | {
+        "in_channels": channels * (2 if config.condition else 1) + 4 * config.coordinates,
+        "out_channels": channels,
+        "cross_attention_dim": sum(config.context_dims),
+        "projection_class_embeddings_input_dim": 6 * settings["addition_time_embed_dim"] + config.context_dims[1],
+    }
