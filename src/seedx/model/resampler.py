@@ -1,8 +1,8 @@
 """`QueryResampler`: learned queries read any number of tokens by one cross-attention.
 
-The same layer three times: as the pool of the visual tokenizer, before the language model and after it. Its surprise: the
-positions are fixed sines, stored as a buffer (the release keeps them in its checkpoints), and are added to queries and keys
-but not to values; keys of another grid than the queries' see them resized bicubically.
+The same layer three times: as the pool of the visual tokenizer, before the language model and after it. Its surprises:
+the positions are fixed sines, kept in checkpoints as the release does; they are added to queries and keys, not to values;
+and keys of another grid than the queries' see them resized bicubically.
 """
 
 from __future__ import annotations

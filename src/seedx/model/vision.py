@@ -1,8 +1,8 @@
 """The visual tokenizer: a pre-norm ViT whose patches are read by an attention pool of learned queries.
 
-Source: Qwen-VL's ViT-bigG as SEED-X uses it, frozen. Its surprises: the learned positions are always a 16x16 grid, resized
-bicubically to the patch grid; one projection gives queries, keys and values laid out head by head; and the features for
-drawing (`pool_features`) average neighbours in raster order, not in squares.
+Source: Qwen-VL's ViT-bigG as SEED-X uses it, frozen. Its surprises: the learned positions are always a 16x16 grid,
+resized bicubically to the patch grid; one projection gives queries, keys and values laid out head by head; and the
+features for drawing (`pool_features`) average neighbours in raster order, not in squares.
 
 Shapes:
     N images, S side in pixels, P = (S / patch)² patches, W width, Q queries, D output width

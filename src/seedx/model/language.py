@@ -1,0 +1,158 @@
+"""The language model: a Llama of transformers, whose decoder layers we run ourselves.
+
+Running them here keeps every rule of attention in sight: a row that holds several documents (its positions start again at
+0) is masked by document, a cache brings its own mask, and anything else is plain causal attention.
+
+A model is built without adapters, so its weights have a Llama's own names. A stage that trains by LoRA calls `add_lora`;
+`merge_lora` folds the adapters back in.
+
+Shapes:
+    B rows, T tokens, D width
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
+from seedx.config import LanguageConfig
+from seedx.model.cache import Cache
+
+HEAD_SCALE = 3.0  # of a new row of the output head, in means of the old rows (the release)
+
+
+class Language(nn.Module):
+    """embed -> states -> head."""
+
+    def __init__(self, config: LanguageConfig) -> None:
+        super().__init__()
+        self.config = config
+        llama = llama_config(config)
+        self.llm = LlamaForCausalLM(llama)
+        with torch.device("cpu"):  # its buffer is in no checkpoint: a model built on the meta device needs it real
+            self.llm.model.rotary_emb = LlamaRotaryEmbedding(llama)
+
+    @property
+    def dim(self) -> int:
+        return self.config.hidden_size
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """(B, T) int64 -> (B, T, D)."""
+        return self.llm.model.embed_tokens(ids)
+
+    def states(self, embeds: Tensor, position_ids: Tensor, cache: Cache | None = None) -> Tensor:
+        """(B, T, D) at positions (B, T) -> (B, T, D), after the final norm.
+
+        Without a cache a row may hold several documents, each with positions from 0: none sees another. With a cache the
+        positions of a row are consecutive and follow what it holds.
+        """
+        mask = document_mask(position_ids) if cache is None else cache.place(position_ids)
+        rotations = self.llm.model.rotary_emb(embeds, position_ids)
+        x = embeds
+        for layer in self.llm.model.layers:
+            x = layer(x, attention_mask=mask, position_embeddings=rotations, past_key_values=cache)
+        return self.llm.model.norm(x)
+
+    def head(self, states: Tensor) -> Tensor:
+        """(..., D) -> (..., vocabulary) logits."""
+        return self.llm.lm_head(states)
+
+    def new_cache(self) -> Cache:
+        return Cache(self.config.layers)
+
+    @torch.no_grad()
+    def init_new_rows(self, first: int) -> None:
+        """Start the rows of tokens `first` and later: the mean of the older rows, three times it in the output head."""
+        embedding, head = self.llm.model.embed_tokens.weight, self.llm.lm_head.weight
+        if not 0 < first <= len(embedding):
+            raise ValueError(
+                f"new rows start after row 0 and within the vocabulary of {len(embedding)}, not at {first}"
+            )
+        embedding[first:] = embedding[:first].mean(dim=0)
+        if head is not embedding:
+            head[first:] = HEAD_SCALE * head[:first].mean(dim=0)
+
+    @torch.no_grad()
+    def init_ordinal_rows(self, first: int, count: int) -> None:
+        """Start the rows of `count` ordered tokens (<loc-0>, <loc-1>, ...) as a smooth curve, so that neighbours are alike.
+
+        For a model from scratch: what it learns about one coordinate then holds for the next.
+        """
+        rows = ordinal_rows(count, self.dim, std=self.llm.config.initializer_range)
+        for weight in (self.llm.model.embed_tokens.weight, self.llm.lm_head.weight):
+            weight[first : first + count] = rows.to(weight)
+
+    def add_lora(self) -> None:
+        """Put LoRA on every linear layer of the blocks; norms, embeddings and head go on training in full.
+
+        Raises:
+            ValueError: the configuration has no LoRA.
+        """
+        if self.config.lora is None:
+            raise ValueError("add_lora needs LanguageConfig.lora; set it, or train every weight without adapters")
+        import peft  # seconds to import, and only training needs it
+
+        lora = self.config.lora
+        settings = peft.LoraConfig(
+            r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=r"model\.layers\..*_proj"
+        )
+        peft.inject_adapter_in_model(settings, self.llm)
+        for name, parameter in self.llm.named_parameters():
+            if "norm" in name or "embed_tokens" in name or "lm_head" in name:
+                parameter.requires_grad_(True)
+
+    def merge_lora(self) -> None:
+        """Fold the adapters into the weights and take them away: names and shapes are a plain Llama's again."""
+        from peft.tuners.lora import LoraLayer
+
+        adapters = [(name, module) for name, module in self.llm.named_modules() if isinstance(module, LoraLayer)]
+        for name, module in adapters:
+            module.merge()  # type: ignore[operator]
+            parent, _, child = name.rpartition(".")
+            setattr(self.llm.get_submodule(parent), child, module.get_base_layer())
+        self.llm.requires_grad_(True)
+
+
+def llama_config(config: LanguageConfig) -> LlamaConfig:
+    """The same sizes in transformers' words."""
+    return LlamaConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.kv_heads or config.heads,
+        max_position_embeddings=config.context,
+        rms_norm_eps=config.rms_norm_eps,
+        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
+        tie_word_embeddings=config.tie_embeddings,
+        bos_token_id=config.bos,
+        eos_token_id=config.eos,
+        pad_token_id=config.pad,
+        attn_implementation="sdpa",
+    )
+
+
+def document_mask(position_ids: Tensor) -> Tensor | None:
+    """Who sees whom in rows of several documents: (B, 1, T, T) bool, or None for plain causal attention.
+
+    Positions [0 1 2 0 1] are documents [1 1 1 2 2]: token 4 sees 3 and 4.
+    """
+    starts = position_ids == 0
+    if not starts[:, 1:].any():
+        return None
+    document = starts.cumsum(dim=1)
+    same = document[:, None, :, None] == document[:, None, None, :]
+    return same.tril()
+
+
+def ordinal_rows(count: int, dim: int, std: float) -> Tensor:
+    """(count, dim): sines and cosines of k, from half a wave over the whole range to one wave every 16 rows."""
+    slowest, fastest = math.pi / count, 2 * math.pi / 16
+    frequencies = torch.logspace(math.log10(slowest), math.log10(max(fastest, slowest)), (dim + 1) // 2)
+    angles = torch.arange(count)[:, None] * frequencies
+    return math.sqrt(2) * std * torch.cat([angles.sin(), angles.cos()], dim=1)[:, :dim]

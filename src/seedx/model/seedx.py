@@ -1,0 +1,155 @@
+"""SEED-X without its de-tokenizer: what reads images and text, and predicts text and the features of images.
+
+An image that is read: pixels -> visual tokenizer -> (Q, D) -> input resampler -> K embeddings in the place of its K
+placeholders, plus the position of its tile. An image that is drawn: the K placeholders keep their own embeddings, and
+their final states -> output resampler -> features, regressed onto the pooled ones of the target.
+
+Shapes: see `seedx.batch`; `dim` is the language model's width, Kp = Q / pool features an image when drawing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seedx.batch import Batch
+from seedx.config import BridgeConfig, Config
+from seedx.model.language import Language
+from seedx.model.resampler import QueryResampler
+from seedx.model.vision import VisionTransformer, pool_features
+
+
+@dataclass
+class Losses:
+    """Sums and counts, so that a trainer can normalise over its global batch; `text`, `image`, `total` are of this batch.
+
+    Attributes:
+        text_sum: cross-entropy of all supervised tokens, in nats.
+        text_count: their number.
+        image_sum: error of all regressed features: squared by component, or 1 - cosine by feature.
+        image_count: number of components or features.
+    """
+
+    text_sum: Tensor
+    text_count: int
+    image_sum: Tensor
+    image_count: int
+    text_weight: float = 1.0
+    image_weight: float = 6.0
+
+    @property
+    def text(self) -> Tensor:
+        return self.text_sum / max(self.text_count, 1)
+
+    @property
+    def image(self) -> Tensor:
+        return self.image_sum / max(self.image_count, 1)
+
+    @property
+    def total(self) -> Tensor:
+        return self.text_weight * self.text + self.image_weight * self.image
+
+
+class SeedX(nn.Module):
+    """The comprehension and generation side. The visual tokenizer is frozen."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        bridge, vision, dim = config.bridge, config.vision, config.language.hidden_size
+        self.vision = VisionTransformer(vision).requires_grad_(False)
+        self.language = Language(config.language)
+        self.input_resampler = QueryResampler(bridge.queries, dim, bridge.input_heads, vision.output_dim)
+        self.output_resampler = QueryResampler(vision.pooled, vision.output_dim, bridge.output_heads, dim)
+        self.tile_positions = nn.Parameter(torch.empty(4, dim)) if bridge.tile_positions else None
+        if self.tile_positions is not None:
+            nn.init.normal_(self.tile_positions, std=dim**-0.5)
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        """Pixels (N, 3, S, S) -> features (N, Q, D); features (N, Q, D) pass through."""
+        return self.vision(images) if images.dim() == 4 else images
+
+    def read(self, tiles: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Tiles (R, 3, S, S) or (R, Q, D), centres (R, 2) -> embeddings (R, K, dim) for their placeholders."""
+        embeds = self.input_resampler(self.encode_images(tiles))
+        if self.tile_positions is None or positions is None:
+            return embeds
+        return embeds + tile_embedding(positions, self.tile_positions).to(embeds.dtype)
+
+    def embed(self, input_ids: Tensor, read_mask: Tensor, tiles: Tensor | None, positions: Tensor | None) -> Tensor:
+        """(B, T) ids -> (B, T, dim), the placeholders under `read_mask` replaced by what their tiles show.
+
+        Raises:
+            ValueError: the number of placeholders is not K for each tile.
+        """
+        embeds = self.language.embed(input_ids)
+        if tiles is None:  # an empty batch of tiles is read all the same: every rank has the same modules in its graph
+            tiles, positions = self._no_features(embeds), embeds.new_zeros(0, 2)
+        expect_placeholders(read_mask, len(tiles), self.config.bridge.queries, "read")
+        return embeds.masked_scatter(read_mask[..., None], self.read(tiles, positions).to(embeds.dtype))
+
+    def draw_features(self, states: Tensor) -> Tensor:
+        """Final states (M, K, dim) of the placeholders of M images -> features (M, Kp, D)."""
+        return self.output_resampler(states)
+
+    def forward(self, batch: Batch) -> Losses:
+        embeds = self.embed(batch.input_ids, batch.read_mask, batch.tiles, batch.tile_positions)
+        states = self.language.states(embeds, batch.position_ids)
+        text_sum, text_count = self.text_loss(states, batch.labels)
+        image_sum, image_count = self.image_loss(states, batch.draw_mask, batch.targets)
+        bridge = self.config.bridge
+        return Losses(text_sum, text_count, image_sum, image_count, bridge.text_weight, bridge.image_weight)
+
+    def text_loss(self, states: Tensor, labels: Tensor) -> tuple[Tensor, int]:
+        """Summed next-token cross-entropy; only supervised positions go through the head."""
+        following = labels[:, 1:]
+        supervised = following != -100
+        logits = self.language.head(states[:, :-1][supervised]).float()
+        return F.cross_entropy(logits, following[supervised], reduction="sum"), len(logits)
+
+    def image_loss(self, states: Tensor, draw_mask: Tensor, targets: Tensor | None) -> tuple[Tensor, int]:
+        """Summed error of the drawn features against the pooled features of their targets."""
+        targets = self._no_features(states) if targets is None else targets
+        queries = self.config.bridge.queries
+        expect_placeholders(draw_mask, len(targets), queries, "draw")
+        drawn = self.draw_features(states[draw_mask].unflatten(0, (len(targets), queries)))
+        wanted = pool_features(self.encode_images(targets), self.config.vision.pool)
+        return regression(drawn.float(), wanted.float(), self.config.bridge)
+
+    def _no_features(self, like: Tensor) -> Tensor:
+        return like.new_zeros(0, self.config.vision.queries, self.config.vision.output_dim)
+
+
+def tile_embedding(positions: Tensor, weight: Tensor) -> Tensor:
+    """Centres (R, 2) as (x, y) in 0..1 and four vectors (4, dim) -> (R, 1, dim), to be added to every token of a tile."""
+    corners = torch.cat([positions, 1 - positions], dim=-1) / 2  # the release has the half, the paper does not
+    return (corners.to(weight.dtype) @ weight)[:, None]
+
+
+def regression(drawn: Tensor, wanted: Tensor, config: BridgeConfig) -> tuple[Tensor, int]:
+    """Sum and count of the errors of features (M, Kp, D).
+
+    Raises:
+        ValueError: `config.regression` is neither "mse" nor "cosine".
+    """
+    if config.regression == "mse":
+        return F.mse_loss(drawn, wanted, reduction="sum"), drawn.numel()
+    if config.regression == "cosine":
+        errors = 1 - F.cosine_similarity(drawn, wanted, dim=-1)
+        return errors.sum(), errors.numel()
+    raise ValueError(f'the regression loss is "mse" or "cosine", not {config.regression!r}')
+
+
+def expect_placeholders(mask: Tensor, images: int, queries: int, verb: str) -> None:
+    """
+    Raises:
+        ValueError: `mask` does not mark `queries` placeholders for each of `images` images.
+    """
+    marked = int(mask.sum())
+    if marked != images * queries:
+        raise ValueError(
+            f"{images} images to {verb} need {images * queries} placeholders ({queries} each), but {marked} are marked"
+        )
