@@ -1,7 +1,7 @@
 """Keys and values of what a language model has read, for rows of any lengths.
 
-The one idea: the slot of a token is its position. Rows of a batch then need no padding slots and no mask of their own; a
-query at position p sees the slots 0..p of its row. Padding on the right of a short row lands in slots after its last
+The one idea: the slot of a token is its position. Rows of a batch then need no padding slots and no mask of their own:
+a query at position p sees the slots 0..p of its row. Padding on the right of a short row lands in slots after its last
 token, which real tokens overwrite before any query can see them.
 
 Shapes:
@@ -29,7 +29,7 @@ class Cache:
     def place(self, position_ids: Tensor) -> Tensor | None:
         """Announce the positions (B, T) of the next pass, consecutive in each row.
 
-        Returns the mask (B, 1, T, end), true where a query sees a slot, or None where plain causal attention is the same.
+        Returns the mask (B, 1, T, end), true where a query sees a slot, or None where plain causal attention is right.
         """
         starts, count = position_ids[:, 0].tolist(), position_ids.shape[1]
         self.end = max(starts) + count

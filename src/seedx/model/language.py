@@ -1,10 +1,10 @@
 """The language model: a Llama of transformers, whose decoder layers we run ourselves.
 
-Running them here keeps every rule of attention in sight: a row that holds several documents (its positions start again at
-0) is masked by document, a cache brings its own mask, and anything else is plain causal attention.
+Running them here keeps every rule of attention in sight: a row that holds several documents (its positions start again
+at 0) is masked by document, a cache brings its own mask, and anything else is plain causal attention.
 
-A model is built without adapters, so its weights have a Llama's own names. A stage that trains by LoRA calls `add_lora`;
-`merge_lora` folds the adapters back in.
+A model is built without adapters, so its weights have a Llama's own names. A stage that trains by LoRA calls
+`add_lora`; `merge_lora` folds the adapters back in.
 
 Shapes:
     B rows, T tokens, D width
@@ -47,8 +47,8 @@ class Language(nn.Module):
     def states(self, embeds: Tensor, position_ids: Tensor, cache: Cache | None = None) -> Tensor:
         """(B, T, D) at positions (B, T) -> (B, T, D), after the final norm.
 
-        Without a cache a row may hold several documents, each with positions from 0: none sees another. With a cache the
-        positions of a row are consecutive and follow what it holds.
+        Without a cache a row may hold several documents, each with positions from 0: none sees another. With a cache
+        the positions of a row are consecutive and follow what it holds.
         """
         mask = document_mask(position_ids) if cache is None else cache.place(position_ids)
         rotations = self.llm.model.rotary_emb(embeds, position_ids)
@@ -78,7 +78,7 @@ class Language(nn.Module):
 
     @torch.no_grad()
     def init_ordinal_rows(self, first: int, count: int) -> None:
-        """Start the rows of `count` ordered tokens (<loc-0>, <loc-1>, ...) as a smooth curve, so that neighbours are alike.
+        """Start the rows of `count` ordered tokens (<loc-0>, <loc-1>, ...) as a smooth curve: neighbours are alike.
 
         For a model from scratch: what it learns about one coordinate then holds for the next.
         """
@@ -133,7 +133,7 @@ def llama_config(config: LanguageConfig) -> LlamaConfig:
         bos_token_id=config.bos,
         eos_token_id=config.eos,
         pad_token_id=config.pad,
-        attn_implementation="sdpa",
+        attn_implementation="sdpa",  # type: ignore[call-arg]
     )
 
 

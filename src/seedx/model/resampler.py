@@ -1,8 +1,8 @@
 """`QueryResampler`: learned queries read any number of tokens by one cross-attention.
 
 The same layer three times: as the pool of the visual tokenizer, before the language model and after it. Its surprises:
-the positions are fixed sines, kept in checkpoints as the release does; they are added to queries and keys, not to values;
-and keys of another grid than the queries' see them resized bicubically.
+the positions are fixed sines, kept in checkpoints as the release does; they are added to queries and keys, not to
+values; and keys of another grid than the queries' see them resized bicubically.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ class QueryResampler(nn.Module):
         input_dim: width of what is read; None or `dim` leaves the key projection out.
         eps: of both LayerNorms; the release has 1e-6 in the visual tokenizer and 1e-5 around the language model.
     """
+
+    positions: Tensor
 
     def __init__(self, queries: int, dim: int, heads: int, input_dim: int | None = None, eps: float = 1e-5) -> None:
         super().__init__()

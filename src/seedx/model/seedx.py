@@ -24,7 +24,7 @@ from seedx.model.vision import VisionTransformer, pool_features
 
 @dataclass
 class Losses:
-    """Sums and counts, so that a trainer can normalise over its global batch; `text`, `image`, `total` are of this batch.
+    """Sums and counts, so that a trainer can normalise over a global batch; `text`, `image`, `total` are of this one.
 
     Attributes:
         text_sum: cross-entropy of all supervised tokens, in nats.
@@ -124,7 +124,7 @@ class SeedX(nn.Module):
 
 
 def tile_embedding(positions: Tensor, weight: Tensor) -> Tensor:
-    """Centres (R, 2) as (x, y) in 0..1 and four vectors (4, dim) -> (R, 1, dim), to be added to every token of a tile."""
+    """Centres (R, 2), (x, y) in 0..1, and four vectors (4, dim) -> (R, 1, dim), added to every token of a tile."""
     corners = torch.cat([positions, 1 - positions], dim=-1) / 2  # the release has the half, the paper does not
     return (corners.to(weight.dtype) @ weight)[:, None]
 
