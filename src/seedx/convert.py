@@ -38,7 +38,7 @@ _VISION: Rules = (
     ("proj", "proj"),
 )
 
-_LANGUAGE: Rules = (("model.*", "model.model.*"), ("lm_head.weight", "model.lm_head.weight"))
+_LANGUAGE: Rules = (("model.*", "llm.model.*"), ("lm_head.weight", "llm.lm_head.weight"))
 
 _AGENT: Rules = (
     ("patch_pos_embed", "tile_positions"),
@@ -72,7 +72,7 @@ _ADAPTER: Rules = (
 NAMES: dict[str, Rules] = {
     "visual_encoder": _VISION,  # -> VisionTransformer
     "agent": _AGENT,  # -> SeedX without its vision; with the language model where the file has it
-    "llm": _LANGUAGE,  # -> LanguageModel
+    "llm": _LANGUAGE,  # -> Language
     "first_stage": _ADAPTER,  # -> Detokenizer without its vae
     "second_stage": _ADAPTER,
     "vae": (("*", "model.*"),),  # -> Autoencoder
