@@ -1,0 +1,94 @@
+"""Opening pictures that other people made: any mode, any orientation, broken ones, and ones too large to decode."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import IO, Any
+
+import PIL.Image
+import PIL.ImageOps
+
+MAX_PIXELS = 178_956_970  # Pillow's own bound for a picture that may be an attack: about 13,000 x 13,000
+
+Source = str | Path | bytes | IO[bytes] | PIL.Image.Image
+
+
+def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
+    """A picture as PIL in RGB, upright by its EXIF orientation, what is transparent on white.
+
+    A picture of a single pixel is a picture: it becomes tiles of one colour.
+
+    Args:
+        source: a path, the bytes of a file, a file opened in binary mode, or a PIL picture.
+        max_pixels: a picture with more is refused before it is decoded.
+
+    Raises:
+        ValueError: no such file, not a picture, a damaged or truncated one, or one too large; it says which.
+    """
+    name = _name(source)
+    if isinstance(source, PIL.Image.Image):
+        _check_size(source.size, max_pixels, name)
+        return _to_rgb(source)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)  # max_pixels is the bound
+        picture = _open(source, name)
+        _check_size(picture.size, max_pixels, name)
+        try:
+            return _to_rgb(picture)  # decodes
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise ValueError(f"{name} is damaged or truncated ({error}): save or download it again") from error
+
+
+def large_enough(size: tuple[int, int], *, min_side: int, min_ratio: float) -> bool:
+    """Whether a picture of (width, height) is fit for training: the release's filter on size and on short : long side."""
+    return min(size) >= min_side and min(size) / max(size) >= min_ratio
+
+
+def _open(source: Any, name: str) -> PIL.Image.Image:
+    if isinstance(source, (bytes, bytearray)):
+        source = io.BytesIO(source)
+    elif not isinstance(source, (str, Path)) and not hasattr(source, "read"):
+        raise ValueError(f"a picture is a path, bytes, an open file or a PIL picture, not {type(source).__name__}")
+    limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
+    try:
+        return PIL.Image.open(source)  # reads the header alone
+    except FileNotFoundError as error:
+        raise ValueError(f"{name} does not exist") from error
+    except IsADirectoryError as error:
+        raise ValueError(f"{name} is a folder, not a picture") from error
+    except PIL.UnidentifiedImageError as error:
+        raise ValueError(f"{name} is not a picture in a format that Pillow knows") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{name} can't be read ({error})") from error
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = limit
+
+
+def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise ValueError(
+            f"{name} has {width} x {height} pixels, more than the {max_pixels:,} allowed: make it smaller or raise max_pixels"
+        )
+    if width * height == 0:
+        raise ValueError(f"{name} has no pixels ({width} x {height})")
+
+
+def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:
+    picture = PIL.ImageOps.exif_transpose(picture)
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        # Pillow would cut 16 bits off at 255 instead of scaling them.
+        picture = picture.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = PIL.Image.alpha_composite(PIL.Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
+
+
+def _name(source: Any) -> str:
+    if isinstance(source, (str, Path)):
+        return f"the picture {str(source)!r}"
+    name = getattr(source, "name", None) or getattr(source, "filename", None)
+    return f"the picture {name!r}" if isinstance(name, str) and name else "the picture"

@@ -1,0 +1,159 @@
+"""An image of any size as square tiles that the visual tokenizer can read (SPEC section 3; paper, equation 1).
+
+A grid of columns x rows is chosen, the image is resized to fill it exactly (its ratio may change a little), and cut into tiles
+in raster order. The whole image, resized to one tile, comes last: the thumbnail. Each carries its centre in 0..1:
+
+    a 900 x 400 image, tiles of 448, policy "fit"     ceil(900 / 448) x ceil(400 / 448) = 3 x 1, resized to 1344 x 448
+    tiles at (1/6, 1/2), (3/6, 1/2), (5/6, 1/2) and the thumbnail at (1/2, 1/2): N = 4
+
+Shapes: N tiles with the thumbnail, S side of a tile in pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import PIL.Image
+import torch
+from torch import Tensor
+
+from seedx.config import TilingConfig
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+Grid = tuple[int, int]  # columns, rows
+BICUBIC, BILINEAR = PIL.Image.Resampling.BICUBIC, PIL.Image.Resampling.BILINEAR
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """
+    Attributes:
+        pixels: (N, 3, S, S) normalised pixels, or (N, Q, D) features that the visual tokenizer made of them; thumbnail last.
+        positions: (N, 2) centre (x, y) of each in 0..1.
+    """
+
+    pixels: Tensor
+    positions: Tensor
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def choose_grid(size: tuple[int, int], config: TilingConfig) -> Grid:
+    """Columns and rows for an image of (width, height) pixels, by `config.policy`.
+
+    Raises:
+        ValueError: an unknown policy, or a grid that is not written as columns x rows, "2x1".
+    """
+    if config.policy == "fit":
+        return fit(size, config.tile, config.max_tiles)
+    if config.policy == "pinpoints":
+        return pinpoints(size, config.tile, [parse_grid(grid) for grid in config.grids])
+    raise ValueError(f'the tiling policy is "fit" or "pinpoints", not {config.policy!r}')
+
+
+def tile_count(size: tuple[int, int], config: TilingConfig) -> int:
+    """Tiles that an image of (width, height) pixels gives, the thumbnail included."""
+    columns, rows = choose_grid(size, config)
+    return 1 if columns * rows == 1 and not config.single_tile else columns * rows + 1
+
+
+def tile_image(image: PIL.Image.Image, config: TilingConfig) -> Tiles:
+    """Cut an RGB image into tiles, by the exact rules and resizing (PIL, bicubic) of the release."""
+    columns, rows = choose_grid(image.size, config)
+    tile = config.tile
+    tiles = []
+    if columns * rows > 1 or config.single_tile:
+        filled = image.resize((columns * tile, rows * tile), BICUBIC)
+        corners = [(x * tile, y * tile) for y in range(rows) for x in range(columns)]
+        tiles = [to_tensor(filled.crop((x, y, x + tile, y + tile))) for x, y in corners]
+    tiles.append(thumbnail(image, tile))
+    return Tiles(torch.stack(tiles), tile_positions((columns, rows))[-len(tiles) :])
+
+
+def tile_positions(grid: Grid) -> Tensor:
+    """(columns * rows + 1, 2): centre (x, y) of each tile in raster order, and (0.5, 0.5) for the thumbnail."""
+    columns, rows = grid
+    centres = [((x + 0.5) / columns, (y + 0.5) / rows) for y in range(rows) for x in range(columns)]
+    return torch.tensor([*centres, (0.5, 0.5)], dtype=torch.float32)
+
+
+def thumbnail(image: PIL.Image.Image, tile: int) -> Tensor:
+    """(3, S, S): the whole image as one tile, as it is read, and as it is the target of an image drawn (bicubic)."""
+    return to_tensor(image.resize((tile, tile), BICUBIC))
+
+
+def one_tile(image: PIL.Image.Image, tile: int) -> Tensor:
+    """(3, S, S): the whole image as one tile by the release's transform alone (bilinear), as its de-tokenizer reads it."""
+    return to_tensor(image.resize((tile, tile), BILINEAR))
+
+
+def to_tensor(image: PIL.Image.Image, mean: Iterable[float] = CLIP_MEAN, std: Iterable[float] = CLIP_STD) -> Tensor:
+    """An RGB image as (3, H, W) float32, scaled to 0..1 and normalised by channel."""
+    pixels = torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1).float() / 255
+    return (pixels - torch.tensor(tuple(mean))[:, None, None]) / torch.tensor(tuple(std))[:, None, None]
+
+
+def fit(size: tuple[int, int], tile: int, max_tiles: int) -> Grid:
+    """The fewest tiles that hold the image at its own size, or, past `max_tiles`, scaled down no more than needed.
+
+    4000 x 4000 with tiles of 448 and at most 9 of them: 9 x 9 is too many, and among the grids allowed 3 x 3 keeps most.
+    """
+    columns, rows = math.ceil(size[0] / tile), math.ceil(size[1] / tile)
+    if columns * rows <= max_tiles:
+        return columns, rows
+    if max_tiles < 1:
+        raise ValueError(f"max_tiles is at least 1, not {max_tiles}")
+    allowed = [(c, r) for c in range(1, min(columns, max_tiles) + 1) for r in range(1, min(rows, max_tiles // c) + 1)]
+    return max(allowed, key=lambda grid: (min(grid[0] * tile / size[0], grid[1] * tile / size[1]), -grid[0] * grid[1]))
+
+
+def pinpoints(size: tuple[int, int], tile: int, grids: list[Grid]) -> Grid:
+    """The release's choice: of the picks by resolution and by ratio, the one of smaller area, the first when equal."""
+    if not grids:
+        raise ValueError('the policy "pinpoints" needs at least one grid, such as "1x1"')
+    by_resolution, by_ratio = least_waste(size, tile, grids), nearest_ratio(size, tile, grids)
+    return min((by_resolution, by_ratio), key=lambda grid: grid[0] * grid[1])
+
+
+def least_waste(size: tuple[int, int], tile: int, grids: list[Grid]) -> Grid:
+    """The grid that keeps most pixels of the image, scaled with its ratio to lie inside; then the one with least left over.
+
+    An image is not counted with more pixels than it has, so a small one fits every grid and takes the smallest.
+    """
+
+    def kept_and_waste(grid: Grid) -> tuple[int, int]:
+        width, height = grid[0] * tile, grid[1] * tile
+        scale = min(width / size[0], height / size[1])
+        kept = min(int(size[0] * scale) * int(size[1] * scale), size[0] * size[1])
+        return kept, kept - width * height
+
+    return max(grids, key=kept_and_waste)
+
+
+def nearest_ratio(size: tuple[int, int], tile: int, grids: list[Grid]) -> Grid:
+    """The grid of nearest aspect ratio; then of nearest area."""
+
+    def distances(grid: Grid) -> tuple[float, float]:
+        width, height = grid[0] * tile, grid[1] * tile
+        return _times(height / width, size[1] / size[0]), _times(width * height, size[0] * size[1])
+
+    return min(grids, key=distances)
+
+
+def parse_grid(text: str) -> Grid:
+    """ "3x2" -> (3, 2): three columns, two rows."""
+    columns, _, rows = text.partition("x")
+    if not (columns.isdigit() and rows.isdigit() and int(columns) and int(rows)):
+        raise ValueError(f'a grid is columns x rows, such as "3x2", not {text!r}')
+    return int(columns), int(rows)
+
+
+def _times(a: float, b: float) -> float:
+    """How many times the larger is the smaller."""
+    return max(a, b) / min(a, b)

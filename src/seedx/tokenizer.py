@@ -1,0 +1,243 @@
+"""Text <-> ids, for two kinds of file: the release's SentencePiece model, and `tokenizer.json` (byte-level BPE, ours).
+
+Both split a text at the added tokens first and then encode each piece between them alone. They differ in what they do with
+white space beside an added token:
+
+    "a cat <img>"   SentencePiece, as the release was trained   _a _cat <img>      the space is lost
+                    tokenizer.json                              a _cat _ <img>     kept: a text comes back exactly
+
+Nobody may write an image by typing its tokens: `encode_parts`, the way of all messages, takes them as plain characters.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from seedx.tokens import ADDED_TOKENS, TEXT_TOKENS, SpecialTokens
+
+Part = str | Sequence[int]
+
+# A word takes the space before it, digits stand alone, and the ends of the chat template are pieces of their own.
+_WORDS = r"\n?\[INST\] | \[/INST\]\n|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+_TEMPLATE = ("[INST] ", "\n[INST] ", " [/INST]\n")
+
+
+class Tokenizer(ABC):
+    """
+    Attributes:
+        specials: ids of the added tokens, of BOS, EOS and padding.
+        vocab_size: number of ids, added tokens included.
+    """
+
+    specials: SpecialTokens
+    vocab_size: int
+
+    def __init__(self, added: Mapping[str, int], specials: SpecialTokens, vocab_size: int) -> None:
+        self.specials, self.vocab_size = specials, vocab_size
+        self._added = dict(added)
+        self._any = _pattern(added)
+        self._writable = _pattern(token for token in TEXT_TOKENS if token in added)
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text in which every added token, and `<s>` or `</s>`, is read as that token. No BOS, no EOS."""
+        return self._encode_chunks(self._split(text, self._any))
+
+    def encode_parts(self, parts: Iterable[Part]) -> list[int]:
+        """Ids of one turn: texts, and spans of ready ids between them (images).
+
+        In the texts, box tokens are read as tokens; every other added token is plain characters.
+        """
+        chunks: list[Part] = []
+        for part in parts:
+            if isinstance(part, str) and chunks and isinstance(chunks[-1], str):
+                chunks[-1] += part
+            else:
+                chunks.append(part)
+        split = (self._split(chunk, self._writable) if isinstance(chunk, str) else [chunk] for chunk in chunks)
+        return self._encode_chunks([chunk for run in split for chunk in run])
+
+    @abstractmethod
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, added tokens and BOS and EOS written out."""
+
+    @abstractmethod
+    def save(self, folder: Path | str) -> None:
+        """Write the files that `load` reads."""
+
+    @abstractmethod
+    def _encode_text(self, text: str, after: int | None, before: int | None) -> list[int]:
+        """Ids of a piece without added tokens that stands after and before those (None: at the end of the text)."""
+
+    def _split(self, text: str, pattern: re.Pattern[str]) -> list[Part]:
+        pieces = pattern.split(text)  # text, token, text, token, ..., text
+        return [[self._added[piece]] if i % 2 else piece for i, piece in enumerate(pieces)]
+
+    def _encode_chunks(self, chunks: Sequence[Part]) -> list[int]:
+        ids: list[int] = []
+        for i, chunk in enumerate(chunks):
+            if isinstance(chunk, str):
+                before = chunks[i + 1][0] if i + 1 < len(chunks) else None
+                ids += self._encode_text(chunk, ids[-1] if i else None, before)  # type: ignore[arg-type]
+            else:
+                ids += chunk
+        return ids
+
+
+class SentencePieceTokenizer(Tokenizer):
+    """The ids of transformers 4.30.2's slow LlamaTokenizer, on which the release was trained, without that library.
+
+    Later versions give other ids for the same prompts. White space beside an added token is stripped, but not beside `<s>`,
+    `</s>` or `<unk>`, and each piece starts with its own word mark: `</img>What` is `</img> _W hat`.
+    """
+
+    def __init__(self, model: bytes, added: Mapping[str, int] | None = None) -> None:
+        """
+        Args:
+            model: content of the file `tokenizer.model`.
+            added: token -> id; by default `ADDED_TOKENS` after the model's own.
+        """
+        try:
+            import sentencepiece
+        except ImportError as error:
+            raise ValueError('a tokenizer.model needs the package sentencepiece: pip install "seedx[release]"') from error
+        self._sp = sentencepiece.SentencePieceProcessor(model_proto=model)
+        size = self._sp.get_piece_size()
+        added = dict(added) if added else {token: size + i for i, token in enumerate(ADDED_TOKENS)}
+        bos, eos, unk = self._sp.bos_id(), self._sp.eos_id(), self._sp.unk_id()
+        specials = SpecialTokens.find(added, bos=bos, eos=eos, pad=unk)
+        self._control = {i: self._sp.id_to_piece(i) for i in (unk, bos, eos)}
+        self._names = {i: token for token, i in added.items()}
+        super().__init__(added | {name: i for i, name in self._control.items()}, specials, size + len(added))
+
+    def _encode_text(self, text: str, after: int | None, before: int | None) -> list[int]:
+        text = text.lstrip() if after in self._names else text
+        text = text.rstrip() if before in self._names else text
+        return self._sp.encode(text) if text else []
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Runs of text and added tokens, joined by one space each, as the release writes them."""
+        texts: list[str] = []
+        run: list[int] = []
+        for i in (*ids, None):
+            if i is not None and i not in self._names:
+                run.append(i)
+                continue
+            if run:
+                texts.append(self._decode_text(run))
+                run = []
+            if i is not None:
+                texts.append(self._names[i])
+        return " ".join(texts)
+
+    def _decode_text(self, ids: Sequence[int]) -> str:
+        """Control tokens are written out; the first of several has a space before it (with what was before it after that)."""
+        text, run, last_was_control = "", [], False
+        for position, i in enumerate(ids):
+            if i in self._control:
+                gap = "" if last_was_control or position == 0 else " "
+                text += gap + self._sp.decode(run) + self._control[i]
+                run, last_was_control = [], True
+            else:
+                run.append(i)
+                last_was_control = False
+        return text + self._sp.decode(run)
+
+    def save(self, folder: Path | str) -> None:
+        (Path(folder) / "tokenizer.model").write_bytes(self._sp.serialized_model_proto())
+        names = {token: i for i, token in self._names.items()}
+        (Path(folder) / "added_tokens.json").write_text(json.dumps(names, indent=1), encoding="utf-8")
+
+
+class JsonTokenizer(Tokenizer):
+    """A `tokenizer.json` of the library `tokenizers`, in which the added tokens are listed and `<s>` and `</s>` exist."""
+
+    def __init__(self, content: str) -> None:
+        """
+        Args:
+            content: the text of the file.
+        """
+        parsed = json.loads(content)
+        self._full = tokenizers.Tokenizer.from_str(content)
+        # The splitting at added tokens is done by the base class, by one rule for both kinds of file.
+        self._plain = tokenizers.Tokenizer.from_str(json.dumps(parsed | {"added_tokens": []}))
+        added = {token["content"]: token["id"] for token in parsed["added_tokens"]}
+        missing = [token for token in ("<s>", "</s>") if token not in added]
+        if missing:
+            raise ValueError(f"tokenizer.json lists no added token {missing[0]!r}, which starts or ends a sequence")
+        bos, eos = added["<s>"], added["</s>"]
+        specials = SpecialTokens.find(added, bos=bos, eos=eos, pad=added.get("<pad>", eos))
+        super().__init__(added, specials, self._full.get_vocab_size(with_added_tokens=True))
+
+    def _encode_text(self, text: str, after: int | None, before: int | None) -> list[int]:
+        return self._plain.encode(text, add_special_tokens=False).ids if text else []
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self._full.decode(list(ids), skip_special_tokens=False)
+
+    def save(self, folder: Path | str) -> None:
+        self._full.save(str(Path(folder) / "tokenizer.json"))
+
+
+def load(folder: Path | str) -> Tokenizer:
+    """Read a tokenizer folder of either kind: `tokenizer.model` (with `added_tokens.json`), or `tokenizer.json`.
+
+    Raises:
+        ValueError: neither file is there, or an added token is missing.
+    """
+    folder = Path(folder)
+    if (folder / "tokenizer.model").is_file():
+        added = folder / "added_tokens.json"
+        names = json.loads(added.read_text(encoding="utf-8")) if added.is_file() else None
+        return SentencePieceTokenizer((folder / "tokenizer.model").read_bytes(), names)
+    if (folder / "tokenizer.json").is_file():
+        return JsonTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    raise ValueError(f"no tokenizer in {str(folder)!r}: expected the file tokenizer.model or tokenizer.json")
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """Learn a byte-level BPE: `<pad>` 0, `<s>` 1, `</s>` 2, the 256 bytes, merges, and the 330 added tokens at the end.
+
+    Args:
+        texts: the corpus; what is between the template's marks, without them.
+        vocab_size: number of ids, the added tokens included (`LanguageConfig.vocab_size`). A corpus too small to learn
+            that many merges gives fewer: compare `vocab_size` of the result.
+    """
+    merged = vocab_size - len(ADDED_TOKENS)
+    if merged < 259:
+        raise ValueError(f"vocab_size holds 256 bytes, 3 control and {len(ADDED_TOKENS)} added tokens: at least 589, not {vocab_size}")
+    model: Any = tokenizers.Tokenizer(tokenizers.models.BPE())
+    model.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [
+            tokenizers.pre_tokenizers.Split(tokenizers.Regex(_WORDS), "isolated"),
+            tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    model.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=merged,
+        special_tokens=["<pad>", "<s>", "</s>"],
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    model.train_from_iterator(_with_template(texts), trainer)
+    model.add_tokens([tokenizers.AddedToken(token, normalized=False) for token in ADDED_TOKENS])
+    return JsonTokenizer(model.to_str())
+
+
+def _with_template(texts: Iterable[str]) -> Iterator[str]:
+    """Each text is some turn's: its template counts as often as it does, and so becomes three tokens."""
+    for text in texts:
+        yield text
+        yield from _TEMPLATE
+
+
+def _pattern(tokens: Iterable[str]) -> re.Pattern[str]:
+    """Split at the longest token first."""
+    return re.compile("(" + "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)) + ")")
