@@ -1,0 +1,102 @@
+"""Rows of a batch: several encoded conversations side by side (`collate`) or one after the other in a row (`pack`).
+
+Packing, with a, b, c of lengths 4, 5, 2 and rows of 7:
+
+    row 0    a a a a c c .        position_ids    0 1 2 3 0 1 2
+    row 1    b b b b b . .                        0 1 2 3 4 5 6
+
+The positions start again in every document, and attention never crosses that border. Nothing is learned across it either: a
+document's first token is BOS, which is never a label. Padding (.) comes after, with the label -100 and positions that go on
+counting, so that a row of one document stays one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from seedx.batch import Batch
+from seedx.prompt import IGNORE, Encoded
+
+
+def collate(rows: Sequence[Encoded], pad: int, length: int | None = None) -> Batch:
+    """Rows of any length -> a batch as long as the longest of them, or as `length`.
+
+    Args:
+        pad: the id of padding, `tokenizer.specials.pad`.
+
+    Raises:
+        ValueError: no rows, a row longer than `length`, images that were not loaded, or pixels and features mixed.
+    """
+    longest = max((len(row) for row in rows), default=0)
+    length = length or longest
+    if not 0 < longest <= length:
+        raise ValueError(f"a batch of length {length} needs rows of 1 to {length} tokens, the longest has {longest}")
+    for row in rows:
+        if bool(row.read_mask.any()) != (row.tiles is not None) or bool(row.draw_mask.any()) != (row.targets is not None):
+            raise ValueError("a row has image placeholders without their tiles or targets: use prepare, or fill them in")
+    return Batch(
+        input_ids=torch.stack([_pad(row.input_ids, length, pad) for row in rows]),
+        labels=torch.stack([_pad(row.labels, length, IGNORE) for row in rows]),
+        position_ids=torch.stack([_pad_positions(row.position_ids, length) for row in rows]),
+        read_mask=torch.stack([_pad(row.read_mask, length, 0) for row in rows]),
+        draw_mask=torch.stack([_pad(row.draw_mask, length, 0) for row in rows]),
+        tiles=_join(row.tiles for row in rows),
+        tile_positions=_join(row.tile_positions for row in rows),
+        targets=_join(row.targets for row in rows),
+    )
+
+
+def pack(documents: Iterable[Encoded], length: int) -> list[Encoded]:
+    """Put each document into the first row where there is room for it, or into a new one. See the top of the file.
+
+    Raises:
+        ValueError: a document is longer than a row.
+    """
+    rows: list[list[Encoded]] = []
+    room: list[int] = []
+    for document in documents:
+        size = len(document)
+        if size > length:
+            raise ValueError(f"a document of {size} tokens does not go into a row of {length}: encode it with that max_length")
+        place = next((i for i, free in enumerate(room) if size <= free), len(rows))
+        if place == len(rows):
+            rows.append([])
+            room.append(length)
+        rows[place].append(document)
+        room[place] -= size
+    return [concatenate(row) for row in rows]
+
+
+def concatenate(documents: Sequence[Encoded]) -> Encoded:
+    """One row that holds the documents one after the other. Its `reads` and `draws` are each document's own numbers."""
+    return Encoded(
+        input_ids=torch.cat([d.input_ids for d in documents]),
+        labels=torch.cat([d.labels for d in documents]),
+        position_ids=torch.cat([d.position_ids for d in documents]),
+        read_mask=torch.cat([d.read_mask for d in documents]),
+        draw_mask=torch.cat([d.draw_mask for d in documents]),
+        reads=tuple(i for d in documents for i in d.reads),
+        draws=tuple(i for d in documents for i in d.draws),
+        tiles=_join(d.tiles for d in documents),
+        tile_positions=_join(d.tile_positions for d in documents),
+        targets=_join(d.targets for d in documents),
+    )
+
+
+def _pad(values: Tensor, length: int, fill: int) -> Tensor:
+    return torch.nn.functional.pad(values, (0, length - len(values)), value=fill)
+
+
+def _pad_positions(positions: Tensor, length: int) -> Tensor:
+    return torch.cat([positions, positions[-1] + 1 + torch.arange(length - len(positions))])
+
+
+def _join(tensors: Iterable[Tensor | None]) -> Tensor | None:
+    given = [tensor for tensor in tensors if tensor is not None]
+    if len({tensor.shape[1:] for tensor in given}) > 1:
+        shapes = sorted({tuple(tensor.shape[1:]) for tensor in given})
+        raise ValueError(f"the images of a batch are all pixels of one size, or all features of one shape, not {shapes}")
+    return torch.cat(given) if given else None
