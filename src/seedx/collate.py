@@ -1,4 +1,4 @@
-"""Rows of a batch: several encoded conversations side by side (`collate`) or one after the other in a row (`pack`).
+"""`Encoded`, one row of ids and images, and rows of a batch: several encoded conversations side by side (`collate`) or one after the other in a row (`pack`).
 
 Packing, with a, b, c of lengths 4, 5, 2 and rows of 7:
 
@@ -13,12 +13,41 @@ counting, so that a row of one document stays one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from seedx.batch import Batch
-from seedx.prompt import IGNORE, Encoded
+
+IGNORE = -100  # a label that is not learned
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One conversation, or several in one row. T tokens, r tiles read, m images drawn; the other letters as in `Batch`.
+
+    Attributes:
+        input_ids, labels, position_ids: (T,) int64.
+        read_mask, draw_mask: (T,) bool.
+        reads, draws: indices into `messages.images(messages)` of the images read (once for each time) and drawn, in order.
+        tiles, tile_positions: (r, 3, S, S) or (r, Q, D), and (r, 2); None until they are loaded, or if nothing is read.
+        targets: (m, 3, S, S) or (m, Q, D); None until they are loaded, or if nothing is drawn.
+    """
+
+    input_ids: Tensor
+    labels: Tensor
+    position_ids: Tensor
+    read_mask: Tensor
+    draw_mask: Tensor
+    reads: tuple[int, ...] = ()
+    draws: tuple[int, ...] = ()
+    tiles: Tensor | None = None
+    tile_positions: Tensor | None = None
+    targets: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
 
 
 def collate(rows: Sequence[Encoded], pad: int, length: int | None = None) -> Batch:
@@ -35,8 +64,12 @@ def collate(rows: Sequence[Encoded], pad: int, length: int | None = None) -> Bat
     if not 0 < longest <= length:
         raise ValueError(f"a batch of length {length} needs rows of 1 to {length} tokens, the longest has {longest}")
     for row in rows:
-        if bool(row.read_mask.any()) != (row.tiles is not None) or bool(row.draw_mask.any()) != (row.targets is not None):
-            raise ValueError("a row has image placeholders without their tiles or targets: use prepare, or fill them in")
+        if bool(row.read_mask.any()) != (row.tiles is not None) or bool(row.draw_mask.any()) != (
+            row.targets is not None
+        ):
+            raise ValueError(
+                "a row has image placeholders without their tiles or targets: use prepare, or fill them in"
+            )
     return Batch(
         input_ids=torch.stack([_pad(row.input_ids, length, pad) for row in rows]),
         labels=torch.stack([_pad(row.labels, length, IGNORE) for row in rows]),
@@ -60,7 +93,9 @@ def pack(documents: Iterable[Encoded], length: int) -> list[Encoded]:
     for document in documents:
         size = len(document)
         if size > length:
-            raise ValueError(f"a document of {size} tokens does not go into a row of {length}: encode it with that max_length")
+            raise ValueError(
+                f"a document of {size} tokens does not go into a row of {length}: encode it with that max_length"
+            )
         place = next((i for i, free in enumerate(room) if size <= free), len(rows))
         if place == len(rows):
             rows.append([])
@@ -98,5 +133,7 @@ def _join(tensors: Iterable[Tensor | None]) -> Tensor | None:
     given = [tensor for tensor in tensors if tensor is not None]
     if len({tensor.shape[1:] for tensor in given}) > 1:
         shapes = sorted({tuple(tensor.shape[1:]) for tensor in given})
-        raise ValueError(f"the images of a batch are all pixels of one size, or all features of one shape, not {shapes}")
+        raise ValueError(
+            f"the images of a batch are all pixels of one size, or all features of one shape, not {shapes}"
+        )
     return torch.cat(given) if given else None

@@ -34,42 +34,15 @@ import PIL.Image
 import torch
 from torch import Tensor
 
-from seedx.batch import Batch
+from seedx.collate import IGNORE, Encoded, collate, concatenate, pack
 from seedx.config import Config
 from seedx.images import MAX_PIXELS, open_image
 from seedx.messages import Box, Image, Message, images
-from seedx.tiling import Tiles, thumbnail, tile_count, tile_image, tile_positions
+from seedx.tiling import Tiles, thumbnail, tile_count, tile_image
 from seedx.tokenizer import Tokenizer
 from seedx.tokens import SpecialTokens, box_to_text
 
-IGNORE = -100  # a label that is not learned
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """One conversation, or several in one row. T tokens, r tiles read, m images drawn; the other letters as in `Batch`.
-
-    Attributes:
-        input_ids, labels, position_ids: (T,) int64.
-        read_mask, draw_mask: (T,) bool.
-        reads, draws: indices into `messages.images(messages)` of the images read (once for each time) and drawn, in order.
-        tiles, tile_positions: (r, 3, S, S) or (r, Q, D), and (r, 2); None until they are loaded, or if nothing is read.
-        targets: (m, 3, S, S) or (m, Q, D); None until they are loaded, or if nothing is drawn.
-    """
-
-    input_ids: Tensor
-    labels: Tensor
-    position_ids: Tensor
-    read_mask: Tensor
-    draw_mask: Tensor
-    reads: tuple[int, ...] = ()
-    draws: tuple[int, ...] = ()
-    tiles: Tensor | None = None
-    tile_positions: Tensor | None = None
-    targets: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.input_ids)
+__all__ = ["Encoded", "collate", "concatenate", "encode", "pack", "prepare"]
 
 
 def encode(
@@ -77,7 +50,7 @@ def encode(
     tokenizer: Tokenizer,
     config: Config,
     *,
-    tiles: Sequence[int],
+    tiles: Sequence[int] = (),
     for_generation: bool = False,
     too_long: Literal["drop", "cut"] = "drop",
     max_length: int | None = None,
@@ -97,7 +70,9 @@ def encode(
     """
     limit = max_length or config.language.context
     if len(tiles) != len(images(messages)):
-        raise ValueError(f"{len(images(messages))} images in the messages need as many numbers of tiles, not {len(tiles)}")
+        raise ValueError(
+            f"{len(images(messages))} images in the messages need as many numbers of tiles, not {len(tiles)}"
+        )
     row = _Row(tokenizer.specials, config.bridge.queries)
     row.add([tokenizer.specials.bos], learn=False)
     _write(messages if for_generation else _until_answered(messages), tokenizer, tiles, row)
@@ -139,7 +114,13 @@ def prepare(
     pictures = [_open(part, max_pixels) for part in images(messages)]
     counts = [len(p) if isinstance(p, Tiles) else tile_count(p.size, config.tiling) for p in pictures]
     encoded = encode(
-        messages, tokenizer, config, tiles=counts, for_generation=for_generation, too_long=too_long, max_length=max_length
+        messages,
+        tokenizer,
+        config,
+        tiles=counts,
+        for_generation=for_generation,
+        too_long=too_long,
+        max_length=max_length,
     )
     if encoded is None:
         return None
@@ -211,19 +192,29 @@ def _write(messages: Sequence[Message], tokenizer: Tokenizer, tiles: Sequence[in
                 _write_turn(_parts(message, here), tokenizer, tiles, row, assistant=True)
                 drawn += here
             case "system":
-                parts = _parts(message, here)
-                if turn + 1 < len(messages) and messages[turn + 1].role == "user" and not str(parts[-1:]).endswith("\\n']"):
-                    parts = [*parts, "\n"]
-                _write_turn(parts, tokenizer, tiles, row, assistant=False)
+                before_user = turn + 1 < len(messages) and messages[turn + 1].role == "user"
+                _write_turn(
+                    _closed_line(_parts(message, here)) if before_user else _parts(message, here),
+                    tokenizer,
+                    tiles,
+                    row,
+                    assistant=False,
+                )
 
 
-def _write_turn(parts: Sequence[str | int], tokenizer: Tokenizer, tiles: Sequence[int], row: _Row, assistant: bool) -> None:
+def _write_turn(
+    parts: Sequence[str | int], tokenizer: Tokenizer, tiles: Sequence[int], row: _Row, assistant: bool
+) -> None:
     """Append one turn of texts and numbers of images.
 
     It is encoded as one, because what white space means depends on what is beside it; the images are found again by their
     first token, which no text can hold.
     """
-    forms = {image: row.draw_form() if assistant else row.read_form(tiles[image]) for image in parts if isinstance(image, int)}
+    forms = {
+        image: row.draw_form() if assistant else row.read_form(tiles[image])
+        for image in parts
+        if isinstance(image, int)
+    }
     ids = tokenizer.encode_parts([forms[part] if isinstance(part, int) else part for part in parts])
     ends = {row.specials.patch_start, row.specials.image_start}
     at = 0
@@ -251,6 +242,12 @@ def _parts(message: Message, numbers: Sequence[int]) -> list[str | int]:
             parts.append(part.text)
         before = part
     return parts
+
+
+def _closed_line(parts: list[str | int]) -> list[str | int]:
+    """The parts with a new line at the end, unless there is one."""
+    ended = parts and isinstance(parts[-1], str) and parts[-1].endswith("\n")
+    return parts if ended else [*parts, "\n"]
 
 
 def _until_answered(messages: Sequence[Message]) -> Sequence[Message]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import PIL.Image
@@ -26,6 +27,7 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 Grid = tuple[int, int]  # columns, rows
+Ratio = Literal["stretch", "crop", "pad"]
 BICUBIC, BILINEAR = PIL.Image.Resampling.BICUBIC, PIL.Image.Resampling.BILINEAR
 
 
@@ -88,9 +90,24 @@ def thumbnail(image: PIL.Image.Image, tile: int) -> Tensor:
     return to_tensor(image.resize((tile, tile), BICUBIC))
 
 
-def one_tile(image: PIL.Image.Image, tile: int) -> Tensor:
+def one_tile(image: PIL.Image.Image, tile: int, ratio: Ratio = "stretch") -> Tensor:
     """(3, S, S): the whole image as one tile by the release's transform alone (bilinear), as its de-tokenizer reads it."""
-    return to_tensor(image.resize((tile, tile), BILINEAR))
+    return to_tensor(square(image, tile, ratio, BILINEAR))
+
+
+def square(image: PIL.Image.Image, side: int, ratio: Ratio, resample: PIL.Image.Resampling) -> PIL.Image.Image:
+    """The image as a square of `side` pixels: stretched, its middle cropped, or padded with CLIP's mean colour."""
+    width, height = image.size
+    if ratio == "crop":
+        scaled = (side, int(side * height / width)) if width <= height else (int(side * width / height), side)
+        x, y = (round((length - side) / 2) for length in scaled)
+        return image.resize(scaled, resample).crop((x, y, x + side, y + side))
+    if ratio == "pad":
+        mean = tuple(int(255 * channel) for channel in CLIP_MEAN)
+        padded = PIL.Image.new("RGB", (max(image.size),) * 2, mean)
+        padded.paste(image, ((padded.width - width) // 2, (padded.height - height) // 2))
+        image = padded
+    return image.resize((side, side), resample)
 
 
 def to_tensor(image: PIL.Image.Image, mean: Iterable[float] = CLIP_MEAN, std: Iterable[float] = CLIP_STD) -> Tensor:

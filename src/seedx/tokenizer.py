@@ -106,7 +106,9 @@ class SentencePieceTokenizer(Tokenizer):
         try:
             import sentencepiece
         except ImportError as error:
-            raise ValueError('a tokenizer.model needs the package sentencepiece: pip install "seedx[release]"') from error
+            raise ValueError(
+                'a tokenizer.model needs the package sentencepiece: pip install "seedx[release]"'
+            ) from error
         self._sp = sentencepiece.SentencePieceProcessor(model_proto=model)
         size = self._sp.get_piece_size()
         added = dict(added) if added else {token: size + i for i, token in enumerate(ADDED_TOKENS)}
@@ -211,7 +213,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """
     merged = vocab_size - len(ADDED_TOKENS)
     if merged < 259:
-        raise ValueError(f"vocab_size holds 256 bytes, 3 control and {len(ADDED_TOKENS)} added tokens: at least 589, not {vocab_size}")
+        raise ValueError(
+            f"vocab_size holds 256 bytes, 3 control and {len(ADDED_TOKENS)} added tokens: at least 589, not {vocab_size}"
+        )
     model: Any = tokenizers.Tokenizer(tokenizers.models.BPE())
     model.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
         [

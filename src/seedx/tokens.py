@@ -97,14 +97,18 @@ class SpecialTokens:
 
     def _content(self, queries: int) -> tuple[int, ...]:
         if not 0 < queries <= len(self.placeholders):
-            raise ValueError(f"an image takes 1 to {len(self.placeholders)} placeholders with this tokenizer, not {queries}")
+            raise ValueError(
+                f"an image takes 1 to {len(self.placeholders)} placeholders with this tokenizer, not {queries}"
+            )
         return self.placeholders[:queries]
 
 
 def to_loc(value: float) -> int:
     """A fraction of a side, in 0..1, as the index of a loc token: the nearest 224th, at most 223."""
     if not -_OVERSHOOT <= value <= 1 + _OVERSHOOT:  # also catches NaN
-        raise ValueError(f"a coordinate is a fraction of the image in 0..1, not {value}: divide pixels by its width or height")
+        raise ValueError(
+            f"a coordinate is a fraction of the image in 0..1, not {value}: divide pixels by its width or height"
+        )
     return min(max(math.floor(value * _STEPS + 0.5), 0), _STEPS - 1)
 
 
@@ -120,7 +124,9 @@ def box_to_text(box: Sequence[float]) -> str:
         ValueError: not four numbers in 0..1, or a corner before the other one.
     """
     if len(box) != 4 or box[2] < box[0] or box[3] < box[1]:
-        raise ValueError(f"a box is (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1, as fractions of the image, not {tuple(box)}")
+        raise ValueError(
+            f"a box is (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1, as fractions of the image, not {tuple(box)}"
+        )
     x0, y0, x1, y1 = box
     for corner in box:
         to_loc(corner)  # a centre can be within the image when a corner is not
