@@ -89,15 +89,15 @@ def _share(*names: str) -> float:
     return zlib.crc32("|".join(names).encode()) / 2**32
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def held_out(first: str, second: str) -> bool:
     """Whether two objects, or an object and a background, never stand together in training: 6 % of the pairs."""
     return _share(*sorted((first, second))) < 0.06
 
 
 def is_unseen(scene: Scene) -> bool:
-    """Whether a scene holds a combination that never occurs in training."""
-    names = [sticker.name for sticker in scene.stickers]
+    """Whether a scene holds a combination that never occurs in training; what is worn counts as any other object."""
+    names = [name for sticker in scene.stickers for name in (sticker.name, *sticker.wears)]
     return any(held_out(a, b) for a, b in combinations(names, 2)) or any(held_out(n, scene.background) for n in names)
 
 

@@ -1,0 +1,143 @@
+"""The tasks of the stickers world, all as messages: read, point, draw, edit.
+
+    example = sample(random.Random(0), "edit")
+    example.messages       # pictures are scenes: `Image(scene)`, for `scenes.render` to turn into pixels
+    example.expected       # what scoring needs, per answer
+
+A new task is one function from (rng, unseen) to an `Example` in `KINDS`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+from seedx.messages import Box, Image, Message, Text, assistant, user
+from seedx.stickers.scenes import Scene
+from seedx.stickers.tasks.boxes import box_turn
+from seedx.stickers.tasks.drawing import draw
+from seedx.stickers.tasks.editing import edit
+from seedx.stickers.tasks.example import Example, Expected
+from seedx.stickers.tasks.panorama import PANORAMA_QUESTIONS, panorama_scene
+from seedx.stickers.tasks.questions import FLAVOUR, QUESTIONS
+from seedx.stickers.tasks.reading import caption_turn, scene_to_read
+from seedx.stickers.tasks.wishes import wish
+from seedx.stickers.tasks.words import normalise, styled
+
+__all__ = ["KINDS", "QUESTIONS", "Example", "Expected", "conversation", "mixture", "normalise", "sample", "texts"]
+
+ANY_SIZE = 0.5  # how often a picture to read is not one tile
+
+Turn = tuple[str, Expected]  # what the user says, and the answer
+
+
+def caption(rng: random.Random, unseen: bool | None = False) -> Example:
+    return _read(rng, "caption", lambda: (scene_to_read(rng, unseen, ANY_SIZE), ""))
+
+
+def question(rng: random.Random, unseen: bool | None = False) -> Example:
+    """Every type of question equally often."""
+    type_ = rng.choice(list(QUESTIONS))
+    return _read(rng, "question", lambda: (scene_to_read(rng, unseen, ANY_SIZE, FLAVOUR.get(type_)), type_))
+
+
+def find(rng: random.Random, unseen: bool | None = False) -> Example:
+    return _read(rng, "box", lambda: (scene_to_read(rng, unseen, ANY_SIZE), ""))
+
+
+def panorama(rng: random.Random, unseen: bool | None = False) -> Example:
+    type_ = rng.choice(list(PANORAMA_QUESTIONS))
+    return _read(rng, "panorama", lambda: (panorama_scene(rng, unseen), type_))
+
+
+KINDS: dict[str, Callable[[random.Random, bool | None], Example]] = {
+    "caption": caption,
+    "question": question,
+    "box": find,
+    "draw": draw,
+    "wish": wish,
+    "edit": edit,
+    "panorama": panorama,
+}
+
+
+def sample(rng: random.Random, kind: str, unseen: bool | None = False) -> Example:
+    """One example of a kind of `KINDS`, one question and one answer.
+
+    Args:
+        unseen: False keeps held-out combinations out, True makes sure that there is one, None does not care.
+
+    Raises:
+        ValueError: no such kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of task {kind!r}: choose from {', '.join(KINDS)}")
+    return KINDS[kind](rng, unseen)
+
+
+def conversation(rng: random.Random, any_size: float = 0.25) -> Example:
+    """Three to six turns of caption, questions and boxes about one picture, for training: its tokens are paid once.
+
+    Captions and lists mostly come last: before them, every answer has to be read from the picture, not from an answer.
+    """
+    scene = scene_to_read(rng, False, any_size)
+    wanted, turns = rng.randint(3, 6), {}
+    for _ in range(8 * wanted):
+        if len(turns) == wanted:
+            break
+        kind = rng.choices(("caption", "question", "box"), (0.1, 0.6, 0.3))[0]
+        if turn := _turn(rng, scene, kind, rng.choice(list(QUESTIONS)) if kind == "question" else ""):
+            turns.setdefault((turn[1].text, turn[1].type, turn[1].boxes), turn)
+    order = list(turns.values())
+    if rng.random() < 0.8:
+        order.sort(key=lambda turn: turn[1].type in ("caption", "list"))
+    return _example("conversation", scene, [(styled(rng, said), expected) for said, expected in order])
+
+
+def mixture(rng: random.Random, weights: dict[str, float]) -> Example:
+    """One training example; `weights` has kinds of `KINDS`, and "conversation".
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+    kind = rng.choices(list(weights), list(weights.values()))[0]
+    return conversation(rng) if kind == "conversation" else sample(rng, kind)
+
+
+def texts(n: int, seed: int) -> Iterator[str]:
+    """Prompts and answers of `n` training examples of all kinds, and the labels of their boxes: text to learn a
+    vocabulary from."""
+    rng = random.Random(seed)
+    weights = dict.fromkeys((*KINDS, "conversation"), 1.0)
+    for _ in range(n):
+        for message in mixture(rng, weights).messages:
+            yield from (part.text for part in message.content if isinstance(part, Text))
+            yield from (part.label for part in message.content if isinstance(part, Box))
+
+
+def _read(rng: random.Random, kind: str, draw_scene: Callable[[], tuple[Scene, str]]) -> Example:
+    """One turn about a scene; scenes with nothing to ask about are passed over."""
+    while True:
+        scene, type_ = draw_scene()
+        if turn := _turn(rng, scene, kind, type_):
+            return _example(kind, scene, [(styled(rng, turn[0]), turn[1])])
+
+
+def _turn(rng: random.Random, scene: Scene, kind: str, type_: str) -> Turn | None:
+    if kind == "box":
+        found = box_turn(rng, scene)
+        return found and (found[0], Expected(type="box", boxes=found[1], source=scene))
+    if kind == "caption":
+        said = caption_turn(rng, scene)
+        type_ = "caption"
+    else:
+        said = (PANORAMA_QUESTIONS if kind == "panorama" else QUESTIONS)[type_](rng, scene)
+    return said and (said[0], Expected(said[1], type_, source=scene))
+
+
+def _example(kind: str, scene: Scene, turns: list[Turn]) -> Example:
+    messages: list[Message] = []
+    for said, expected in turns:
+        messages.append(user(said) if messages else user(Image(scene), said))
+        messages.append(assistant(*expected.boxes) if expected.boxes else assistant(expected.text))
+    return Example(kind, messages, [expected for _, expected in turns])
