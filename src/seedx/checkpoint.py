@@ -2,14 +2,14 @@
 
     config.json               every size, `config.from_dict`
     vision.safetensors        names of `SeedX` that start with vision.
-    language.safetensors      ... with language.; a part too large for one file is language-00001.safetensors, -00002, ...
+    language.safetensors      ... with language.; a part too large for one file is language-00001.safetensors, ...
     bridge.safetensors        the rest of `SeedX`: both resamplers and the tile positions
     detokenizer.safetensors   names of `Detokenizer`: resampler and U-Net
     vae.safetensors           names of `Detokenizer` that start with vae.
     tokenizer.json            or tokenizer.model and added_tokens.json
 
-Weights may be stored in half precision. Keys are checked strictly: one that is missing, unknown or of another shape is an
-error that names it. A folder is written aside and renamed, so a crash leaves the old one whole.
+Weights may be stored in half precision. Keys are checked strictly: one that is missing, unknown or of another shape is
+an error that names it. A folder is written aside and renamed, so a crash leaves the old one whole.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def load(name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtyp
 
     Args:
         name: "tiny" (bundled), a folder, or a hub id "organisation/name".
-        dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere. The autoencoder is always float32, as SDXL's
+        dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere. The autoencoder is always float32: SDXL's
             overflows in half precision.
 
     Raises:

@@ -8,8 +8,15 @@ have or has in another shape. Nothing is transposed or split: a tensor only chan
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TypeVar
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from seedx import checkpoint, config, tokenizer
 
 T = TypeVar("T")
 Rules = tuple[tuple[str, str], ...]
@@ -78,6 +85,18 @@ NAMES: dict[str, Rules] = {
     "vae": (("*", "model.*"),),  # -> Autoencoder
 }
 
+# Where a part lies below the folder of the release; the first pattern that finds something holds.
+PLACES: dict[str, tuple[str, ...]] = {
+    "visual_encoder": ("qwen_vit_G.pt", "*/qwen_vit_G.pt", "visual_encoder"),
+    "agent": ("agent", "*/agent"),
+    "llm": ("llm", "*/llm"),
+    "first_stage": ("seed_detokenizer/first_stage", "*/seed_detokenizer/first_stage"),
+    "second_stage": ("seed_detokenizer/second_stage", "*/seed_detokenizer/second_stage"),
+    "vae": ("vae", "*/vae"),
+    "unet": ("unet", "*/unet"),
+    "tokenizer": ("tokenizer", "*tokenizer*", "*/*tokenizer*"),
+}
+
 # The official Llama stores its rotary frequencies; newer ones compute them.
 IGNORED = re.compile(r"(.*\.)?rotary_emb\.inv_freq")
 
@@ -93,8 +112,103 @@ def from_release(part: str, state: dict[str, T]) -> dict[str, T]:
 
 
 def to_release(part: str, state: dict[str, T]) -> dict[str, T]:
-    """The way back: `to_release(part, from_release(part, state))` is `state`, but for what the release need not store."""
+    """The way back: `to_release(part, from_release(part, state))` is `state` without the names of `IGNORED`."""
     return _rename(part, "this library", state, [(ours, theirs) for theirs, ours in NAMES[part]])
+
+
+def convert(
+    source: str | Path,
+    target: str | Path,
+    sizes: config.Config = config.SEED_X_17B,
+    dtype: torch.dtype | None = None,
+    progress: Callable[[str, int], None] | None = None,
+) -> None:
+    """Turn the release's files into a folder for `checkpoint.load`, a shard at a time.
+
+    Args:
+        source: holds what `PLACES` lists. What the de-tokenizer's file lacks of the U-Net is taken from `unet`.
+        sizes: of the release; `detokenizer.condition` says whether the second stage is taken, or the first.
+        dtype: to store; None: as in the files.
+        progress: called for each tensor with its part and its size in bytes.
+
+    Raises:
+        ValueError: a file is not there, or a weight is missing, unknown or of another shape; the message names it.
+    """
+    source = Path(source)
+    stage = "second_stage" if sizes.detokenizer.condition else "first_stage"
+    streams = {
+        "vision": ("visual_encoder", "vision.", _tensors(find(source, "visual_encoder"))),
+        "bridge": ("agent", "", _tensors(find(source, "agent"))),
+        "language": ("llm", "language.", _tensors(find(source, "llm"))),
+        "detokenizer": (stage, "", _adapter(source, find(source, stage))),
+        "vae": ("vae", "vae.", _tensors(find(source, "vae"))),
+    }
+    words = tokenizer.load(find(source, "tokenizer"))
+    if words.vocab_size > sizes.language.vocab_size:
+        raise ValueError(f"the tokenizer has {words.vocab_size} ids, the model {sizes.language.vocab_size}")
+    expected = checkpoint.states(*checkpoint.build(sizes))
+    with checkpoint.replacing(target) as aside:
+        checkpoint.write_config(sizes, aside)
+        words.save(aside)
+        for name, (part, prefix, stream) in streams.items():
+            ours = ((prefix + k, t) for item in stream for k, t in from_release(part, dict([item])).items())
+            tensors = checkpoint.checked(ours, expected[name], part)
+            checkpoint.write(aside, name, _watched(tensors, name, progress), dtype)
+
+
+def find(source: Path, part: str) -> Path:
+    """
+    Raises:
+        ValueError: `source` holds no such part, or several.
+    """
+    for pattern in PLACES[part]:
+        found = sorted(source.glob(pattern))
+        if len(found) > 1:
+            names = ", ".join(str(path.relative_to(source)) for path in found)
+            raise ValueError(f"{source} has several {part}: {names}; give a folder with one")
+        if found:
+            return found[0]
+    raise ValueError(f"{source} has no {part}: expected {' or '.join(PLACES[part])} there")
+
+
+def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors of a file, or of all shards of a folder, mapped from the disk and let go one by one."""
+    files = [path]
+    if path.is_dir():
+        files = sorted(path.glob("*model*.safetensors")) or sorted(path.glob("*model*.bin"))
+        files = [file for file in files if ".fp16." not in file.name] or files  # diffusers' second copy of the same
+    if not files:
+        raise ValueError(f"{path} holds no weights: expected *model*.safetensors or *model*.bin")
+    for file in files:
+        if file.suffix == ".safetensors":
+            with safe_open(file, "pt") as shard:
+                for name in shard.keys():  # noqa: SIM118 (it is no dictionary)
+                    yield name, shard.get_tensor(name)
+        else:
+            state = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
+            for name in list(state):
+                yield name, state.pop(name)
+
+
+def _adapter(source: Path, file: Path) -> Iterator[tuple[str, Tensor]]:
+    """The de-tokenizer's own weights, then those of SDXL's U-Net that it left as they were."""
+    seen = set()
+    for name, tensor in _tensors(file):
+        seen.add(name)
+        yield name, tensor
+    if any(path for pattern in PLACES["unet"] for path in source.glob(pattern)):
+        for name, tensor in _tensors(find(source, "unet")):
+            if f"unet.{name}" not in seen:
+                yield f"unet.{name}", tensor
+
+
+def _watched(
+    tensors: Iterable[tuple[str, Tensor]], part: str, progress: Callable[[str, int], None] | None
+) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in tensors:
+        yield name, tensor
+        if progress:
+            progress(part, tensor.nbytes)
 
 
 def _rename(part: str, whose: str, state: dict[str, T], rules: Iterable[tuple[str, str]]) -> dict[str, T]:

@@ -34,7 +34,7 @@ SDXL_VAE: dict[str, Any] = {
 class Autoencoder(nn.Module):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__()
-        own = {"class": "AutoencoderKL", "fold": 1, "shift": 0.0}
+        own: dict[str, Any] = {"class": "AutoencoderKL", "fold": 1, "shift": 0.0}
         own |= {key: value for key, value in config.items() if key in own}
         rest = {key: value for key, value in config.items() if key not in own}
         base = SDXL_VAE if own["class"] == "AutoencoderKL" else {}

@@ -37,7 +37,8 @@ def denoise(
 
     Args:
         features: (B, N, F) of the pictures to draw.
-        negative: (1, N', F) features of an all-zero input of the visual tokenizer; compute them once and keep them.
+        negative: (1, N', F) features of an all-zero input of the visual tokenizer; compute them once and keep them. The
+            release pools them as it does `features`: not for an image given directly.
         seeds: one a picture. A picture's noise depends on its own seed only, whatever else is in the batch.
         size: height and width in pixels, multiples of `model.vae.factor`.
         condition: (B, C, h, w) from `model.condition`, zeros in rows without one; None: no row has one.

@@ -146,7 +146,7 @@ def widen(model: Detokenizer) -> Detokenizer:
     """Turn a first-stage model into a second-stage one, in place. It draws as before: the new channels start at zero,
     and the bias is kept (the release draws a fresh one here)."""
     old, channels = model.unet.conv_in, model.vae.channels
-    new = nn.Conv2d(
+    new: Any = nn.Conv2d(
         old.in_channels + channels,
         old.out_channels,
         old.kernel_size,

@@ -3,8 +3,8 @@
     B images, N features an image (pooled or not: 64 or 256 in the release), F their width
     Q latents, C = C1 + C2 the U-Net's cross-attention width (768 + 1280 in the release: where two text encoders stood)
 
-Surprises, all the release's: keys come from features and latents together; inside the layers nothing but the layer norms
-has a bias; `normalize` divides by the norm over the tokens, not over the channels.
+The release's surprises: keys come from features and latents together; inside the layers only the norms have biases;
+`normalize` divides by the norm over the tokens, not over the channels.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Golden cases of the de-tokenizer: resampler, losses and gradients, and drawing step by step.
 
-Each case reads NAME.json (sizes) and NAME.safetensors (state, inputs, outputs) and returns (what, worst absolute error).
+Each case reads NAME.json (sizes) and NAME.safetensors (state, inputs, outputs) and returns pairs: what was compared, and
+its worst absolute error.
 """
 
 from __future__ import annotations
@@ -14,12 +15,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from seedx import convert
 from seedx.checkpoint import checked
 from seedx.config import DetokenizerConfig, VisionConfig
-from seedx.model.autoencoder import Autoencoder
 from seedx.model.denoise import denoise, draw_noise
 from seedx.model.detokenizer import Detokenizer, scheduler, widen
 from seedx.model.perceiver import PerceiverResampler
@@ -87,7 +86,7 @@ def forward(folder: Path, name: str) -> Results:
 def one_pass(
     case: Case, model: Detokenizer, noisy: Tensor, condition: Tensor | None, out: str, official_class: str
 ) -> Results:
-    """Prediction, loss and gradient norms. `loss` starts from clean latents: those that the noise turns into `noisy`."""
+    """Prediction, loss and gradient norms. `loss` starts from clean latents: those that noise turns into `noisy`."""
     t, outputs = case.tensors, case.facts["outputs"]
     prompt, pooled = model.context(t["in/image_embeds"])
     predicted = model.predict(noisy, t["in/timesteps"], prompt, pooled, t["in/time_ids"], condition)
@@ -95,7 +94,7 @@ def one_pass(
     clean = (noisy - (1 - kept).sqrt() * t["in/noise"]) / kept.sqrt()
     model.zero_grad()
     loss = model.loss(clean, t["in/image_embeds"], condition, t["in/noise"], t["in/timesteps"], t["in/time_ids"])
-    F.mse_loss(predicted, t["in/noise"]).backward()
+    loss.backward()
     norms = {key: p.grad.norm().item() for key, p in model.named_parameters() if p.grad is not None}
     results = [
         (f"{out}noise_pred", worst(predicted, t[f"out/{out}noise_pred"])),
@@ -111,8 +110,8 @@ def one_pass(
 
 
 def trainable(model: Detokenizer, lists: Mapping[str, Any], official_class: str, also: tuple[str, ...]) -> Results:
-    """What each stage trains, by name. The release gives keys and values to its optimiser and leaves them frozen, a fault:
-    its `requires_grad` is our list without them."""
+    """What each stage trains, by name. The release gives keys and values to its optimiser and leaves them frozen, a
+    fault: its `requires_grad` is our list without them."""
     names = {key: None for key, _ in model.named_parameters() if not key.startswith("vae.")}
     names = convert.to_release("second_stage", names)
     keys_values = {key for key in names if key.startswith("unet.") and key.split(".")[-2] in ("to_k", "to_v")}
@@ -186,7 +185,7 @@ def drawing(case: Case, sub: str, model: Detokenizer, vision: VisionTransformer,
         model,
         features,
         negative,
-        [0],
+        range(len(features)),
         size=(facts["height"], facts["width"]),
         condition=condition,
         steps=facts["num_inference_steps"],
