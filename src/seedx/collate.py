@@ -1,13 +1,14 @@
-"""`Encoded`, one row of ids and images, and rows of a batch: several encoded conversations side by side (`collate`) or one after the other in a row (`pack`).
+"""`Encoded`, one row of ids and images, and rows of a batch: several encoded conversations side by side (`collate`) or
+one after the other in a row (`pack`).
 
 Packing, with a, b, c of lengths 4, 5, 2 and rows of 7:
 
     row 0    a a a a c c .        position_ids    0 1 2 3 0 1 2
     row 1    b b b b b . .                        0 1 2 3 4 5 6
 
-The positions start again in every document, and attention never crosses that border. Nothing is learned across it either: a
-document's first token is BOS, which is never a label. Padding (.) comes after, with the label -100 and positions that go on
-counting, so that a row of one document stays one.
+The positions start again in every document, and attention never crosses that border. Nothing is learned across it
+either: a document's first token is BOS, which is never a label. Padding (.) comes after, with the label -100 and
+positions that go on counting, so that a row of one document stays one.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Encoded:
     Attributes:
         input_ids, labels, position_ids: (T,) int64.
         read_mask, draw_mask: (T,) bool.
-        reads, draws: indices into `messages.images(messages)` of the images read (once for each time) and drawn, in order.
+        reads, draws: indices into `messages.images(messages)` of the images read (once for each time) and drawn, in
+            order.
         tiles, tile_positions: (r, 3, S, S) or (r, Q, D), and (r, 2); None until they are loaded, or if nothing is read.
         targets: (m, 3, S, S) or (m, Q, D); None until they are loaded, or if nothing is drawn.
     """
@@ -64,12 +66,8 @@ def collate(rows: Sequence[Encoded], pad: int, length: int | None = None) -> Bat
     if not 0 < longest <= length:
         raise ValueError(f"a batch of length {length} needs rows of 1 to {length} tokens, the longest has {longest}")
     for row in rows:
-        if bool(row.read_mask.any()) != (row.tiles is not None) or bool(row.draw_mask.any()) != (
-            row.targets is not None
-        ):
-            raise ValueError(
-                "a row has image placeholders without their tiles or targets: use prepare, or fill them in"
-            )
+        if (row.tiles is not None, row.targets is not None) != (bool(row.read_mask.any()), bool(row.draw_mask.any())):
+            raise ValueError("a row's tiles and targets must be loaded if it has placeholders for them: use prepare")
     return Batch(
         input_ids=torch.stack([_pad(row.input_ids, length, pad) for row in rows]),
         labels=torch.stack([_pad(row.labels, length, IGNORE) for row in rows]),
@@ -94,7 +92,7 @@ def pack(documents: Iterable[Encoded], length: int) -> list[Encoded]:
         size = len(document)
         if size > length:
             raise ValueError(
-                f"a document of {size} tokens does not go into a row of {length}: encode it with that max_length"
+                f"a document of {size} tokens is longer than a row of {length}: encode with that max_length"
             )
         place = next((i for i, free in enumerate(room) if size <= free), len(rows))
         if place == len(rows):
@@ -133,7 +131,5 @@ def _join(tensors: Iterable[Tensor | None]) -> Tensor | None:
     given = [tensor for tensor in tensors if tensor is not None]
     if len({tensor.shape[1:] for tensor in given}) > 1:
         shapes = sorted({tuple(tensor.shape[1:]) for tensor in given})
-        raise ValueError(
-            f"the images of a batch are all pixels of one size, or all features of one shape, not {shapes}"
-        )
+        raise ValueError(f"a batch's images are all pixels of one size, or all features of one shape, not {shapes}")
     return torch.cat(given) if given else None

@@ -42,7 +42,7 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Ima
 
 
 def large_enough(size: tuple[int, int], *, min_side: int, min_ratio: float) -> bool:
-    """Whether a picture of (width, height) is fit for training: the release's filter on size and on short : long side."""
+    """The release's filter on pictures to train on: the shorter side, and its ratio to the longer one."""
     return min(size) >= min_side and min(size) / max(size) >= min_ratio
 
 
@@ -70,7 +70,8 @@ def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
     width, height = size
     if width * height > max_pixels:
         raise ValueError(
-            f"{name} has {width} x {height} pixels, more than the {max_pixels:,} allowed: make it smaller or raise max_pixels"
+            f"{name} has {width} x {height} pixels, more than the {max_pixels:,} allowed: "
+            "make it smaller or raise max_pixels"
         )
     if width * height == 0:
         raise ValueError(f"{name} has no pixels ({width} x {height})")

@@ -1,34 +1,33 @@
-"""Messages -> ids, labels and masks. The one home of the prompt and of what is learned from it, in training and inference.
+r"""Messages -> ids, labels and masks: the one home of the prompt and of what is learned from it.
 
-    [INST] {user} [/INST]\\n{assistant}\\n[INST] {user} [/INST]\\n{assistant}      BOS before, EOS after
+    <s>[INST] {user} [/INST]\n{assistant}\n[INST] {user} [/INST]\n{assistant}</s>
 
 A user's image is read: `<patch>`, placeholders, `</patch>` for each tile, then `<img>`, placeholders, `</img>` for the
-thumbnail, at its place in the content. An assistant's image is drawn: `<img>`, placeholders, `</img>`. From its placeholders
-alone the model could not tell what it drew, so the next user turn begins with the drawn images in the form that is read.
-With two placeholders (p p) and every image of one tile; R and D mark the placeholders read and drawn, L a label:
+thumbnail, at its place in the content. An assistant's image is drawn: `<img>`, placeholders, `</img>`. From those alone
+the model could not tell what it drew, so the next user turn begins with the drawn images in the form that is read. With
+two placeholders (p p) and images of one tile; R and D mark what is read and drawn, L what is learned:
 
     user("Draw a cat."), assistant("Here.", image), user("Add a hat."), assistant(other image)
 
-    <s>[INST] Draw a cat. [/INST]\\nHere.<img>p p</img>\\n[INST] <img>p p</img>Add a hat. [/INST]\\n<img>p p</img></s>
-                                   L    L   D D                        R R                          L   D D       L
+    <s>[INST] Draw a cat. [/INST]\nHere.<img>p p</img>\n[INST] <img>p p</img>Add a hat. [/INST]\n<img>p p</img></s>
+                                   LLLLLLLLLLD D                    R R                          LLLLLD D      LLLL
+
+Learned are the assistant's text, `<img>` (when to draw) and EOS; never placeholders or `</img>`, which are forced.
+There is no EOS between turns. Each turn is encoded apart, as in the release: `\n[INST] ` belongs to the user's.
 
 A system message is context without a template: written as it is, and never learned. Before a user turn it ends in a new
 line. Pre-training's documents need nothing else:
 
-    image -> text      system(image), assistant("a red car")       <s><img>p p</img>a red car</s>      learned: a red car </s>
-    text -> image      system("a red car"), assistant(image)       <s>a red car<img>p p</img></s>      learned: <img> </s>
-    interleaved        assistant("One."), system(image), assistant("Two.", other image, "Three."), ...
-
-Learned are the assistant's text, `<img>` (when to draw) and EOS; never placeholders or `</img>`, which are forced. There is no
-EOS between turns. Each turn is encoded apart, as in the release: `\\n[INST] ` belongs to the user's.
+    image -> text    system(image), assistant("a red car")    <s><img>p p</img>a red car</s>    learned: a red car</s>
+    text -> image    system("a red car"), assistant(image)    <s>a red car<img>p p</img></s>    learned: <img></s>
+    interleaved      assistant("One."), system(image), assistant("Two.", other image, "Three."), ...
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import PIL.Image
 import torch
@@ -37,10 +36,10 @@ from torch import Tensor
 from seedx.collate import IGNORE, Encoded, collate, concatenate, pack
 from seedx.config import Config
 from seedx.images import MAX_PIXELS, open_image
-from seedx.messages import Box, Image, Message, images
+from seedx.messages import Box, Image, Message, Part, images
 from seedx.tiling import Tiles, thumbnail, tile_count, tile_image
 from seedx.tokenizer import Tokenizer
-from seedx.tokens import SpecialTokens, box_to_text
+from seedx.tokens import box_to_text
 
 __all__ = ["Encoded", "collate", "concatenate", "encode", "pack", "prepare"]
 
@@ -58,11 +57,12 @@ def encode(
     """Ids, labels and masks of a conversation; no pixels are looked at.
 
     Args:
-        tiles: number of tiles, thumbnail included, of each of `messages.images(messages)`; one only drawn may have any number.
-        for_generation: stop where the model goes on: after the last user turn, or within the assistant's last message. Nothing
-            is a target then. Otherwise an unanswered last user turn is left out.
-        too_long: what training does with a conversation over `max_length`. "drop" returns None; "cut" ends it there, without
-            EOS, and before an image that would be cut, and returns None only if nothing learned is left.
+        tiles: number of tiles, thumbnail included, of each of `messages.images(messages)`; one only drawn may have any
+            number.
+        for_generation: stop where the model goes on: after the last user turn, or within the assistant's last message.
+            Nothing is a target then. Otherwise an unanswered last user turn is left out.
+        too_long: what training does with a conversation over `max_length`. "drop" returns None; "cut" ends it there,
+            without EOS, and before an image that would be cut, and returns None only if nothing learned is left.
         max_length: tokens; by default `config.language.context`.
 
     Raises:
@@ -73,24 +73,23 @@ def encode(
         raise ValueError(
             f"{len(images(messages))} images in the messages need as many numbers of tiles, not {len(tiles)}"
         )
-    row = _Row(tokenizer.specials, config.bridge.queries)
-    row.add([tokenizer.specials.bos], learn=False)
-    _write(messages if for_generation else _until_answered(messages), tokenizer, tiles, row)
+    writer = _Writer(tokenizer, config.bridge.queries, tiles)
+    writer.add([tokenizer.specials.bos], learn=False)
+    _write(messages if for_generation else _until_answered(messages), writer)
     if for_generation:
-        if len(row.ids) >= limit:
+        if len(writer.ids) >= limit:
             raise ValueError(
-                f"the prompt takes {len(row.ids)} tokens and the model's context is {limit}: shorten the text, or send fewer or "
-                "smaller images"
+                f"the prompt takes {len(writer.ids)} tokens and the model's context is {limit}: "
+                "shorten the text, or send fewer or smaller images"
             )
-        return dataclasses.replace(row.finish(), draw_mask=torch.zeros(len(row.ids), dtype=torch.bool), draws=())
-    row.add([tokenizer.specials.eos], learn=True)
-    if len(row.ids) > limit:
+        writer.drawn = []
+        return writer.finish()
+    writer.add([tokenizer.specials.eos], learn=True)
+    if len(writer.ids) > limit:
         if too_long == "drop":
             return None
-        row.cut(limit)
-        if all(label == IGNORE for label in row.labels):
-            return None
-    return row.finish()
+        writer.cut(limit)
+    return writer.finish() if any(label != IGNORE for label in writer.labels) else None
 
 
 def prepare(
@@ -105,8 +104,8 @@ def prepare(
 ) -> Encoded | None:
     """`encode`, with the pictures opened and tiled.
 
-    An image in the messages is whatever `open_image` takes, or `Tiles` made before: of pixels, or of the visual tokenizer's
-    features, whose last one (the thumbnail) is the target if the image is drawn.
+    An image in the messages is whatever `open_image` takes, or `Tiles` made before: of pixels, or of the visual
+    tokenizer's features, whose last one (the thumbnail) is the target if the image is drawn.
 
     Raises:
         ValueError: as `encode` and `open_image`.
@@ -134,107 +133,103 @@ def prepare(
     )
 
 
-@dataclass
-class _Row:
-    """A sequence as it grows."""
+class _Writer:
+    """A sequence as it grows, turn by turn."""
 
-    specials: SpecialTokens
-    queries: int
-    ids: list[int] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
-    read: list[tuple[int, int, int]] = field(default_factory=list)  # image, start and end of its tokens
-    drawn: list[tuple[int, int, int]] = field(default_factory=list)
+    def __init__(self, tokenizer: Tokenizer, queries: int, tiles: Sequence[int]) -> None:
+        self.tokenizer, self.specials, self.queries, self.tiles = tokenizer, tokenizer.specials, queries, tiles
+        self.ids: list[int] = []
+        self.labels: list[int] = []
+        self.read: list[_Span] = []
+        self.drawn: list[_Span] = []
 
-    def add(self, ids: list[int], learn: bool) -> None:
+    def add(self, ids: Sequence[int], learn: bool) -> None:
         self.ids += ids
         self.labels += ids if learn else [IGNORE] * len(ids)
 
-    def read_form(self, tiles: int) -> list[int]:
-        return self.specials.patch(self.queries) * (tiles - 1) + self.specials.image(self.queries)
+    def turn(self, parts: Sequence[str | int], assistant: bool) -> None:
+        """Append one turn of texts and numbers of images.
 
-    def draw_form(self) -> list[int]:
-        return self.specials.image(self.queries)
+        It is encoded as one, because what white space means depends on what is beside it. The images are found again by
+        their first token, which no text can hold.
+        """
+        numbers = [part for part in parts if isinstance(part, int)]
+        forms = {i: self.specials.image(self.queries) if assistant else self.read_form(i) for i in numbers}
+        ids = self.tokenizer.encode_parts(forms[part] if isinstance(part, int) else part for part in parts)
+        spans = self.drawn if assistant else self.read
+        at = 0
+        for i in numbers:
+            start = ids.index(forms[i][0], at)
+            self.add(ids[at:start], learn=assistant)
+            at = start + len(forms[i])
+            spans.append(_Span(i, len(self.ids), len(self.ids) + len(forms[i])))
+            self.add(ids[start : start + 1], learn=assistant)
+            self.add(ids[start + 1 : at], learn=False)
+        self.add(ids[at:], learn=assistant)
+
+    def read_form(self, image: int) -> list[int]:
+        return self.specials.patch(self.queries) * (self.tiles[image] - 1) + self.specials.image(self.queries)
 
     def cut(self, limit: int) -> None:
         """End at `limit` tokens, or before the image that lies across it."""
-        limit = min([limit, *(start for _, start, end in self.read + self.drawn if start < limit < end)])
-        del self.ids[limit:], self.labels[limit:]
-        self.read = [span for span in self.read if span[2] <= limit]
-        self.drawn = [span for span in self.drawn if span[2] <= limit]
+        end = min([limit, *(span.start for span in self.read + self.drawn if span.start < limit < span.end)])
+        del self.ids[end:], self.labels[end:]
+        self.read = [span for span in self.read if span.end <= end]
+        self.drawn = [span for span in self.drawn if span.end <= end]
 
     def finish(self) -> Encoded:
-        ids, labels = torch.tensor(self.ids), torch.tensor(self.labels)
-        placeholders = set(self.specials.placeholders[: self.queries])
+        placeholders = set(self.specials.placeholders)
         content = torch.tensor([i in placeholders for i in self.ids])
         read_mask, draw_mask = torch.zeros_like(content), torch.zeros_like(content)
         for mask, spans in ((read_mask, self.read), (draw_mask, self.drawn)):
-            for _, start, end in spans:
-                mask[start:end] = content[start:end]
-        reads, draws = (tuple(image for image, _, _ in spans) for spans in (self.read, self.drawn))
-        return Encoded(ids, labels, torch.arange(len(ids)), read_mask, draw_mask, reads, draws)
+            for span in spans:
+                mask[span.start : span.end] = content[span.start : span.end]
+        return Encoded(
+            input_ids=torch.tensor(self.ids),
+            labels=torch.tensor(self.labels),
+            position_ids=torch.arange(len(self.ids)),
+            read_mask=read_mask,
+            draw_mask=draw_mask,
+            reads=tuple(span.image for span in self.read),
+            draws=tuple(span.image for span in self.drawn),
+        )
 
 
-def _write(messages: Sequence[Message], tokenizer: Tokenizer, tiles: Sequence[int], row: _Row) -> None:
-    """Append every turn to the row."""
+class _Span(NamedTuple):
+    """Where the tokens of an image are, its marks included."""
+
+    image: int
+    start: int
+    end: int
+
+
+def _write(messages: Sequence[Message], writer: _Writer) -> None:
+    """Append every message."""
     if not any(message.content for message in messages):
         raise ValueError("the conversation is empty: it needs at least one message with a text or an image")
-    count, drawn = 0, []  # images so far; those drawn since the last user turn
-    for turn, message in enumerate(messages):
-        here = list(range(count, count + len(images([message]))))
-        count += len(here)
-        match message.role:
-            case "user":
-                answered = any(earlier.role == "assistant" for earlier in messages[:turn])
-                parts = ["\n[INST] " if answered else "[INST] ", *drawn, *_parts(message, here), " [/INST]\n"]
-                _write_turn(parts, tokenizer, tiles, row, assistant=False)
-                drawn = []
-            case "assistant":
-                _write_turn(_parts(message, here), tokenizer, tiles, row, assistant=True)
-                drawn += here
-            case "system":
-                before_user = turn + 1 < len(messages) and messages[turn + 1].role == "user"
-                _write_turn(
-                    _closed_line(_parts(message, here)) if before_user else _parts(message, here),
-                    tokenizer,
-                    tiles,
-                    row,
-                    assistant=False,
-                )
+    numbers = iter(range(len(images(messages))))
+    drawn: list[int] = []  # since the last user turn
+    before: set[str] = set()
+    for i, message in enumerate(messages):
+        parts = _parts(message, numbers)
+        if message.role == "user":
+            start = "\n[INST] " if "assistant" in before else "[INST] "
+            parts, drawn = [start, *drawn, *parts, " [/INST]\n"], []
+        elif message.role == "assistant":
+            drawn += [part for part in parts if isinstance(part, int)]
+        elif i + 1 < len(messages) and messages[i + 1].role == "user":
+            parts = _closed_line(parts)
+        writer.turn(parts, assistant=message.role == "assistant")
+        before.add(message.role)
 
 
-def _write_turn(
-    parts: Sequence[str | int], tokenizer: Tokenizer, tiles: Sequence[int], row: _Row, assistant: bool
-) -> None:
-    """Append one turn of texts and numbers of images.
-
-    It is encoded as one, because what white space means depends on what is beside it; the images are found again by their
-    first token, which no text can hold.
-    """
-    forms = {
-        image: row.draw_form() if assistant else row.read_form(tiles[image])
-        for image in parts
-        if isinstance(image, int)
-    }
-    ids = tokenizer.encode_parts([forms[part] if isinstance(part, int) else part for part in parts])
-    ends = {row.specials.patch_start, row.specials.image_start}
-    at = 0
-    for image in (part for part in parts if isinstance(part, int)):
-        start = next(i for i in range(at, len(ids)) if ids[i] in ends)
-        row.add(ids[at:start], learn=assistant)
-        at = start + len(forms[image])
-        (row.drawn if assistant else row.read).append((image, len(row.ids), len(row.ids) + len(forms[image])))
-        row.add(ids[start : start + 1], learn=assistant)
-        row.add(ids[start + 1 : at], learn=False)
-    row.add(ids[at:], learn=assistant)
-
-
-def _parts(message: Message, numbers: Sequence[int]) -> list[str | int]:
-    """Content as texts and the numbers of its images. A box is its label, a space and its tokens; a space parts two boxes."""
+def _parts(message: Message, numbers: Iterator[int]) -> list[str | int]:
+    """Content as texts and the numbers of its images. A box is its label and its tokens; spaces part them."""
     parts: list[str | int] = []
-    rest, before = iter(numbers), None
+    before: Part | None = None
     for part in message.content:
         if isinstance(part, Image):
-            parts.append(next(rest))
+            parts.append(next(numbers))
         elif isinstance(part, Box):
             gap = " " if isinstance(before, Box) else ""
             parts.append(gap + (f"{part.label} " if part.label else "") + box_to_text(part.box))

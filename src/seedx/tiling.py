@@ -1,7 +1,8 @@
 """An image of any size as square tiles that the visual tokenizer can read (SPEC section 3; paper, equation 1).
 
-A grid of columns x rows is chosen, the image is resized to fill it exactly (its ratio may change a little), and cut into tiles
-in raster order. The whole image, resized to one tile, comes last: the thumbnail. Each carries its centre in 0..1:
+A grid of columns x rows is chosen, the image is resized to fill it exactly (its ratio may change a little), and cut
+into tiles in raster order. The whole image, resized to one tile, comes last: the thumbnail. Each carries its centre in
+0..1:
 
     a 900 x 400 image, tiles of 448, policy "fit"     ceil(900 / 448) x ceil(400 / 448) = 3 x 1, resized to 1344 x 448
     tiles at (1/6, 1/2), (3/6, 1/2), (5/6, 1/2) and the thumbnail at (1/2, 1/2): N = 4
@@ -35,7 +36,8 @@ BICUBIC, BILINEAR = PIL.Image.Resampling.BICUBIC, PIL.Image.Resampling.BILINEAR
 class Tiles:
     """
     Attributes:
-        pixels: (N, 3, S, S) normalised pixels, or (N, Q, D) features that the visual tokenizer made of them; thumbnail last.
+        pixels: (N, 3, S, S) normalised pixels, or (N, Q, D) features that the visual tokenizer made of them; thumbnail
+            last.
         positions: (N, 2) centre (x, y) of each in 0..1.
     """
 
@@ -91,7 +93,7 @@ def thumbnail(image: PIL.Image.Image, tile: int) -> Tensor:
 
 
 def one_tile(image: PIL.Image.Image, tile: int, ratio: Ratio = "stretch") -> Tensor:
-    """(3, S, S): the whole image as one tile by the release's transform alone (bilinear), as its de-tokenizer reads it."""
+    """(3, S, S): the whole image as one tile by the transform alone (bilinear), as the de-tokenizer reads it."""
     return to_tensor(square(image, tile, ratio, BILINEAR))
 
 
@@ -119,7 +121,8 @@ def to_tensor(image: PIL.Image.Image, mean: Iterable[float] = CLIP_MEAN, std: It
 def fit(size: tuple[int, int], tile: int, max_tiles: int) -> Grid:
     """The fewest tiles that hold the image at its own size, or, past `max_tiles`, scaled down no more than needed.
 
-    4000 x 4000 with tiles of 448 and at most 9 of them: 9 x 9 is too many, and among the grids allowed 3 x 3 keeps most.
+    4000 x 4000 with tiles of 448 and at most 9 of them: 9 x 9 is too many, and among the grids allowed 3 x 3 keeps
+    most.
     """
     columns, rows = math.ceil(size[0] / tile), math.ceil(size[1] / tile)
     if columns * rows <= max_tiles:
@@ -139,7 +142,8 @@ def pinpoints(size: tuple[int, int], tile: int, grids: list[Grid]) -> Grid:
 
 
 def least_waste(size: tuple[int, int], tile: int, grids: list[Grid]) -> Grid:
-    """The grid that keeps most pixels of the image, scaled with its ratio to lie inside; then the one with least left over.
+    """The grid that keeps most pixels of the image, scaled with its ratio to lie inside; then the one with least left
+    over.
 
     An image is not counted with more pixels than it has, so a small one fits every grid and takes the smallest.
     """

@@ -1,7 +1,7 @@
 """Text <-> ids, for two kinds of file: the release's SentencePiece model, and `tokenizer.json` (byte-level BPE, ours).
 
-Both split a text at the added tokens first and then encode each piece between them alone. They differ in what they do with
-white space beside an added token:
+Both split a text at the added tokens first and then encode each piece between them alone. They differ in what they do
+with white space beside an added token:
 
     "a cat <img>"   SentencePiece, as the release was trained   _a _cat <img>      the space is lost
                     tokenizer.json                              a _cat _ <img>     kept: a text comes back exactly
@@ -93,8 +93,8 @@ class Tokenizer(ABC):
 class SentencePieceTokenizer(Tokenizer):
     """The ids of transformers 4.30.2's slow LlamaTokenizer, on which the release was trained, without that library.
 
-    Later versions give other ids for the same prompts. White space beside an added token is stripped, but not beside `<s>`,
-    `</s>` or `<unk>`, and each piece starts with its own word mark: `</img>What` is `</img> _W hat`.
+    Later versions give other ids for the same prompts. White space beside an added token is stripped, but not beside
+    `<s>`, `</s>` or `<unk>`, and each piece starts with its own word mark: `</img>What` is `</img> _W hat`.
     """
 
     def __init__(self, model: bytes, added: Mapping[str, int] | None = None) -> None:
@@ -139,8 +139,9 @@ class SentencePieceTokenizer(Tokenizer):
         return " ".join(texts)
 
     def _decode_text(self, ids: Sequence[int]) -> str:
-        """Control tokens are written out; the first of several has a space before it (with what was before it after that)."""
-        text, run, last_was_control = "", [], False
+        """Control tokens are written out. As in the release, a space precedes what led up to one: `<s> hello</s>`."""
+        text, last_was_control = "", False
+        run: list[int] = []
         for position, i in enumerate(ids):
             if i in self._control:
                 gap = "" if last_was_control or position == 0 else " "
@@ -158,7 +159,7 @@ class SentencePieceTokenizer(Tokenizer):
 
 
 class JsonTokenizer(Tokenizer):
-    """A `tokenizer.json` of the library `tokenizers`, in which the added tokens are listed and `<s>` and `</s>` exist."""
+    """A `tokenizer.json` of the library `tokenizers` that lists SEED-X's added tokens, `<s>` and `</s>`."""
 
     def __init__(self, content: str) -> None:
         """
@@ -211,11 +212,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
         vocab_size: number of ids, the added tokens included (`LanguageConfig.vocab_size`). A corpus too small to learn
             that many merges gives fewer: compare `vocab_size` of the result.
     """
-    merged = vocab_size - len(ADDED_TOKENS)
-    if merged < 259:
-        raise ValueError(
-            f"vocab_size holds 256 bytes, 3 control and {len(ADDED_TOKENS)} added tokens: at least 589, not {vocab_size}"
-        )
+    fewest = 256 + 3 + len(ADDED_TOKENS)
+    if vocab_size < fewest:
+        raise ValueError(f"vocab_size is at least {fewest} (bytes, control and added tokens), not {vocab_size}")
     model: Any = tokenizers.Tokenizer(tokenizers.models.BPE())
     model.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
         [
@@ -225,7 +224,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     )
     model.decoder = tokenizers.decoders.ByteLevel()
     trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=merged,
+        vocab_size=vocab_size - len(ADDED_TOKENS),
         special_tokens=["<pad>", "<s>", "</s>"],
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,

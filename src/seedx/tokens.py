@@ -6,9 +6,9 @@
     <loc-0> ... <loc-223>         box coordinates
     <box_start> <box_end>         around one box
 
-A box is `<box_start><loc-xc><loc-yc><loc-w><loc-h><box_end>`: centre and size as fractions of the image in 224ths. There are
-224 of these tokens for the 225 marks from 0/224 to 224/224, so the last one stands for both 223/224 and 1. It is read as 1,
-because a side as long as the image is common and one that is a hair shorter is not:
+A box is `<box_start><loc-xc><loc-yc><loc-w><loc-h><box_end>`: centre and size as fractions of the image in 224ths.
+There are 224 of these tokens for the 225 marks from 0/224 to 224/224, so the last one stands for both 223/224 and 1. It
+is read as 1, because a side as long as the image is common and one that is a hair shorter is not:
 
     (0.00, 0.25, 1.00, 0.75)                 the full width, the middle half of the height
     centre (0.5, 0.5), size (1.0, 0.5)
@@ -79,9 +79,19 @@ class SpecialTokens:
                 f"the tokenizer lacks {len(missing)} of SEED-X's added tokens, the first is {missing[0]!r}: "
                 "add seedx.tokens.ADDED_TOKENS to it, in order"
             )
-        tags = [vocabulary[token] for token in (IMAGE_START, IMAGE_END, PATCH_START, PATCH_END)]
-        locs = tuple(vocabulary[token] for token in LOCS)
-        return cls(placeholders, *tags, locs, vocabulary[BOX_START], vocabulary[BOX_END], bos, eos, pad)
+        return cls(
+            placeholders=placeholders,
+            image_start=vocabulary[IMAGE_START],
+            image_end=vocabulary[IMAGE_END],
+            patch_start=vocabulary[PATCH_START],
+            patch_end=vocabulary[PATCH_END],
+            locs=tuple(vocabulary[token] for token in LOCS),
+            box_start=vocabulary[BOX_START],
+            box_end=vocabulary[BOX_END],
+            bos=bos,
+            eos=eos,
+            pad=pad,
+        )
 
     def loc(self, index: int) -> int:
         """The id of `<loc-index>`."""
