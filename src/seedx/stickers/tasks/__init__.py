@@ -81,7 +81,8 @@ def conversation(rng: random.Random, any_size: float = 0.25) -> Example:
     Captions and lists mostly come last: before them, every answer has to be read from the picture, not from an answer.
     """
     scene = scene_to_read(rng, False, any_size)
-    wanted, turns = rng.randint(3, 6), {}
+    wanted = rng.randint(3, 6)
+    turns: dict[tuple[object, ...], Turn] = {}
     for _ in range(8 * wanted):
         if len(turns) == wanted:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 from seedx.messages import Box
 from seedx.stickers.art import OBJECTS
@@ -35,7 +36,7 @@ ALL = (
 
 
 def box_turn(rng: random.Random, scene: Scene) -> tuple[str, tuple[Box, ...]] | None:
-    """A request for one thing, or for all of a name, and its boxes from left to right; labels are the objects' names."""
+    """A request for one thing or for all of a name, and its boxes from left to right, labelled with the names."""
     groups: dict[str, list[Sticker]] = {}
     for sticker in left_to_right(scene):
         groups.setdefault(sticker.name, []).append(sticker)
@@ -56,7 +57,7 @@ def box_turn(rng: random.Random, scene: Scene) -> tuple[str, tuple[Box, ...]] | 
 
 def _crowded(ordered: list[Sticker]) -> bool:
     """Whether two of them are too close along x for their order to be seen."""
-    return any(b.x - a.x < 0.03 for a, b in zip(ordered, ordered[1:], strict=False))
+    return any(b.x - a.x < 0.03 for a, b in pairwise(ordered))
 
 
 def _boxes(scene: Scene, stickers: list[Sticker]) -> tuple[Box, ...]:

@@ -1,4 +1,4 @@
-"""Drawing from a description. The picture is `compose` of what the words name, so the same words always mean the same."""
+"""Drawing from a description: the picture is `compose` of what the words name, so it follows from them alone."""
 
 from __future__ import annotations
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 from collections.abc import Callable
 
 from seedx.messages import Image, assistant, user
 from seedx.stickers.art import BACKGROUNDS, OBJECTS
 from seedx.stickers.layout import Ask, apart, boxes, compose
-from seedx.stickers.scenes import PLACES, Corners, Scene, Sticker, is_unseen, place_of, sample
+from seedx.stickers.scenes import PLACES, Corners, Scene, Sticker, is_unseen, sample
 from seedx.stickers.tasks.drawing import BACKGROUND_WORDS, HERE
 from seedx.stickers.tasks.example import Example, Expected
 from seedx.stickers.tasks.reading import WEARABLE, dressed, pick_names, with_changed
-from seedx.stickers.tasks.words import a, at, called, styled
+from seedx.stickers.tasks.words import FAR, a, at, called, styled
 
 ADDED = 0.3  # size of a sticker that an edit adds
 GAP = 0.01  # least distance between stickers, as in sampled scenes
@@ -174,9 +175,9 @@ def _move(rng: random.Random, scene: Scene) -> Edit | None:
         return None
     index, words = chosen
     old, place = scene.stickers[index], rng.choice(list(PLACES))
-    if place_of(old.x, old.y) == place:
-        return None
     x, y = PLACES[place]
+    if math.dist((x, y), (old.x, old.y)) < FAR:
+        return None
     new = dataclasses.replace(old, x=x, y=y)
     target = with_changed(scene, index, new)
     words = rng.choice(MOVE).format(x=words, place=place, at=at(place))

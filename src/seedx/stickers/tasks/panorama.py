@@ -31,7 +31,7 @@ END = (
 def panorama_scene(rng: random.Random, unseen: bool | None = False) -> Scene:
     """Four times as wide as high, with six to twelve small things."""
     while True:
-        scene = sample(rng, rng.choice(SIZES), rng.randint(6, 12), sizes=SMALL, unseen=None if unseen else unseen)
+        scene = sample(rng, rng.choice(SIZES), rng.randint(6, 12), sizes=SMALL, unseen=unseen)
         if len(scene.stickers) >= 6 and unseen in (None, is_unseen(scene)):
             return scene
 

@@ -1,7 +1,7 @@
 """Questions with one short answer, of eight types. Each maker gives (question, answer), or None if the scene has none.
 
-A question is asked only when its answer is beyond doubt: the object is named by words that fit it alone, and it is clear
-of the border that the answer turns on by `MARGIN`.
+A question is asked only when its answer is beyond doubt: the object is named by words that fit it alone, and it is
+clear of the border that the answer turns on by `MARGIN`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from seedx.stickers.art import BACKGROUNDS, OBJECTS
 from seedx.stickers.scenes import PLACES, Scene, Sticker, box, place_of
 from seedx.stickers.tasks.reading import in_order, listing, off_border
-from seedx.stickers.tasks.words import a, at, called, counted, is_are, plural
+from seedx.stickers.tasks.words import a, at, called, counted, is_are, on, plural
 
 MARGIN = 0.05
 Turn = tuple[str, str]
@@ -93,7 +93,8 @@ YES_NO = (
     "{is} {a} in the image?",
     "do you find {a} here?",
 )
-BACKGROUND_YES_NO = ("is the background {x}?", "does it have {a} background?", "is it {a} background?")
+BACKGROUND_YES_NO = ("is the background {x}?", "does it have {a} background?", "is it {on}?")
+SETTING_YES_NO = ("is it {on}?", "is this {on}?", "are we {on}?")
 # How to ask for each side: the same words serve "is the dog ... the cat?" and "what is ... the cat?".
 SIDES = {
     "left": ("left of", "to the left of", "on the left of"),
@@ -145,8 +146,7 @@ def list_all(rng: random.Random, scene: Scene) -> Turn | None:
 
 
 def how_many(rng: random.Random, scene: Scene) -> Turn | None:
-    names = list(dict.fromkeys(s.name for s in scene.stickers))
-    words, count = rng.choice(names), 0
+    words, count = rng.choice(scene.stickers).name, 0
     roll = rng.random()
     if roll < 0.1 and not any(s.wears for s in scene.stickers):
         words, count = "thing", len(scene.stickers)
@@ -196,7 +196,8 @@ def yes_no(rng: random.Random, scene: Scene) -> Turn | None:
     yes = rng.random() < 0.5
     if rng.random() < 0.15:
         name = scene.background if yes else rng.choice([b for b in BACKGROUNDS if b != scene.background])
-        return rng.choice(BACKGROUND_YES_NO).format(x=name, a=a(name)), _yes(yes)
+        wordings = BACKGROUND_YES_NO if BACKGROUNDS[name].colour else SETTING_YES_NO
+        return rng.choice(wordings).format(x=name, a=a(name), on=on(name)), _yes(yes)
     name = rng.choice(scene.stickers).name if yes else absent(rng, scene)
     kind = OBJECTS[name].kind
     if rng.random() < 0.3 and (yes or not any(OBJECTS[s.name].kind == kind for s in scene.stickers)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from itertools import pairwise
 
 from seedx.stickers.art import BACKGROUNDS, OBJECTS
 from seedx.stickers.layout import apart
@@ -66,7 +67,7 @@ def _names(rng: random.Random, count: int, background: str, flavour: str, avoid:
     if flavour == "coloured":
         first = [rng.choice(COLOURED)]
     elif flavour == "repeated":
-        first = [rng.choice(list(OBJECTS))] * rng.randint(2, max(2, count))
+        first = [rng.choice(list(OBJECTS))] * rng.choice((2, 2, 3, 3, 4))
     elif flavour == "wearing":
         first = [rng.choice(FACES)]
     pool = [name for name in OBJECTS if flavour != "wearing" or name not in WEARABLE]
@@ -124,7 +125,7 @@ def left_to_right(scene: Scene) -> list[Sticker]:
 def in_order(scene: Scene, gap: float = 0.03) -> bool:
     """Whether different things are far enough apart along x for their order to be seen."""
     ordered = left_to_right(scene)
-    return all(b.x - a.x >= gap or a.name == b.name for a, b in zip(ordered, ordered[1:], strict=False))
+    return all(b.x - a.x >= gap or a.name == b.name for a, b in pairwise(ordered))
 
 
 def listing(scene: Scene) -> str:

@@ -17,7 +17,7 @@ ANIMALS = [name for name, thing in OBJECTS.items() if thing.group == "animal"]
 
 @dataclass(frozen=True)
 class Theme:
-    """What a wish is called, with `{who}` where an animal goes, and what stands for it, the most telling thing first."""
+    """The things that stand for a wish, the most telling first, and its wordings, with `{who}` where an animal goes."""
 
     things: tuple[str, ...]
     background: str
@@ -36,7 +36,7 @@ THEMES: dict[str, Theme] = {
             "a birthday for {who}",
             "a birthday party for {who}",
             "{who} at a birthday",
-            "a happy birthday card for {who}",
+            "a birthday card for {who}",
         ),
     ),
     "picnic": Theme(

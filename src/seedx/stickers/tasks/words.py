@@ -96,7 +96,7 @@ def normalise(answer: str) -> str:
     >>> normalise("Two stars and a cat.")
     '2 stars, cat'
     """
-    words = re.sub(r"[^\w\s,]", "", answer.lower())
+    words = re.sub(r"[^\w,]", " ", answer.lower())
     parts = re.split(r",|\band\b", words)
     return ", ".join(sorted(filter(None, (_bare(part) for part in parts))))
 
