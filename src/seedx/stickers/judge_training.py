@@ -112,7 +112,9 @@ def targets_of(config: JudgeConfig, batch: list[Scene]) -> Targets:
             own = stickers[index, which]
             own[(reach < 0.6) & ~middle & (own == 0)] = -1
             own[middle] = 1
-            votes[index, config.groups[which]][:, middle] = np.stack((dx, dy, np.full_like(dx, math.log(size))))[:, middle]
+            votes[index, config.groups[which]][:, middle] = np.stack((dx, dy, np.full_like(dx, math.log(size))))[
+                :, middle
+            ]
     backgrounds = torch.tensor([config.backgrounds.index(scene.background) for scene in batch])
     return Targets(torch.from_numpy(stickers), torch.from_numpy(votes), backgrounds)
 
