@@ -37,7 +37,7 @@ class Prompt:
     @classmethod
     def of(cls, encoded: Encoded) -> Prompt:
         """What `prompt.encode` or `prompt.prepare` made `for_generation`."""
-        return cls(encoded.ids.tolist(), encoded.tiles, encoded.tile_positions, encoded.read_mask.tolist())
+        return cls(encoded.input_ids.tolist(), encoded.tiles, encoded.tile_positions, encoded.read_mask.tolist())
 
 
 @dataclass(frozen=True)

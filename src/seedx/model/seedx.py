@@ -69,8 +69,17 @@ class SeedX(nn.Module):
             nn.init.normal_(self.tile_positions, std=dim**-0.5)
 
     def encode_images(self, images: Tensor) -> Tensor:
-        """Pixels (N, 3, S, S) -> features (N, Q, D); features (N, Q, D) pass through."""
-        return self.vision(images) if images.dim() == 4 else images
+        """Pixels (N, 3, S, S) -> features (N, Q, D); features (N, Q, D) pass through.
+
+        Raises:
+            ValueError: neither.
+        """
+        if images.dim() == 4:
+            return self.vision(images)
+        if images.shape[1:] != (self.config.vision.queries, self.config.vision.output_dim):
+            expected = f"(N, {self.config.vision.queries}, {self.config.vision.output_dim})"
+            raise ValueError(f"images are pixels (N, 3, S, S) or features {expected}, not {tuple(images.shape)}")
+        return images
 
     def read(self, tiles: Tensor, positions: Tensor | None = None) -> Tensor:
         """Tiles (R, 3, S, S) or (R, Q, D), centres (R, 2) -> embeddings (R, K, dim) for their placeholders."""
