@@ -12,8 +12,9 @@ it, it is read like any other image.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Iterable, Literal, Union
+from typing import Any, Literal, Union
 
 Role = Literal["user", "assistant", "system"]
 
@@ -54,6 +55,11 @@ def user(*parts: Part | str) -> Message:
 
 def assistant(*parts: Part | str) -> Message:
     return Message("assistant", tuple(Text(part) if isinstance(part, str) else part for part in parts))
+
+
+def system(*parts: Part | str) -> Message:
+    """Context without a template that is never learned: instructions, or what a pre-training document gives."""
+    return Message("system", tuple(Text(part) if isinstance(part, str) else part for part in parts))
 
 
 def images(messages: Iterable[Message]) -> list[Image]:
