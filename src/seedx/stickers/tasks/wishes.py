@@ -95,7 +95,7 @@ THEMES: dict[str, Theme] = {
         ("a road trip for {who}", "{who} on the road", "a journey by car for {who}", "{who} going on a trip"),
     ),
     "dinner": Theme(
-        ("pizza", "cup", "rose"),
+        ("pizza", "cup", "ice cream"),
         "orange",
         ("dinner for {who}", "{who} at dinner", "a dinner with {who}", "a pizza evening for {who}"),
     ),

@@ -1,0 +1,59 @@
+"""From words to a scene."""
+
+import itertools
+import random
+
+import pytest
+
+from seedx.stickers.art import OBJECTS
+from seedx.stickers.layout import CLOSE, PLACED, Ask, apart, compose, neighbours
+from seedx.stickers.scenes import PLACES, place_of
+
+
+def test_without_places_the_order_of_mention_decides():
+    scene = compose([Ask("star", 2), Ask("cat")], "beach")
+    assert [s.name for s in scene.stickers] == ["star", "star", "cat"]
+    assert [place_of(s.x, s.y) for s in scene.stickers] == ["left", "middle", "right"]
+    assert scene.background == "beach"
+    assert compose([Ask("cat")]).background == "white"
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_named_place_is_kept(place):
+    sticker = compose([Ask("cat", place=place)]).stickers[0]
+    assert place_of(sticker.x, sticker.y) == place
+    assert sticker.size == PLACED
+
+
+def test_neighbours_make_everything_smaller():
+    assert neighbours("left", "top left") and not neighbours("left", "right")
+    assert {s.size for s in compose([Ask("cat", place="left"), Ask("dog", place="middle")]).stickers} == {CLOSE}
+
+
+def test_nothing_overlaps():
+    rng = random.Random(0)
+    names = list(OBJECTS)
+    for count in (1, 2, 3, 4):
+        for places in itertools.combinations(PLACES, count):
+            chosen = rng.sample(names, count)
+            assert apart(compose([Ask(name, place=place) for name, place in zip(chosen, places, strict=True)]))
+        for _ in range(100):
+            assert apart(compose([Ask(name) for name in rng.sample(names, count)]))
+
+
+@pytest.mark.parametrize(
+    "asks, background, message",
+    [
+        ([], None, "1 to 4 stickers, 0"),
+        ([Ask("cat", 5)], None, "1 to 4 stickers, 5"),
+        ([Ask("cat", place="left"), Ask("dog")], None, "a place of its own"),
+        ([Ask("cat", place="left"), Ask("dog", place="left")], None, "a place of its own"),
+        ([Ask("cat", 2, "left")], None, "a place of its own"),
+        ([Ask("unicorn")], None, "no 'unicorn'"),
+        ([Ask("cat", place="centre")], None, "no 'centre'"),
+        ([Ask("cat")], "sea", "no 'sea'"),
+    ],
+)
+def test_mistakes_are_explained(asks, background, message):
+    with pytest.raises(ValueError, match=message):
+        compose(asks, background)
