@@ -1,15 +1,16 @@
 """The native folder: a model as safetensors, its sizes as JSON, its tokenizer.
 
     config.json               every size, `config.from_dict`
-    vision.safetensors        names of `SeedX` that start with vision.
-    language.safetensors      ... with language.; a part too large for one file is language-00001.safetensors, ...
+    vision.safetensors        `SeedX.vision`
+    language.safetensors      `SeedX.language`; a part too large for one file is language-00001.safetensors, -00002, ...
     bridge.safetensors        the rest of `SeedX`: both resamplers and the tile positions
-    detokenizer.safetensors   names of `Detokenizer`: resampler and U-Net
-    vae.safetensors           names of `Detokenizer` that start with vae.
+    vae.safetensors           `Detokenizer.vae`
+    detokenizer.safetensors   the rest of `Detokenizer`: resampler and U-Net
     tokenizer.json            or tokenizer.model and added_tokens.json
 
-Weights may be stored in half precision. Keys are checked strictly: one that is missing, unknown or of another shape is
-an error that names it. A folder is written aside and renamed, so a crash leaves the old one whole.
+Names in a file are those of its module, so that each can be read alone. Weights may be stored in half precision. Keys
+are checked strictly: one that is missing, unknown or of another shape is an error that names it. A folder is written aside
+and renamed, so a crash leaves the old one whole.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from seedx import config as configuration
 from seedx import tokenizer as tokenizers
@@ -64,11 +65,10 @@ def load(name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtyp
     if dtype is None:
         dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
     seedx, detokenizer = build(config)
-    for part, expected in states(seedx, detokenizer).items():
+    for part, module in modules(seedx, detokenizer).items():
         precision = torch.float32 if part == "vae" else dtype
-        weights = checked(read(folder, part), expected, f"{folder.name}/{part}")
-        owner = detokenizer if part in ("detokenizer", "vae") else seedx
-        owner.load_state_dict({key: t.to(device, precision) for key, t in weights}, strict=False, assign=True)
+        weights = checked(read(folder, part), part_state(part, module), f"{folder.name}/{part}")
+        module.load_state_dict({key: t.to(device, precision) for key, t in weights}, strict=False, assign=True)
     if config.language.tie_embeddings:
         seedx.language.llm.tie_weights()
     return Model(config, seedx.to(device).eval(), detokenizer.to(device).eval(), tokenizers.load(folder))
@@ -79,8 +79,8 @@ def save(model: Model, folder: str | Path, dtype: torch.dtype | None = None) -> 
     with replacing(folder) as aside:
         write_config(model.config, aside)
         model.tokenizer.save(aside)
-        for part, tensors in states(model.seedx, model.detokenizer).items():
-            write(aside, part, tensors.items(), dtype)
+        for part, module in modules(model.seedx, model.detokenizer).items():
+            write(aside, part, part_state(part, module).items(), dtype)
 
 
 def build(config: Config) -> tuple[SeedX, Detokenizer]:
@@ -89,22 +89,30 @@ def build(config: Config) -> tuple[SeedX, Detokenizer]:
         return SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim)
 
 
-def states(seedx: SeedX, detokenizer: Detokenizer) -> dict[str, dict[str, Tensor]]:
-    """The tensors of both modules by part of the folder.
+def modules(seedx: SeedX, detokenizer: Detokenizer) -> dict[str, nn.Module]:
+    """The module of each part; that of "bridge" and "detokenizer" holds other parts as well."""
+    return {
+        "vision": seedx.vision,
+        "bridge": seedx,
+        "language": seedx.language,
+        "detokenizer": detokenizer,
+        "vae": detokenizer.vae,
+    }
+
+
+def part_state(part: str, module: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a part, without those that are stored with another part or tied to another tensor.
 
     Raises:
         ValueError: LoRA adapters have not been merged.
     """
-    parts: dict[str, dict[str, Tensor]] = {key: {} for key in ("vision", "bridge", "language", "detokenizer", "vae")}
-    for name, tensor in seedx.state_dict().items():
-        head = name.partition(".")[0]
-        if ".lora_" in name:
-            raise ValueError("a model is stored without adapters: call language.merge_lora() first")
-        if not (seedx.config.language.tie_embeddings and name.endswith("lm_head.weight")):
-            parts[head if head in ("vision", "language") else "bridge"][name] = tensor
-    for name, tensor in detokenizer.state_dict().items():
-        parts["vae" if name.startswith("vae.") else "detokenizer"][name] = tensor
-    return parts
+    state = module.state_dict()
+    if any(".lora_" in name for name in state):
+        raise ValueError("a model is stored without adapters: call language.merge_lora() first")
+    elsewhere = {"bridge": ("vision.", "language."), "detokenizer": ("vae.",)}.get(part, ())
+    if part == "language" and module.config.tie_embeddings:  # type: ignore[union-attr]
+        elsewhere = ("llm.lm_head.",)
+    return {name: tensor for name, tensor in state.items() if not name.startswith(elsewhere or "\0")}
 
 
 def checked(

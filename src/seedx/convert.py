@@ -94,7 +94,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "second_stage": ("seed_detokenizer/second_stage", "*/seed_detokenizer/second_stage"),
     "vae": ("vae", "*/vae"),
     "unet": ("unet", "*/unet"),
-    "tokenizer": ("tokenizer", "*tokenizer*", "*/*tokenizer*"),
+    "tokenizer": ("tokenizer", "*_tokenizer*", "*/*_tokenizer*"),
 }
 
 # The official Llama stores its rotary frequencies; newer ones compute them.
@@ -137,22 +137,22 @@ def convert(
     source = Path(source)
     stage = "second_stage" if sizes.detokenizer.condition else "first_stage"
     streams = {
-        "vision": ("visual_encoder", "vision.", _tensors(find(source, "visual_encoder"))),
-        "bridge": ("agent", "", _tensors(find(source, "agent"))),
-        "language": ("llm", "language.", _tensors(find(source, "llm"))),
-        "detokenizer": (stage, "", _adapter(source, find(source, stage))),
-        "vae": ("vae", "vae.", _tensors(find(source, "vae"))),
+        "vision": ("visual_encoder", _tensors(find(source, "visual_encoder"))),
+        "bridge": ("agent", _tensors(find(source, "agent"))),
+        "language": ("llm", _tensors(find(source, "llm"))),
+        "detokenizer": (stage, _adapter(source, find(source, stage))),
+        "vae": ("vae", _tensors(find(source, "vae"))),
     }
     words = tokenizer.load(find(source, "tokenizer"))
     if words.vocab_size > sizes.language.vocab_size:
         raise ValueError(f"the tokenizer has {words.vocab_size} ids, the model {sizes.language.vocab_size}")
-    expected = checkpoint.states(*checkpoint.build(sizes))
+    modules = checkpoint.modules(*checkpoint.build(sizes))
     with checkpoint.replacing(target) as aside:
         checkpoint.write_config(sizes, aside)
         words.save(aside)
-        for name, (part, prefix, stream) in streams.items():
-            ours = ((prefix + k, t) for item in stream for k, t in from_release(part, dict([item])).items())
-            tensors = checkpoint.checked(ours, expected[name], part)
+        for name, (part, stream) in streams.items():
+            ours = (renamed for item in stream for renamed in from_release(part, dict([item])).items())
+            tensors = checkpoint.checked(ours, checkpoint.part_state(name, modules[name]), part)
             checkpoint.write(aside, name, _watched(tensors, name, progress), dtype)
 
 

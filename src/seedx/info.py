@@ -8,18 +8,18 @@ from pathlib import Path
 from seedx import checkpoint
 from seedx.config import PRESETS, Config
 
-# Module and what its names start with; the first that fits holds.
+# Module, the part that holds it, and what its names start with; the first that fits holds.
 MODULES = (
-    ("visual tokenizer", "vision."),
-    ("input resampler", "input_resampler."),
-    ("output resampler", "output_resampler."),
-    ("tile positions", "tile_positions"),
-    ("language embeddings", "language.llm.model.embed_tokens."),
-    ("language head", "language.llm.lm_head."),
-    ("language blocks", "language."),
-    ("de-tokenizer resampler", "resampler."),
-    ("de-tokenizer U-Net", "unet."),
-    ("de-tokenizer VAE", "vae."),
+    ("visual tokenizer", "vision", ""),
+    ("input resampler", "bridge", "input_resampler."),
+    ("output resampler", "bridge", "output_resampler."),
+    ("tile positions", "bridge", "tile_positions"),
+    ("language embeddings", "language", "llm.model.embed_tokens."),
+    ("language head", "language", "llm.lm_head."),
+    ("language blocks", "language", ""),
+    ("de-tokenizer resampler", "detokenizer", "resampler."),
+    ("de-tokenizer U-Net", "detokenizer", "unet."),
+    ("de-tokenizer VAE", "vae", ""),
 )
 
 
@@ -43,10 +43,10 @@ def info(name: str | Path) -> list[Row]:
     Raises:
         ValueError: no such model.
     """
-    counts = {module: 0 for module, _ in MODULES}
-    for part in checkpoint.states(*checkpoint.build(_config(name))).values():
-        for key, tensor in part.items():
-            counts[_module(key)] += tensor.numel()
+    counts = {module: 0 for module, _, _ in MODULES}
+    for part, module in checkpoint.modules(*checkpoint.build(_config(name))).items():
+        for key, tensor in checkpoint.part_state(part, module).items():
+            counts[_module(part, key)] += tensor.numel()
     rows = [Row(key, n, 4 * n, 4 * n if key.endswith("VAE") else 2 * n) for key, n in counts.items()]
     total = Row("total", sum(r.parameters for r in rows), sum(r.full for r in rows), sum(r.half for r in rows))
     return [*rows, total]
@@ -67,8 +67,8 @@ def _config(name: str | Path) -> Config:
     return checkpoint.read_config(checkpoint.locate(name))
 
 
-def _module(key: str) -> str:
-    return next(module for module, prefix in MODULES if key.startswith(prefix))
+def _module(part: str, key: str) -> str:
+    return next(module for module, home, prefix in MODULES if home == part and key.startswith(prefix))
 
 
 def _size(size: int) -> str:

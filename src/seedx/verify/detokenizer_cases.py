@@ -1,7 +1,7 @@
 """Golden cases of the de-tokenizer: resampler, losses and gradients, and drawing step by step.
 
-Each case reads NAME.json (sizes) and NAME.safetensors (state, inputs, outputs) and returns pairs: what was compared, and
-its worst absolute error.
+Each case reads NAME.json (sizes) and NAME.safetensors (state, inputs, outputs) and returns pairs: what was compared,
+and its worst absolute error.
 """
 
 from __future__ import annotations
