@@ -1,8 +1,8 @@
 """`seedx eval stickers`: ask a model about held-out scenes, score what it answers, average.
 
-Every ability is one function from a batch of examples to one dictionary of scores per example. A quarter of the scenes, about
-as many as chance would give, hold a pair of objects or an object on a background that never occurs in training; the
-scores are averaged over all scenes, and apart over the others ("seen") and those ("unseen").
+Every ability is one function from a batch of examples to one dictionary of scores per example. A quarter of the scenes,
+about as many as chance would give, hold a pair of objects, or an object on a background, that never occurs in training;
+the scores are averaged over all scenes, and apart over the others ("seen") and those ("unseen").
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Answer(Protocol):
 
 
 class Model(Protocol):
-    """What evaluation asks of a model: the batched verbs of `pipeline.py`. Without tiling a picture is its thumbnail alone."""
+    """What evaluation asks of a model: the batched verbs of `pipeline.py`. Without tiling, a picture is its thumbnail
+    alone."""
 
     def chat_batch(self, prompts: list[tuple[str, Pictures]], *, tiling: bool = True) -> Sequence[Answer]: ...
     def draw_batch(self, prompts: list[str], seeds: list[int]) -> Pictures: ...
@@ -164,7 +165,7 @@ ABILITIES = {
 
 
 def item_of(seed: int, ability: str, index: int) -> Item:
-    """The scene of an index. The words of the seed keep evaluation apart from every stream of training, which use others."""
+    """The scene of an index. The words in its seed keep evaluation apart from every stream of training."""
     rng = random.Random(f"eval/{seed}/{ability}/{index}")
     kind, unseen = ABILITIES[ability].kind(index), index % UNSEEN_EVERY == 0
     if kind == "scene":
@@ -186,8 +187,8 @@ def evaluate_stickers(
     """Score a model on `n` scenes of each ability.
 
     Returns:
-        Nested scores: shares in 0..1, PSNR in dB, a share as `scores["questions"]["accuracy"]`; the same over the scenes with
-        familiar and with held-out combinations under "seen" and "unseen"; the seconds that each ability took, under "seconds".
+        Nested scores, as `scores["questions"]["accuracy"]`: shares in 0..1, PSNR in dB. The same under "seen" and
+        "unseen", over the scenes of familiar and of held-out combinations. The seconds per ability, under "seconds".
 
     Raises:
         ValueError: no scenes, or an unknown ability.

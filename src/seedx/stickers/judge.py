@@ -1,15 +1,14 @@
-"""The judge: a small network that says what a sticker picture shows, to score drawings. It shares nothing with the model.
+"""The judge: a small network that says what a sticker picture shows. It shares nothing with the model that it scores.
 
-Fully convolutional, at one cell for every 4 x 4 pixels. Each cell says which stickers' middles it belongs to (one sigmoid
-per sticker: an animal and the hat on it may claim the same cell), and votes for their centre and size. A picture enters
-at 96 pixels for its shorter side. It is trained by `judge_training.py`, on renders alone.
+Fully convolutional, at one cell for every 4 x 4 pixels. Each cell says to which stickers' middles it belongs (one
+sigmoid per sticker: an animal and the hat on it may claim the same cell), and votes for their centre and size. A
+picture enters at 96 pixels for its shorter side. It is trained by `judge_training.py`, on renders alone.
 
 Shapes: B pictures, H and W cells (24 for a square picture), C stickers, G vote groups.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import math
@@ -23,6 +22,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from seedx.config import from_dict, to_dict
 from seedx.stickers.art import BACKGROUNDS, OBJECTS
 
 WEIGHTS = Path(__file__).parent.parent / "assets" / "judge"
@@ -33,7 +33,8 @@ FLOOR = 0.5  # a sticker is seen from this probability on
 
 @dataclass(frozen=True)
 class Sighting:
-    """A sticker in a picture: centre as fractions of width and height, longer side as a fraction of the shorter side."""
+    """A sticker in a picture. x and y: its centre, as fractions of width and height. size: its longer side, as a
+    fraction of the picture's shorter side."""
 
     name: str
     x: float
@@ -177,7 +178,7 @@ def save(judge: Judge, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {key: value.half() if value.is_floating_point() else value for key, value in judge.state_dict().items()}
     save_file(weights, folder / "judge.safetensors")
-    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(judge.config), indent=2) + "\n")
+    (folder / "config.json").write_text(json.dumps(to_dict(judge.config), indent=2) + "\n")
 
 
 def load(folder: Path = WEIGHTS) -> Judge:
@@ -188,8 +189,7 @@ def load(folder: Path = WEIGHTS) -> Judge:
     """
     if not (folder / "judge.safetensors").is_file():
         raise ValueError(f"no judge in {folder}; train one with: python -m seedx.stickers.judge_training")
-    stored = json.loads((folder / "config.json").read_text())
-    config = JudgeConfig(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
+    config: JudgeConfig = from_dict(JudgeConfig, json.loads((folder / "config.json").read_text()))
     if set(config.objects) != set(OBJECTS) or set(config.backgrounds) != set(BACKGROUNDS):
         odd = sorted(set(config.objects) ^ set(OBJECTS) | set(config.backgrounds) ^ set(BACKGROUNDS))
         raise ValueError(f"the judge in {folder} knows other stickers than art.py ({', '.join(odd)}): train it again")

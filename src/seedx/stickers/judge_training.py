@@ -1,8 +1,8 @@
 """Train the judge: `python -m seedx.stickers.judge_training`. One core, about 20 minutes; stop and start it at will.
 
-Every batch is drawn from the seed and the number of its step alone, so a resumed run goes on exactly where it stopped. Half
-of the pictures are spoilt in the ways in which drawings fall short (blur, bent shapes, shifted colours, stains), and
-fragments of stickers stand around unnamed: the judge must forgive the first, and see nothing in the second.
+Every batch is drawn from the seed and the number of its step alone, so a resumed run goes on exactly where it stopped.
+Half of the pictures are spoilt in the ways in which drawings fall short (blur, bent shapes, shifted colours, stains),
+and monsters and ruins of stickers are about, unnamed: the judge must forgive the first and see nothing in the second.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import logging
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +24,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from seedx.stickers import scenes
-from seedx.stickers.art import BACKGROUNDS, OBJECTS, aspect, sized
+from seedx.stickers.art import BACKGROUNDS, OBJECTS, aspect
 from seedx.stickers.judge import CELL, SIDE, WEIGHTS, Judge, JudgeConfig, Maps, save, to_pixels
 from seedx.stickers.scenes import Scene
 from seedx.stickers.scoring import truth
-from seedx.stickers.spoil import bend, spoil
+from seedx.stickers.spoil import bend, monster, spoil, wreck
 
 log = logging.getLogger(__name__)
 CELLS = SIDE // CELL
@@ -35,7 +36,7 @@ CELLS = SIDE // CELL
 
 @dataclass(frozen=True)
 class Plan:
-    steps: int = 3000
+    steps: int = 2400
     batch: int = 32
     rate: float = 3e-3
     warmup: int = 100
@@ -78,27 +79,29 @@ def _dress(rng: random.Random, sticker: scenes.Sticker) -> scenes.Sticker:
     return scenes.Sticker(sticker.name, sticker.x, sticker.y, sticker.size, wears)
 
 
-def picture_of(rng: random.Random, scene: Scene) -> Image.Image:
-    """A render, at times with an unnamed fragment, at times spoilt."""
+def sample_picture(rng: random.Random) -> tuple[Image.Image, Scene]:
+    """A picture and what there is to see in it: at times with a monster, or spoilt, seldom a ruin of no stickers."""
+    scene = sample_scene(rng)
     picture = scenes.render(scene)
-    if rng.random() < 0.15:
-        _drop_fragment(rng, scene, picture)
-    return spoil(rng, picture) if rng.random() < 0.5 else picture
+    if rng.random() < 0.06:
+        return wreck(rng, picture), scene.with_stickers()
+    if rng.random() < 0.2:
+        _drop_monster(rng, scene, picture)
+    return spoil(rng, picture) if rng.random() < 0.5 else picture, scene
 
 
-def _drop_fragment(rng: random.Random, scene: Scene, picture: Image.Image) -> None:
-    """Paste a corner of some sticker where nothing stands."""
-    drawing = sized(rng.choice(list(OBJECTS)), rng.randint(24, 48))
-    left, top = rng.choice((0, drawing.width // 2)), rng.choice((0, drawing.height // 2))
-    corner = drawing.crop((left, top, left + drawing.width // 2, top + drawing.height // 2))
-    size = max(corner.size) / SIDE
-    stand_in = scenes.Sticker("hat", rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9), 1.5 * size)
-    if scenes.fits(scene, stand_in, margin=0.03):
-        x, y = round(stand_in.x * SIDE - corner.width / 2), round(stand_in.y * SIDE - corner.height / 2)
-        picture.paste(corner, (x, y), corner)
+def _drop_monster(rng: random.Random, scene: Scene, picture: Image.Image) -> None:
+    """Paste one where nothing stands, if there is room."""
+    drawing = monster(rng)
+    for _ in range(4):
+        room = scenes.Sticker("rocket", rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9), drawing.width / SIDE)  # a square
+        if scenes.fits(scene, room, margin=0.03):
+            corner = round(room.x * SIDE - drawing.width / 2), round(room.y * SIDE - drawing.height / 2)
+            picture.paste(drawing, corner, drawing)
+            break
 
 
-def targets_of(config: JudgeConfig, batch: list[Scene]) -> Targets:
+def targets_of(config: JudgeConfig, batch: Sequence[Scene]) -> Targets:
     stickers = np.zeros((len(batch), len(config.objects), CELLS, CELLS), np.float32)
     votes = np.zeros((len(batch), 1 + max(config.groups), 3, CELLS, CELLS), np.float32)
     rows, columns = np.mgrid[:CELLS, :CELLS] + 0.5
@@ -134,8 +137,8 @@ def loss_of(config: JudgeConfig, maps: Maps, targets: Targets) -> Tensor:
 def batch_of(config: JudgeConfig, plan: Plan, step: int) -> tuple[Tensor, Targets]:
     """Pixels (B, 3, 96, 96) and targets of a step."""
     rng = random.Random(f"judge/{plan.seed}/{step}")
-    batch = [sample_scene(rng) for _ in range(plan.batch)]
-    pixels = torch.stack([to_pixels(picture_of(rng, scene)) for scene in batch])
+    pictures, batch = zip(*(sample_picture(rng) for _ in range(plan.batch)), strict=True)
+    pixels = torch.stack([to_pixels(picture) for picture in pictures])
     return bend(rng, pixels), targets_of(config, batch)
 
 
@@ -194,9 +197,10 @@ def train(plan: Plan, run: Path, out: Path) -> Judge:
             if training.step % plan.save_every == 0 or training.step == plan.steps:
                 training.save(checkpoint)
                 log.info("step %d loss %.4f", training.step, loss)
-    judge: Judge = training.average.module.eval()
+    judge = Judge(training.judge.config)
+    judge.load_state_dict(training.average.module.state_dict())
     save(judge, out)
-    return judge
+    return judge.eval()
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Scores of the stickers world: how right one answer is.
 
-Every function compares one answer with the truth; drawings are compared by what the judge saw in them. `evaluate.py` asks
-the model and averages.
+Every function compares one answer with the truth; drawings are compared by what the judge saw in them. `evaluate.py`
+asks the model and averages.
 """
 
 from __future__ import annotations
