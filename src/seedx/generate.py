@@ -29,8 +29,7 @@ from seedx.answer import Answer, End, Event, ImageFeatures, Options, Prompt, Ses
 from seedx.model.cache import Cache
 from seedx.model.seedx import SeedX
 from seedx.sampling import sample, suppress
-from seedx.text_stream import TextStream
-from seedx.tokenizer import Tokenizer
+from seedx.text_stream import Decoder, TextStream
 from seedx.tokens import SpecialTokens
 
 __all__ = ["Answer", "End", "Event", "ImageFeatures", "Options", "Prompt", "Session", "Text", "generate", "stream"]
@@ -40,7 +39,7 @@ GREEDY = Options()
 
 def generate(
     model: SeedX,
-    tokenizer: Tokenizer,
+    tokenizer: Decoder,
     prompts: Sequence[Prompt],
     options: Options = GREEDY,
     session: Session | None = None,
@@ -61,7 +60,7 @@ def generate(
 @torch.no_grad()
 def stream(
     model: SeedX,
-    tokenizer: Tokenizer,
+    tokenizer: Decoder,
     prompts: Sequence[Prompt],
     options: Options = GREEDY,
     session: Session | None = None,
@@ -100,7 +99,7 @@ def stream(
 class _Row:
     """One answer in the making."""
 
-    def __init__(self, index: int, model: SeedX, tokenizer: Tokenizer, options: Options, position: int) -> None:
+    def __init__(self, index: int, model: SeedX, tokenizer: Decoder, options: Options, position: int) -> None:
         self.index, self.position, self.options = index, position, options
         self.specials = tokenizer.specials
         self.context = model.config.language.context
@@ -159,7 +158,7 @@ def _texts(piece: str) -> list[Event]:
 
 
 def _start_rows(
-    model: SeedX, tokenizer: Tokenizer, prompts: Sequence[Prompt], options: Options, session: Session
+    model: SeedX, tokenizer: Decoder, prompts: Sequence[Prompt], options: Options, session: Session
 ) -> list[_Row]:
     """Rows whose pending tokens are their prompts."""
     for name, count in (("session", len(session.lengths)), ("seed", _seeds(options, len(prompts)))):

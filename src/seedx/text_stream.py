@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from seedx.tokenizer import Tokenizer
+from collections.abc import Sequence
+from typing import Protocol
+
+from seedx.tokens import SpecialTokens
+
+
+class Decoder(Protocol):
+    """What generation needs of a tokenizer."""
+
+    specials: SpecialTokens
+
+    def decode(self, ids: Sequence[int]) -> str: ...
 
 
 class TextStream:
     """The pieces put together are the text of all tokens. A character of several tokens comes when it is whole."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Decoder) -> None:
         self.tokenizer = tokenizer
         self.ids: list[int] = []
         self.before = self.sent = 0  # the last piece is decoded again with the new one: it decides on spaces

@@ -1,31 +1,29 @@
 """Golden cases of the comprehension and generation side: visual tokenizer, resampler, losses and gradients, answers.
 
-Each case reads NAME.json (sizes) and NAME.safetensors (state, inputs, outputs) and returns (what, worst absolute error).
+Each case reads NAME.json (sizes) and NAME.safetensors (state, inputs, outputs) and returns (what, worst absolute error)
+for all that it compares.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from seedx import convert
 from seedx import tokenizer as tokenizers
-from seedx.batch import Batch
-from seedx.config import BridgeConfig, Config, LanguageConfig, VisionConfig
+from seedx.config import VisionConfig
 from seedx.generate import Answer, ImageFeatures, Options, Prompt, generate
 from seedx.model.resampler import QueryResampler, resize_positions
-from seedx.model.seedx import Losses, SeedX, tile_embedding
+from seedx.model.seedx import tile_embedding
 from seedx.model.vision import VisionTransformer, pool_features
 from seedx.sampling import suppress
 from seedx.tokens import SpecialTokens
-from seedx.verify.detokenizer_cases import Case, Results, fill, read_case, unlike, worst
-
-LOSSES = {"total_loss": "total", "lm_loss": "text", "rec_loss": "image"}
+from seedx.verify.build import seedx, vision_config
+from seedx.verify.detokenizer_cases import Case, Results, fill, read_case, worst
+from seedx.verify.loss_case import forward
 
 
 def vision(folder: Path, name: str) -> Results:
@@ -48,7 +46,8 @@ def vision(folder: Path, name: str) -> Results:
         if corners is not None:
             placed = x + tile_embedding(t["in/patch_positions"], corners)
             states["tokens_with_patch_pos"] = model.ln_post(placed) @ model.proj
-    return [(key, worst(ours, t[f"out/{key}"])) for key, ours in states.items() if f"out/{key}" in t]
+    expected = {key.removeprefix("out/"): tensor for key, tensor in t.items() if key.startswith("out/")}
+    return [(key, worst(states[key], tensor)) for key, tensor in expected.items()]
 
 
 def resampler(folder: Path, name: str) -> Results:
@@ -66,122 +65,6 @@ def resampler(folder: Path, name: str) -> Results:
             results.append((f"{which}/y", worst(model(x), case.tensors[f"out/{which}/y"])))
         results.append((f"{which}/key_pos_embed", worst(keys, case.tensors[f"out/{which}/key_pos_embed"])))
         results.append((f"{which}/pos_embed", worst(ours_computed, model.positions)))
-    return results
-
-
-def forward(folder: Path, name: str) -> Results:
-    """Features, every variant's losses, states and logits, gradients, and the first updates of AdamW."""
-    case = read_case(folder, name)
-    t, model = case.tensors, seedx(case)
-    valid = t["in/train_filter/embeds_valid_mask"]
-    with torch.no_grad():
-        features = model.encode_images(t["in/batch/images"][valid])
-    results = [("image_embeds", worst(features, t["out/image_embeds"]))]
-    for variant, facts in case.facts["outputs"]["variants"].items():
-        ours, batch = of_variant(case, variant, facts, features)
-        with torch.no_grad():
-            losses = ours(batch)
-        expected = case.facts["outputs"]["losses"][variant]
-        results += [(f"{variant}/{key}", error) for key, error in against(losses, expected)]
-    batch = of_variant(case, "mixed", case.facts["outputs"]["variants"]["mixed"], features)[1]
-    return results + mixed_states(case, model, batch) + gradients(case, model, batch)
-
-
-def of_variant(case: Case, variant: str, facts: dict[str, Any], features: Tensor) -> tuple[SeedX, Batch]:
-    """The model with a variant's settings, and the rows and images that it was given."""
-    t, agent = case.tensors, {**case.facts["config"]["agent"], **facts["agent"]}
-    row = case.facts["inputs"]["rows"].index(ROW_OF[variant]) if facts["batch_rows"] == 1 else None
-    rows = slice(None) if row is None else slice(row, row + 1)
-    if not agent["vit_down"]:
-        features = pool_features(features, VisionConfig.pool)
-    centres = t["in/batch/patch_position"][t["in/train_filter/embeds_valid_mask"]]
-    reads, draws = (t[f"in/train_filter/embeds_{side}_mask"] for side in ("cmp", "gen"))
-    queries = case.facts["config"]["num_img_tokens"]
-    read, drawn = (owners(t[f"in/batch/ids_{side}_mask"], queries, row) for side in ("cmp", "gen"))
-    ids = t["in/batch/input_ids"][rows]
-    batch = Batch(
-        input_ids=ids,
-        labels=t["in/batch/labels"][rows],
-        position_ids=torch.arange(ids.shape[1]).expand(len(ids), -1),
-        read_mask=t["in/batch/ids_cmp_mask"][rows],
-        draw_mask=t["in/batch/ids_gen_mask"][rows],
-        tiles=features[reads][read] if read.any() else None,
-        tile_positions=centres[reads][read] if read.any() and facts["patch_positions"] else None,
-        targets=features[draws][drawn] if drawn.any() else None,
-    )
-    return seedx(case, agent), batch
-
-
-def owners(mask: Tensor, queries: int, row: int | None) -> Tensor:
-    """Which of the images under a batch's mask (B, T) are of one row, or of any: (images,) bool."""
-    counts = mask.sum(dim=1) // queries
-    of_row = torch.repeat_interleave(torch.arange(len(counts)), counts)
-    return torch.ones_like(of_row, dtype=torch.bool) if row is None else of_row == row
-
-
-ROW_OF = {
-    "comprehension_only": "llava",
-    "generation_only": "caption_to_image",
-    "edit_only": "edit",
-    "text_only": "text_only",
-}
-
-
-def against(losses: Losses, expected: dict[str, float]) -> Results:
-    return [(key, abs(getattr(losses, ours).item() - expected[key])) for key, ours in LOSSES.items()]
-
-
-def mixed_states(case: Case, model: SeedX, batch: Batch) -> Results:
-    t = case.tensors
-    with torch.no_grad():
-        embeds = model.embed(batch.input_ids, batch.read_mask, batch.tiles, batch.tile_positions)
-        states = model.language.states(embeds, batch.position_ids)
-        drawn = model.draw_features(
-            states[batch.draw_mask].unflatten(0, (len(case.tensors["out/mixed/output_resampler"]), -1))
-        )
-        logits = model.language.head(states)
-        read = model.input_resampler(batch.tiles)
-    return [
-        ("mixed/input_resampler", worst(read, t["out/mixed/input_resampler"])),
-        ("mixed/last_hidden_state", worst(states, t["out/mixed/last_hidden_state"])),
-        ("mixed/output_resampler", worst(drawn, t["out/mixed/output_resampler"])),
-        ("mixed/logits_row1_first8", worst(logits[1, :8], t["out/mixed/logits_row1_first8"])),
-        ("mixed/logits_argmax", float((logits.argmax(dim=-1) != t["out/mixed/logits_argmax"]).sum())),
-    ]
-
-
-def gradients(case: Case, model: SeedX, batch: Batch) -> Results:
-    """Gradients of the mixed batch by name, then AdamW's updates with the release's settings."""
-    model.train()
-    losses = model(batch)
-    losses.total.backward()
-    ours = {key: p.grad for key, p in model.named_parameters() if p.grad is not None}
-    official = convert.to_release("agent", ours)
-    norms = case.facts["outputs"]["grad_norms"]
-    results = [
-        *((f"train/{key}", error) for key, error in against(losses, case.facts["outputs"]["train_mode_losses"])),
-        ("grad_norms/names", unlike(official, norms)),
-        ("grad_norms", max(abs(official[key].norm().item() - norms[key]) for key in norms if key in official)),
-    ]
-    for key in [key for key in case.tensors if key.startswith("grad/")]:
-        results.append((key, worst(official[key.removeprefix("grad/")], case.tensors[key])))
-    return results + updates(case, model, batch)
-
-
-def updates(case: Case, model: SeedX, batch: Batch) -> Results:
-    facts = case.facts["outputs"]["adamw"]
-    trained = [p for p in model.parameters() if p.requires_grad]
-    settings = {key: facts[key] for key in ("lr", "eps", "weight_decay")}
-    optimizer = torch.optim.AdamW(trained, betas=tuple(facts["betas"]), **settings)
-    results = []
-    for step, (expected, norm) in enumerate(zip(facts["losses"], facts["grad_norms_before_clip"], strict=True)):
-        optimizer.zero_grad()
-        losses = model(batch)
-        losses.total.backward()
-        ours = torch.nn.utils.clip_grad_norm_(trained, facts["clip_grad_norm"]).item()
-        optimizer.step()
-        results += [(f"adamw/{step}/{key}", error) for key, error in against(losses, expected)]
-        results.append((f"adamw/{step}/grad_norm", abs(ours - norm)))
     return results
 
 
@@ -221,9 +104,7 @@ def answer(case: Case, sub: str, how: str, ours: Answer) -> Results:
     """An answer may go on after the expected one, which was cut at its own limit."""
     t = case.tensors
     ids = t[f"out/{sub}/new_ids"].tolist()
-    results = [
-        (f"{sub}{how}/new_ids", float(sum(a != b for a, b in zip(ids, ours.ids)) + max(0, len(ids) - len(ours.ids))))
-    ]
+    results = [(f"{sub}{how}/new_ids", float(sum(a != b for a, b in itertools.zip_longest(ids, ours.ids[: len(ids)]))))]
     if f"out/{sub}/img_hidden" in t:
         hidden, features = t[f"out/{sub}/img_hidden"], t[f"out/{sub}/img_gen_feat"]
         drawn = [part for part in ours.parts if isinstance(part, ImageFeatures)][: len(hidden)]
@@ -252,57 +133,6 @@ def suppression(case: Case, specials: SpecialTokens, queries: int) -> Results:
         results.append((f"processor/{kind}/outside", worst(ours[outside], expected[outside])))
         results.append((f"processor/{kind}/within", float((expected[within].argmax(dim=-1) != forced).sum())))
     return results
-
-
-def seedx(case: Case, agent: dict[str, Any] | None = None) -> SeedX:
-    """The model of a case, its weights loaded."""
-    facts = case.facts["config"]
-    config = model_config(facts, agent or facts["agent"])
-    model = SeedX(config)
-    vision = case.state("visual_encoder")
-    if (
-        vision and config.vision.pool > 1
-    ):  # else features are given, maybe in another number than the visual tokenizer's
-        fill(model.vision, convert.from_release("visual_encoder", vision))
-    fill(model, convert.from_release("agent", case.state("agent")), without="vision.")
-    return model
-
-
-def model_config(facts: dict[str, Any], agent: dict[str, Any]) -> Config:
-    """Our sizes from the official ones."""
-    llm = facts["llm"]
-    vision = vision_config(facts["visual_encoder"])
-    if not agent["vit_down"]:
-        vision = dataclasses.replace(vision, queries=vision.pooled, pool=1)
-    bridge = BridgeConfig(
-        queries=facts["num_img_tokens"],
-        input_heads=facts["input_resampler"]["num_heads"],
-        output_heads=facts["output_resampler"]["num_heads"],
-        tile_positions=agent["add_patch_pos"],
-        regression="mse" if agent["mse"] else "cosine",
-        text_weight=agent["lm_loss_scale"],
-        image_weight=agent["rec_loss_scale"],
-    )
-    language = LanguageConfig(
-        vocab_size=llm["vocab_size"],
-        hidden_size=llm["hidden_size"],
-        intermediate_size=llm["intermediate_size"],
-        layers=llm["num_hidden_layers"],
-        heads=llm["num_attention_heads"],
-        kv_heads=llm.get("num_key_value_heads"),
-        context=llm["max_position_embeddings"],
-        rms_norm_eps=llm["rms_norm_eps"],
-        tie_embeddings=llm["tie_word_embeddings"],
-        bos=llm["bos_token_id"],
-        eos=llm["eos_token_id"],
-        pad=llm["pad_token_id"],
-    )
-    return Config(vision=vision, language=language, bridge=bridge)
-
-
-def vision_config(facts: dict[str, Any]) -> VisionConfig:
-    same = ("image_size", "patch_size", "width", "layers", "heads", "mlp_ratio", "output_dim")
-    return VisionConfig(queries=facts["n_queries"], **{key: facts[key] for key in same})
 
 
 def find(folder: Path, name: str) -> Path:

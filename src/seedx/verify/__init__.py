@@ -1,0 +1,101 @@
+"""Runs a folder of golden cases, made by the release's own code, against this library.
+
+A case NAME is NAME.json with its sizes and, mostly, NAME.safetensors; the start of the name tells its kind. Sizes,
+seeds and names of sub-cases are read from the files, so a folder of other ones works as well. `tokenizer/` and
+`images/`, where a case needs them, are in the folder or beside it; so is manifest.json, the full-size release's names.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from seedx.verify import detokenizer_cases, encoding_cases, manifest_case, model_cases
+
+TOLERANCE = 1e-4
+
+Check = Callable[[Path, str], list[tuple[str, float]]]
+CASES: dict[str, Check] = {**model_cases.CASES, **detokenizer_cases.CASES, **encoding_cases.CASES}
+
+
+@dataclass(frozen=True)
+class Result:
+    """
+    Attributes:
+        error: the worst absolute error; infinite if the case could not be run through.
+        checks: how many things were compared.
+        worst: which of them is the worst, or why the case could not be run through.
+    """
+
+    name: str
+    error: float
+    passed: bool
+    checks: int
+    worst: str
+
+
+def verify(folder: str | Path) -> list[Result]:
+    """Check every case of a folder.
+
+    Raises:
+        ValueError: no folder, no case in it, or a file of an unknown kind.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"expected a folder of golden cases, and {str(folder)!r} is none")
+    names = sorted({file.stem for file in folder.iterdir() if file.suffix in (".json", ".safetensors")} - {"manifest"})
+    if not names:
+        raise ValueError(
+            f"{str(folder)!r} holds no golden case: expected files such as a_vit.json and a_vit.safetensors"
+        )
+    checks = {name: kind(name) for name in names}
+    manifest = next((place for place in (folder, folder.parent) if (place / "manifest.json").is_file()), None)
+    results = [run(check, folder, name) for name, check in checks.items()]
+    return results if manifest is None else [*results, run(manifest_case.check, manifest, "manifest")]
+
+
+def kind(name: str) -> Check:
+    """The check of the longest kind that starts `name`: "e_sampling_small" is an "e_sampling".
+
+    Raises:
+        ValueError: no kind does.
+    """
+    known = [start for start in CASES if name == start or name.startswith(f"{start}_")]
+    if not known:
+        raise ValueError(f"{name!r} is a case of unknown kind; its name must start with one of {', '.join(CASES)}")
+    return CASES[max(known, key=len)]
+
+
+def run(check: Check, folder: Path, name: str) -> Result:
+    try:
+        checks = [(what, math.inf if math.isnan(error) else error) for what, error in check(folder, name)]
+    except Exception as error:  # one broken case must not hide the others
+        return Result(name, math.inf, False, 0, f"{type(error).__name__}: {error}")
+    if not checks:
+        return Result(name, math.inf, False, 0, "nothing was compared")
+    what, worst = max(checks, key=lambda result: result[1])
+    return Result(name, worst, worst <= TOLERANCE, len(checks), what)
+
+
+def main(folder: str | Path, as_json: bool = False) -> int:
+    """Print the results; 0 if all passed, else 1."""
+    results = verify(folder)
+    if as_json:
+        rows = [asdict(result) | {"error": result.error if math.isfinite(result.error) else None} for result in results]
+        print(json.dumps({"tolerance": TOLERANCE, "passed": all(r.passed for r in results), "cases": rows}, indent=1))
+    else:
+        print(table(results))
+    return 0 if all(result.passed for result in results) else 1
+
+
+def table(results: list[Result]) -> str:
+    width = max(len(result.name) for result in results)
+    lines = [f"{'case':<{width}}  {'worst error':>11}  {'checks':>6}"]
+    for result in results:
+        verdict = "pass" if result.passed else f"FAIL at {result.worst}"
+        lines.append(f"{result.name:<{width}}  {result.error:>11.1e}  {result.checks:>6}  {verdict}")
+    passed = sum(result.passed for result in results)
+    return "\n".join([*lines, f"{passed} of {len(results)} pass at {TOLERANCE:g}"])
