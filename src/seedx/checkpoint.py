@@ -9,8 +9,8 @@
     tokenizer.json            or tokenizer.model and added_tokens.json
 
 Names in a file are those of its module, so that each can be read alone. Weights may be stored in half precision. Keys
-are checked strictly: one that is missing, unknown or of another shape is an error that names it. A folder is written aside
-and renamed, so a crash leaves the old one whole.
+are checked strictly: one that is missing, unknown or of another shape is an error that names it. A folder is written
+aside and renamed, so a crash leaves the old one whole.
 """
 
 from __future__ import annotations

@@ -195,6 +195,15 @@ def test_autoencoders(config: dict) -> None:
         vae.encode(pixels[:, :, :30])
 
 
+def test_one_table_for_every_scheduler() -> None:
+    config = dataclasses.replace(CONFIG, scheduler={"use_karras_sigmas": True, "beta_end": 0.02})
+    assert scheduler("EulerDiscreteScheduler", config).config.use_karras_sigmas
+    for name in ("DDPMScheduler", "EulerDiscreteScheduler", "DDIMScheduler"):
+        assert scheduler(name, config).config.beta_end == 0.02
+    with pytest.raises(ValueError, match="beta_ende"):
+        scheduler("DDPMScheduler", dataclasses.replace(CONFIG, scheduler={"beta_ende": 0.02}))
+
+
 def test_wrong_names() -> None:
     with pytest.raises(ValueError, match="AutoencoderNone"):
         Autoencoder({"class": "AutoencoderNone"})

@@ -168,14 +168,18 @@ def widen(model: Detokenizer) -> Detokenizer:
 def scheduler(name: str, config: DetokenizerConfig) -> Any:
     """A diffusers scheduler by name, with SDXL's noise table and the differences of `config.scheduler`.
 
+    One table serves training and every sampler: a setting that only the others know is left out.
+
     Raises:
-        ValueError: no such scheduler, or one for another kind of model.
+        ValueError: no such scheduler, one for another kind of model, or a setting that none of them knows.
     """
     known = settings_of(class_of(name).__init__)
     if "prediction_type" not in known or "beta_schedule" not in known:
         raise ValueError(f"{name} is no scheduler for this model; try EulerDiscreteScheduler or DDIMScheduler")
-    shared = {key: value for key, value in SDXL_SCHEDULER.items() if key in known}
-    return build(name, shared | config.scheduler)
+    others = settings_of(class_of("DDPMScheduler").__init__) + settings_of(class_of(config.sampler).__init__)
+    settings = SDXL_SCHEDULER | config.scheduler
+    ours = {key: value for key, value in settings.items() if key in known or key not in (*others, *SDXL_SCHEDULER)}
+    return build(name, ours)
 
 
 def coordinates(latents: Tensor, frequencies: int) -> Tensor:
