@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import warnings
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
@@ -22,23 +22,24 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Ima
 
     Args:
         source: a path, the bytes of a file, a file opened in binary mode, or a PIL picture.
-        max_pixels: a picture with more is refused before it is decoded.
+        max_pixels: a picture with more is refused before it is decoded. Pillow itself refuses twice its own bound: for
+            pictures over 357,913,940 pixels raise `PIL.Image.MAX_IMAGE_PIXELS` as well.
 
     Raises:
         ValueError: no such file, not a picture, a damaged or truncated one, or one too large; it says which.
     """
     name = _name(source)
-    if isinstance(source, PIL.Image.Image):
-        _check_size(source.size, max_pixels, name)
-        return _to_rgb(source)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)  # max_pixels is the bound
-        picture = _open(source, name)
-        _check_size(picture.size, max_pixels, name)
-        try:
-            return _to_rgb(picture)  # decodes
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise ValueError(f"{name} is damaged or truncated ({error}): save or download it again") from error
+    picture = source if isinstance(source, PIL.Image.Image) else _open(source, name)
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise ValueError(
+            f"{name} has {width} x {height} pixels, more than the {max_pixels:,} allowed: "
+            "make it smaller or raise max_pixels"
+        )
+    try:
+        return _to_rgb(picture)  # decodes
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ValueError(f"{name} is damaged or truncated ({error}): save or download it again") from error
 
 
 def large_enough(size: tuple[int, int], *, min_side: int, min_ratio: float) -> bool:
@@ -51,7 +52,6 @@ def _open(source: Any, name: str) -> PIL.Image.Image:
         source = io.BytesIO(source)
     elif not isinstance(source, (str, Path)) and not hasattr(source, "read"):
         raise ValueError(f"a picture is a path, bytes, an open file or a PIL picture, not {type(source).__name__}")
-    limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
     try:
         return PIL.Image.open(source)  # reads the header alone
     except FileNotFoundError as error:
@@ -60,28 +60,19 @@ def _open(source: Any, name: str) -> PIL.Image.Image:
         raise ValueError(f"{name} is a folder, not a picture") from error
     except PIL.UnidentifiedImageError as error:
         raise ValueError(f"{name} is not a picture in a format that Pillow knows") from error
+    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
+        raise ValueError(f"{name} has more pixels than are allowed: make it smaller ({error})") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{name} can't be read ({error})") from error
-    finally:
-        PIL.Image.MAX_IMAGE_PIXELS = limit
-
-
-def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
-    width, height = size
-    if width * height > max_pixels:
-        raise ValueError(
-            f"{name} has {width} x {height} pixels, more than the {max_pixels:,} allowed: "
-            "make it smaller or raise max_pixels"
-        )
-    if width * height == 0:
-        raise ValueError(f"{name} has no pixels ({width} x {height})")
 
 
 def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:
     picture = PIL.ImageOps.exif_transpose(picture)
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        # Pillow would cut 16 bits off at 255 instead of scaling them.
-        picture = picture.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    if picture.mode.startswith("I"):
+        picture = picture.convert("I")
+        if np.asarray(picture).max() > 255:  # 16 bits, which Pillow would cut off at 255 instead of scaling them
+            picture = picture.point(lambda value: value * (1 / 257))
+        picture = picture.convert("L")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = PIL.Image.alpha_composite(PIL.Image.new("RGBA", picture.size, "white"), picture)

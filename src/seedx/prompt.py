@@ -66,8 +66,10 @@ def encode(
         max_length: tokens; by default `config.language.context`.
 
     Raises:
-        ValueError: nothing to encode, or a prompt that leaves no room for an answer.
+        ValueError: nothing to encode or to learn from, a prompt that leaves no room for an answer, or an unknown option.
     """
+    if too_long not in ("drop", "cut"):
+        raise ValueError(f'too_long is "drop" or "cut", not {too_long!r}')
     limit = max_length or config.language.context
     if len(tiles) != len(images(messages)):
         raise ValueError(

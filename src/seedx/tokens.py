@@ -40,7 +40,7 @@ _OVERSHOOT = 1e-3  # rounding in a data set's own coordinates, forgiven
 _BOX = re.compile(r"<box_start>((?:\s*<loc-\d+>){4})\s*<box_end>")
 _BOX_AND_SPACE = re.compile(r"[ \t]*<box_start>.*?(?:<box_end>|$)", re.DOTALL)
 _LOC = re.compile(r"<loc-(\d+)>")
-_CLAUSE = re.compile(r"[.,;:!?](?=\s|$)|\n")  # what ends the words before a label
+_CLAUSE = re.compile(r"[.,;:!?](?=\s|$)|\n|<box_start>|<box_end>|<loc-\d+>")  # what ends the words before a label
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def text_to_boxes(text: str) -> list[Box]:
     """
     boxes, end = [], 0
     for match in _BOX.finditer(text):
-        label = _CLAUSE.split(text[end : match.start()].replace(BOX_END, "\n").rstrip())[-1].strip()
+        label = _CLAUSE.split(text[end : match.start()].rstrip())[-1].strip()
         boxes.append(Box(_corners(int(index) for index in _LOC.findall(match[1])), label.removeprefix("and ").strip()))
         end = match.end()
     return boxes

@@ -171,10 +171,9 @@ def _batch_error(row: Row, case: dict[str, Any], world: World) -> float:
         "images": expected["images"],
         "patch_position": expected["patch_position"],
     }
-    shapes = [
-        list(tensor.shape) for tensor in (batch.input_ids, batch.tiles, batch.tile_positions) if tensor is not None
-    ]
-    return float(_differences(shapes, list(wanted.values())))
+    tensors = {"input_ids": batch.input_ids, "images": batch.tiles, "patch_position": batch.tile_positions}
+    shapes = {key: list(tensor.shape) for key, tensor in tensors.items() if tensor is not None}
+    return float(_differences(list(shapes.items()), list(wanted.items())))
 
 
 def _ragged(row: Row, case: dict[str, Any]) -> list[Row]:
@@ -183,7 +182,7 @@ def _ragged(row: Row, case: dict[str, Any]) -> list[Row]:
     shared = {
         "num_img_in_tokens": case["num_img_tokens"],
         "num_img_out_tokens": case["num_img_tokens"],
-        "max_length": 4096,
+        "max_length": SEED_X_17B.language.context,
     }
     first = {"img_first_by_draw": args["img_first_ratio"] >= 1}
     return [
