@@ -66,7 +66,7 @@ def encode(
         max_length: tokens; by default `config.language.context`.
 
     Raises:
-        ValueError: nothing to encode or to learn from, a prompt that leaves no room for an answer, or an unknown option.
+        ValueError: nothing to encode or to learn from, no room left for an answer, or an unknown option.
     """
     if too_long not in ("drop", "cut"):
         raise ValueError(f'too_long is "drop" or "cut", not {too_long!r}')
