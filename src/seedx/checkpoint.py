@@ -37,6 +37,7 @@ from seedx.model.seedx import SeedX
 
 BUNDLED = {"tiny": Path(__file__).parent / "assets" / "tiny"}
 SHARD_BYTES = 2 * 1024**3
+DIGIT = "[0-9]"
 
 
 @dataclass
@@ -141,7 +142,7 @@ def read(folder: Path, part: str) -> Iterator[tuple[str, Tensor]]:
     """Names and tensors of one part, mapped from the disk one at a time."""
     files = [folder / f"{part}.safetensors"]
     if not files[0].is_file():
-        files = sorted(folder.glob(f"{part}-*.safetensors"))
+        files = sorted(folder.glob(f"{part}-{DIGIT * 5}.safetensors"))
     if not files:
         raise ValueError(f"{folder} holds no {part}.safetensors; save or convert the model again")
     for file in files:
