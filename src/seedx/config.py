@@ -113,6 +113,7 @@ class DetokenizerConfig:
     coordinates: int = 0  # frequencies of sin and cos channels of x and y beside the latent; 0 in the release
     image_size: int = 1024  # pictures are drawn at this size unless asked otherwise
     condition: bool = True  # the second stage: 2x latent channels in
+    pooled_images: bool = False  # an image given directly feeds pooled features too; the release feeds all of them
     condition_scale: float = 1.0  # multiplies the condition picture's raw latents; 1 in the release
     guidance: float = 7.5
     image_guidance: float = 1.5
@@ -139,7 +140,7 @@ TINY = Config(
     name="tiny",
     tiling=TilingConfig(tile=96, policy="fit", max_tiles=8, single_tile=False),
     vision=VisionConfig(
-        image_size=96, patch_size=12, width=256, layers=4, heads=8, mlp_ratio=4.0, queries=64, output_dim=256, pool_heads=8
+        image_size=96, patch_size=12, width=256, layers=4, heads=4, mlp_ratio=4.0, queries=64, output_dim=256, pool_heads=4
     ),
     language=LanguageConfig(vocab_size=1354, hidden_size=256, intermediate_size=704, layers=6, heads=8, context=1024),
     bridge=BridgeConfig(queries=16, input_heads=8, output_heads=8),
@@ -151,14 +152,15 @@ TINY = Config(
         queries=16,
         context_dims=(96, 160),
         coordinates=3,
+        pooled_images=True,
         image_size=96,
         guidance=1.5,
         image_guidance=1.0,
         steps=12,
         unet={
             "sample_size": 12,
-            "in_channels": 8,
-            "out_channels": 8,
+            "in_channels": 16,
+            "out_channels": 16,
             "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
             "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
             "block_out_channels": (96, 192),
@@ -168,6 +170,20 @@ TINY = Config(
             "cross_attention_dim": 256,
             "addition_time_embed_dim": 16,
             "projection_class_embeddings_input_dim": 256,
+        },
+        vae={
+            "class": "AutoencoderDC",
+            "fold": 4,
+            "latent_channels": 16,
+            "encoder_block_types": "ResBlock",
+            "decoder_block_types": "ResBlock",
+            "encoder_block_out_channels": (64, 128),
+            "decoder_block_out_channels": (64, 128),
+            "encoder_layers_per_block": (1, 2),
+            "decoder_layers_per_block": (3, 2),
+            "encoder_qkv_multiscales": ((), ()),
+            "decoder_qkv_multiscales": ((), ()),
+            "scaling_factor": 1.0,
         },
         scheduler={"prediction_type": "v_prediction"},
     ),

@@ -1,0 +1,208 @@
+"""The verbs: chat, draw, edit, ground, reconstruct, one at a time or in batches.
+
+All but reconstruct are conversations of one turn. What differs is what is said, and whether a picture must come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import torch
+
+from seedx import answer, checkpoint
+from seedx.generate import Prompt, generate
+from seedx.images import MAX_PIXELS, Source, open_image
+from seedx.messages import Box, Image, Message, Text, assistant, images, user
+from seedx.painter import Order, Painter
+from seedx.prompt import encode, prepare
+from seedx.reply import Reply
+from seedx.session import Session
+from seedx.settings import Drawing, DrawSettings, Settings, settings_from
+from seedx.tiling import Tiles, thumbnail
+
+POINT = "find {it}"  # what `ground` says
+DETERMINED = ("the ", "all ", "every ", "each ", "a ", "an ")
+
+
+def load(
+    name: str | Path = "tiny",
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    max_pixels: int = MAX_PIXELS,
+    progress: bool = False,
+) -> Pipeline:
+    """Load a model for inference.
+
+    Args:
+        name: "tiny" (bundled), a folder, or a hub id "organisation/name".
+        dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere.
+        max_pixels: pictures with more are refused before they are decoded.
+        progress: show a bar on stderr when drawing takes longer than a second.
+
+    Raises:
+        ValueError: no such model, or weights that do not fit its config.json.
+    """
+    return Pipeline(checkpoint.load(name, device, dtype), max_pixels=max_pixels, progress=progress)
+
+
+class Pipeline:
+    """A loaded model and what it can do. Pictures are paths, bytes, open files or PIL pictures, of any size and ratio."""
+
+    def __init__(self, model: checkpoint.Model, *, max_pixels: int = MAX_PIXELS, progress: bool = False) -> None:
+        self.model, self.max_pixels = model, max_pixels
+        self.painter = Painter(model, progress)
+
+    def session(self) -> Session:
+        """A conversation of several turns, which keeps its pictures and its cache."""
+        return Session(self)
+
+    def chat(self, prompt: str, images: Source | Sequence[Source] = (), **options: Any) -> Reply:
+        """One question or wish, with pictures or none. Options and errors are those of `Session.send`."""
+        return self.session().send(prompt, images, **options)
+
+    def draw(self, prompt: str, **options: Any) -> PIL.Image.Image:
+        """A picture of what the prompt says. Options are the fields of `Settings`: seed, size, steps, guidance..."""
+        return self.chat(prompt, drawing="force", **options).images[0]
+
+    def edit(self, image: Source, instruction: str, **options: Any) -> PIL.Image.Image:
+        """The picture with one thing changed, at its ratio and about the area that the model draws."""
+        return self.chat(instruction, [image], drawing="force", **options).images[0]
+
+    def ground(self, image: Source, phrase: str, **options: Any) -> list[Box]:
+        """Where something is: "the dog on the right", "all stars"."""
+        said = phrase if phrase.lower().startswith(DETERMINED) or not phrase.strip() else f"the {phrase}"
+        text = POINT.format(it=said) if said.strip() else ""
+        return self.chat(text, [image], drawing="forbid", **options).boxes
+
+    def reconstruct(self, image: Source, condition: Source | None = None, **options: Any) -> PIL.Image.Image:
+        """The picture as its features alone tell it, or, with a condition, with the detail of that picture as well.
+
+        Options are the fields of `DrawSettings`.
+        """
+        seed = settings_from(DrawSettings, options).seed
+        return self.reconstruct_batch([image], None if condition is None else [condition], [seed], **options)[0]
+
+    def chat_batch(
+        self,
+        prompts: Sequence[tuple[str, Sequence[Source]]],
+        *,
+        tiling: bool = True,
+        drawing: Drawing = "auto",
+        condition: bool = True,
+        seeds: Sequence[int] | None = None,
+        **options: Any,
+    ) -> list[Reply]:
+        """Replies to many prompts together; each is what `chat` gives alone.
+
+        Args:
+            tiling: False: of each picture only the thumbnail is read.
+            seeds: one a prompt, in place of the option `seed`.
+        """
+        settings = settings_from(Settings, options)
+        seeds = [settings.seed] * len(prompts) if seeds is None else seeds
+        turns = [self.turn(text, pictures) for text, pictures in prompts]
+        answers = generate(
+            self.model.seedx,
+            self.model.tokenizer,
+            [self.prompt(turn if tiling else self._untiled(turn)) for turn in turns],
+            self.answer_options(settings, seeds, drawing),
+        )
+        orders = []
+        for turn, seed, each in zip(turns, seeds, answers, strict=True):
+            kept = self.condition(images([turn])[-1].image) if condition and images([turn]) else None
+            orders += [Order(features, seed + number, kept) for number, features in enumerate(each.images)]
+        drawn = iter(self.painter.paint(orders, settings))
+        return [_reply(each, drawn) for each in answers]
+
+    def draw_batch(self, prompts: Sequence[str], seeds: Sequence[int], **options: Any) -> list[PIL.Image.Image]:
+        """`draw` for many prompts, a seed each."""
+        replies = self.chat_batch([(prompt, ()) for prompt in prompts], drawing="force", seeds=seeds, **options)
+        return [reply.images[0] for reply in replies]
+
+    def edit_batch(
+        self, pictures: Sequence[Source], instructions: Sequence[str], seeds: Sequence[int], **options: Any
+    ) -> list[PIL.Image.Image]:
+        """`edit` for many pictures, an instruction and a seed each."""
+        prompts = [(text, [picture]) for picture, text in zip(pictures, instructions, strict=True)]
+        replies = self.chat_batch(prompts, drawing="force", seeds=seeds, **options)
+        return [reply.images[0] for reply in replies]
+
+    def reconstruct_batch(
+        self,
+        pictures: Sequence[Source],
+        conditions: Sequence[Source] | None,
+        seeds: Sequence[int],
+        **options: Any,
+    ) -> list[PIL.Image.Image]:
+        """`reconstruct` for many pictures, a seed each, and a condition each or None for all."""
+        settings = settings_from(DrawSettings, options)
+        opened = [self.open(picture) for picture in pictures]
+        kept = [self.open(picture) for picture in conditions] if conditions is not None else [None] * len(opened)
+        features = self.painter.features(opened)
+        orders = [Order(*order) for order in zip(features, seeds, kept, strict=True)]
+        return self.painter.paint(orders, settings)
+
+    def open(self, picture: Source) -> PIL.Image.Image:
+        return open_image(picture, max_pixels=self.max_pixels)
+
+    def turn(self, text: str, pictures: Source | Sequence[Source] = ()) -> Message:
+        """What a user says, its pictures opened.
+
+        Raises:
+            ValueError: nothing is said, or a picture can't be opened.
+        """
+        if not text.strip():
+            raise ValueError("the prompt is empty: say what you want to know or to see")
+        several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
+        return user(*(Image(self.open(picture)) for picture in several), text)
+
+    def prompt(self, turn: Message, after: Message | None = None) -> Prompt:
+        """A turn as ids and tiles: the first of a conversation, or, after an answer, only what it adds to it.
+
+        Each turn is encoded apart (see `prompt.py`), so the first tokens are those of the answer alone; its words do not
+        matter, for the model has them already, but its pictures do.
+        """
+        config, tokenizer = self.model.config, self.model.tokenizer
+        before = [] if after is None else [assistant("", *images([after]))]
+        encoded = prepare([*before, turn], tokenizer, config, for_generation=True, max_pixels=self.max_pixels)
+        assert encoded is not None
+        prompt, skip = Prompt.of(encoded), 0
+        if before:
+            known = encode(before, tokenizer, config, tiles=[1] * len(images(before)), for_generation=True)
+            assert known is not None
+            skip = len(known)
+        dtype = self.model.seedx.vision.positions.dtype
+        tiles = None if prompt.tiles is None else prompt.tiles.to(dtype)
+        assert prompt.read_mask is not None
+        return Prompt(prompt.ids[skip:], tiles, prompt.tile_positions, prompt.read_mask[skip:])
+
+    def condition(self, picture: PIL.Image.Image | None) -> PIL.Image.Image | None:
+        """The picture, if this model can keep to one."""
+        return picture if self.model.config.detokenizer.condition else None
+
+    def answer_options(self, settings: Settings, seed: int | Sequence[int], drawing: Drawing) -> answer.Options:
+        return answer.Options(
+            max_new_tokens=settings.max_new_tokens,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            seed=seed,
+            images=drawing,
+        )
+
+    def _untiled(self, turn: Message) -> Message:
+        """The turn with the thumbnails of its pictures."""
+        parts = (self._thumbnail(part) if isinstance(part, Image) else part for part in turn.content)
+        return Message(turn.role, tuple(parts))
+
+    def _thumbnail(self, part: Image) -> Image:
+        pixels = thumbnail(part.image, self.model.config.tiling.tile)
+        return Image(Tiles(pixels[None], torch.tensor([[0.5, 0.5]])))
+
+
+def _reply(said: answer.Answer, drawn: Any) -> Reply:
+    parts = (Text(part.text) if isinstance(part, answer.Text) else Image(next(drawn)) for part in said.parts)
+    return Reply(tuple(parts), said.reason)

@@ -1,0 +1,40 @@
+"""What a model says: text, boxes and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import PIL.Image
+
+from seedx.messages import Box, Image, Text
+from seedx.tokens import strip_boxes, text_to_boxes
+
+
+@dataclass(frozen=True)
+class Reply:
+    """
+    Attributes:
+        content: texts and drawn pictures in order. In a text, boxes are loc tokens.
+        reason: why it ended: "stop", or "length" if it ran into `max_new_tokens` or the end of the context.
+    """
+
+    content: tuple[Text | Image, ...]
+    reason: str = "stop"
+
+    @property
+    def text(self) -> str:
+        """All that is said, without the boxes."""
+        return strip_boxes(self._written).strip()
+
+    @property
+    def boxes(self) -> list[Box]:
+        """All boxes in order; a box's label is the words before it."""
+        return text_to_boxes(self._written)
+
+    @property
+    def images(self) -> list[PIL.Image.Image]:
+        return [part.image for part in self.content if isinstance(part, Image)]
+
+    @property
+    def _written(self) -> str:
+        return "".join(part.text for part in self.content if isinstance(part, Text))

@@ -1,0 +1,116 @@
+"""A conversation that goes on: each turn adds to the cache of the turns before it, and to nothing else is it read again.
+
+What is drawn is read in the next turn like any other picture (see `prompt.py`), so one can ask about it or change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import PIL.Image
+
+from seedx import generate
+from seedx.generate import ImageFeatures
+from seedx.images import Source
+from seedx.messages import Image, Message, Text, assistant
+from seedx.painter import Order
+from seedx.reply import Reply
+from seedx.settings import Drawing, Settings, settings_from
+
+if TYPE_CHECKING:
+    from seedx.pipeline import Pipeline
+
+
+class Session:
+    """Made by `Pipeline.session`."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.messages: list[Message] = []
+        self._pipeline = pipeline
+        self._state = generate.Session.start(pipeline.model.seedx)
+        self._latest: PIL.Image.Image | None = None  # the last picture given or drawn
+
+    def send(
+        self,
+        text: str,
+        images: Source | Sequence[Source] = (),
+        *,
+        drawing: Drawing = "auto",
+        condition: bool = True,
+        **options: Any,
+    ) -> Reply:
+        """Say something, with pictures of any size or none, and wait for all of the reply.
+
+        Args:
+            drawing: "auto": the model decides whether to draw; "force": at least one picture; "forbid": none.
+            condition: a picture that is drawn keeps to the last one given or drawn before this reply, and has its ratio.
+                False: drawn freely.
+            **options: fields of `Settings`. Pictures after a reply's first have the seeds that follow.
+
+        Raises:
+            ValueError: an empty text, an unknown option, a picture that can't be opened, or no room left in the model's
+                context. The conversation is then as before.
+        """
+        *_, reply = self.stream(text, images, drawing=drawing, condition=condition, **options)
+        assert isinstance(reply, Reply)
+        return reply
+
+    def stream(
+        self,
+        text: str,
+        images: Source | Sequence[Source] = (),
+        *,
+        drawing: Drawing = "auto",
+        condition: bool = True,
+        **options: Any,
+    ) -> Iterator[Text | Image | Reply]:
+        """As `send`, but yield pieces of text and pictures as they come, and the whole `Reply` at the end."""
+        pipeline, settings = self._pipeline, settings_from(Settings, options)
+        turn = pipeline.turn(text, images)
+        given = [part.image for part in turn.content if isinstance(part, Image)]
+        prompt = pipeline.prompt(turn, after=self.messages[-1] if self.messages else None)
+        events = generate.stream(
+            pipeline.model.seedx,
+            pipeline.model.tokenizer,
+            [prompt],
+            pipeline.answer_options(settings, settings.seed, drawing),
+            self._state,
+        )
+        first = next(events)  # a prompt that does not fit raises here, before anything has changed
+        latest = self._latest = given[-1] if given else self._latest
+        parts: list[Text | Image] = []
+        self.messages += [turn, assistant("")]
+        reason = ""
+        for _, event in _chain(first, events):
+            if isinstance(event, generate.End):
+                reason = event.reason
+                continue
+            if isinstance(event, ImageFeatures):
+                seed = settings.seed + sum(isinstance(part, Image) for part in parts)
+                order = Order(event.features, seed, pipeline.condition(latest) if condition else None)
+                (self._latest,) = pipeline.painter.paint([order], settings)
+                parts.append(Image(self._latest))
+            else:
+                parts.append(Text(event.text))
+            self.messages[-1] = assistant(*parts)
+            yield parts[-1]
+        yield Reply(joined(parts), reason)
+
+
+def joined(parts: Sequence[Text | Image]) -> tuple[Text | Image, ...]:
+    """Texts that follow each other become one."""
+    whole: list[Text | Image] = []
+    for part in parts:
+        if isinstance(part, Text) and whole and isinstance(whole[-1], Text):
+            whole[-1] = Text(whole[-1].text + part.text)
+        else:
+            whole.append(part)
+    return tuple(whole)
+
+
+def _chain(
+    first: tuple[int, generate.Event], rest: Iterator[tuple[int, generate.Event]]
+) -> Iterator[tuple[int, generate.Event]]:
+    yield first
+    yield from rest

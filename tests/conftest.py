@@ -1,0 +1,37 @@
+"""A tiny model with random weights, saved once: everything but the quality of its answers can be tested on it."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from seedx import checkpoint, pipeline
+from seedx.config import TINY
+from seedx.model.detokenizer import Detokenizer
+from seedx.model.seedx import SeedX
+from seedx.stickers import tasks
+from seedx.tokenizer import train_tokenizer
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+    """A folder as `seedx.load` takes it, with few layers and few steps."""
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer(tasks.texts(100, seed=0), 700)
+    config = dataclasses.replace(
+        TINY,
+        vision=dataclasses.replace(TINY.vision, layers=1),
+        language=dataclasses.replace(TINY.language, layers=2, vocab_size=tokenizer.vocab_size, context=400),
+        detokenizer=dataclasses.replace(TINY.detokenizer, steps=2),
+    )
+    model = checkpoint.Model(
+        config, SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim), tokenizer
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    checkpoint.save(model, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder):
+    return pipeline.load(tiny_folder)
