@@ -94,7 +94,7 @@ def test_scenes_come_from_their_seed_and_are_apart_by_ability(perfect):
 def test_the_table_shows_every_score_and_its_floor(perfect):
     lines = {line.split()[0]: line.split()[1:] for line in as_table(perfect).splitlines()[1:]}
     assert lines["questions.accuracy"] == ["1.000", "1.000", "1.000", "0.900"]
-    assert lines["edit.psnr_outside"] == ["60.00", "60.00", "60.00", "26.000"]
+    assert lines["edit.psnr_outside"] == ["60.00", "60.00", "60.00", "26.00"]
     assert lines["judge.exact"] == ["1.000", "1.000", "1.000"]
 
 

@@ -36,12 +36,12 @@ CELLS = SIDE // CELL
 
 @dataclass(frozen=True)
 class Plan:
-    steps: int = 2400
+    steps: int = 1000
     batch: int = 32
     rate: float = 3e-3
     warmup: int = 100
     seed: int = 0
-    save_every: int = 250
+    save_every: int = 100
 
 
 @dataclass(frozen=True)
