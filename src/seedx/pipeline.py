@@ -50,7 +50,7 @@ def load(
 
 
 class Pipeline:
-    """A loaded model and what it can do. Pictures are paths, bytes, open files or PIL pictures, of any size and ratio."""
+    """A loaded model. Pictures are paths, bytes, open files or PIL pictures, of any size and ratio."""
 
     def __init__(self, model: checkpoint.Model, *, max_pixels: int = MAX_PIXELS, progress: bool = False) -> None:
         self.model, self.max_pixels = model, max_pixels
@@ -163,8 +163,8 @@ class Pipeline:
     def prompt(self, turn: Message, after: Message | None = None) -> Prompt:
         """A turn as ids and tiles: the first of a conversation, or, after an answer, only what it adds to it.
 
-        Each turn is encoded apart (see `prompt.py`), so the first tokens are those of the answer alone; its words do not
-        matter, for the model has them already, but its pictures do.
+        Each turn is encoded apart (see `prompt.py`), so the first tokens are those of the answer alone. Its words do
+        not matter, since the model has them already, but its pictures do.
         """
         config, tokenizer = self.model.config, self.model.tokenizer
         before = [] if after is None else [assistant("", *images([after]))]

@@ -1,4 +1,4 @@
-"""A conversation that goes on: each turn adds to the cache of the turns before it, and to nothing else is it read again.
+"""A conversation that goes on: a turn adds to the cache of those before it, so that nothing is read twice.
 
 What is drawn is read in the next turn like any other picture (see `prompt.py`), so one can ask about it or change it.
 """
@@ -44,8 +44,8 @@ class Session:
 
         Args:
             drawing: "auto": the model decides whether to draw; "force": at least one picture; "forbid": none.
-            condition: a picture that is drawn keeps to the last one given or drawn before this reply, and has its ratio.
-                False: drawn freely.
+            condition: a picture that is drawn keeps to the last one given or drawn before this reply, and has its
+                ratio. False: drawn freely.
             **options: fields of `Settings`. Pictures after a reply's first have the seeds that follow.
 
         Raises:
