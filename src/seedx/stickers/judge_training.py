@@ -115,9 +115,8 @@ def targets_of(config: JudgeConfig, batch: Sequence[Scene]) -> Targets:
             own = stickers[index, which]
             own[(reach < 0.6) & ~middle & (own == 0)] = -1
             own[middle] = 1
-            votes[index, config.groups[which]][:, middle] = np.stack((dx, dy, np.full_like(dx, math.log(size))))[
-                :, middle
-            ]
+            vote = votes[index, config.groups[which]]
+            vote[0, middle], vote[1, middle], vote[2, middle] = dx[middle], dy[middle], math.log(size)
     backgrounds = torch.tensor([config.backgrounds.index(scene.background) for scene in batch])
     return Targets(torch.from_numpy(stickers), torch.from_numpy(votes), backgrounds)
 
