@@ -196,9 +196,24 @@ def demo(
         examples: folder of the pictures, which come with the code.
         quick: one of each kind.
     """
-    from seedx.demo import run
+    from tqdm import tqdm
 
-    run(source.load(), out, examples, quick)
+    from seedx import demo, demo_page
+
+    steps, done = demo.steps(quick), []
+    with tqdm(desc="loading the model", total=1 + len(steps), disable=None) as bar:
+        start = time.perf_counter()
+        model = source.load()
+        model.painter.progress = False  # there is one bar for all
+        loading = time.perf_counter() - start
+        for step in steps:
+            bar.update()
+            bar.set_description(step.kind)
+            done.append(demo.perform(model, step, examples))
+            bar.write(done[-1].line, file=sys.stdout)
+        bar.update()
+    page = demo_page.write(out, done, source.model, examples, loading)
+    print(f"{page}: {len(done)} things done in {sum(each.seconds for each in done):.1f} s; open it in a browser")
 
 
 def train(

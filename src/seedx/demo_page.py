@@ -1,0 +1,85 @@
+"""The demo as one self-contained page."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import platform
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import PIL.Image
+
+from seedx.demo import Done, Turn
+
+SECTIONS = {
+    "read": ("It reads", "Any size, any ratio: a picture larger than one tile is cut into tiles."),
+    "point": ("It points", "Boxes are words of its vocabulary."),
+    "draw": ("It draws", "From a description, or from a wish."),
+    "edit": ("It edits", "One thing changes; the rest is kept from the picture that it got."),
+    "redraw": ("What it sees", "A picture drawn again from its features alone, and with the detail of the original."),
+    "talk": ("It talks", "Several turns about one picture, which is read once."),
+}
+SMALL = 256  # pictures with a shorter longest side are shown at this size, pixel by pixel
+
+
+def write(folder: Path, done: Sequence[Done], model: str, examples: Path, loading: float) -> Path:
+    """Write index.html and return its path."""
+    page = Template((resources.files("seedx") / "assets" / "demo.html").read_text(encoding="utf-8"))
+    seconds = sum(each.seconds for each in done)
+    facts = {
+        "things done": str(len(done)),
+        "seconds in all": f"{seconds:.1f}",
+        "seconds to load": f"{loading:.1f}",
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "index.html"
+    text = page.substitute(
+        model=html.escape(model),
+        examples=html.escape(str(examples)),
+        facts="".join(f"<span>{name} <b>{html.escape(value)}</b></span>" for name, value in facts.items()),
+        sections="\n".join(_section(kind, [each for each in done if each.step.kind == kind]) for kind in SECTIONS),
+    )
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def _section(kind: str, done: Sequence[Done]) -> str:
+    if not done:
+        return ""
+    title, about = SECTIONS[kind]
+    return f'<h2>{title}</h2>\n<p>{about}</p>\n<div class="cards">\n' + "\n".join(map(_card, done)) + "\n</div>"
+
+
+def _card(done: Done) -> str:
+    pictures = [picture for turn in done.turns for picture, _ in turn.shown + turn.made]
+    wide = any(picture.width > 3 * picture.height for picture in pictures)
+    return f'<div class="card{" wide" if wide else ""}">' + "".join(map(_turn, done.turns)) + "</div>"
+
+
+def _turn(turn: Turn) -> str:
+    words = f'<div class="words">{html.escape(turn.text)}</div>' if turn.text else ""
+    return (
+        f'<div class="said user">{_pictures(turn.shown)}<div class="words">{html.escape(turn.said)}</div></div>'
+        f'<div class="said model">{words}{_pictures(turn.made)}</div>'
+        f'<div class="time">{turn.seconds:.2f} s</div>'
+    )
+
+
+def _pictures(pictures: Iterable[tuple[PIL.Image.Image, str]]) -> str:
+    figures = "".join(_figure(picture, caption) for picture, caption in pictures)
+    return f'<div class="pictures">{figures}</div>' if figures else ""
+
+
+def _figure(picture: PIL.Image.Image, caption: str) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    data = base64.b64encode(file.getvalue()).decode()
+    small = max(picture.size) < SMALL
+    width = picture.width * max(1, round(SMALL / max(picture.size))) if small else picture.width
+    shown = f'<img{" class=small" if small else ""} width="{width}" alt="" src="data:image/png;base64,{data}">'
+    return f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>"
