@@ -142,7 +142,7 @@ TINY = Config(
     vision=VisionConfig(
         image_size=96, patch_size=12, width=256, layers=4, heads=4, mlp_ratio=4.0, queries=64, output_dim=256, pool_heads=4
     ),
-    language=LanguageConfig(vocab_size=1354, hidden_size=256, intermediate_size=704, layers=6, heads=8, context=1024),
+    language=LanguageConfig(vocab_size=1500, hidden_size=256, intermediate_size=704, layers=6, heads=8, context=1024),
     bridge=BridgeConfig(queries=16, input_heads=8, output_heads=8),
     detokenizer=DetokenizerConfig(
         dim=256,

@@ -20,6 +20,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from seedx.config import LanguageConfig
+from seedx.model import attention  # noqa: F401 (registers "seedx")
 from seedx.model.cache import Cache
 
 HEAD_SCALE = 3.0  # of a new row of the output head, in means of the old rows (the release)
@@ -133,7 +134,7 @@ def llama_config(config: LanguageConfig) -> LlamaConfig:
         bos_token_id=config.bos,
         eos_token_id=config.eos,
         pad_token_id=config.pad,
-        attn_implementation="sdpa",  # type: ignore[call-arg]
+        attn_implementation="seedx",  # type: ignore[call-arg]
     )
 
 

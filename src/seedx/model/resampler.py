@@ -46,6 +46,30 @@ class QueryResampler(nn.Module):
         nn.init.trunc_normal_(self.attn.in_proj_weight, std=0.02)
         nn.init.trunc_normal_(self.attn.out_proj.weight, std=0.02)
 
+    @torch.no_grad()
+    def init_local(self, sharpness: float = 4.0, damp: float = 0.1) -> None:
+        """Start with every query looking at the tokens of its own place, and passing on what is there.
+
+        For a small model from scratch: from random weights the attention begins as the mean of all tokens, and learns
+        last what belongs where. Queries and keys select the channels whose waves turn quickest from place to place, in
+        every head alike; `damp` keeps what else is in those channels out of the way.
+
+        Args:
+            sharpness: how much less a place one step away is looked at, as a difference of logits.
+        """
+        dim, heads = self.query.shape[1], self.attn.num_heads
+        each = dim // heads // 4  # waves a head can hold, each with sine and cosine of the column and of the row
+        stride = max(1, dim // 16 // each)
+        channels = torch.cat([side * (dim // 4) + stride * torch.arange(each) for side in range(4)])
+        step = (1 - torch.cos(10000.0 ** -(stride * torch.arange(each) / (dim // 4)))).sum()
+        select = torch.zeros(4 * each, dim)
+        select[torch.arange(4 * each), channels] = (sharpness * math.sqrt(dim // heads) / step).sqrt()
+        turn = nn.init.orthogonal_(torch.empty(dim, dim))
+        self.attn.in_proj_weight.copy_(torch.cat([select.repeat(heads, 1), select.repeat(heads, 1), turn]))
+        self.attn.out_proj.weight.copy_(turn.T)
+        self.ln_q.weight.fill_(damp)
+        self.ln_kv.weight[channels] = damp
+
     def forward(self, x: Tensor) -> Tensor:
         x = self.ln_kv(self.kv_proj(x))
         query = self.ln_q(self.query) + self.positions.to(x.dtype)

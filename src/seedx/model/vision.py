@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seedx.config import VisionConfig
+from seedx.model.attention import attend
 from seedx.model.resampler import QueryResampler, resize_positions
 
 POSITION_GRID = 16
@@ -57,8 +58,12 @@ class VisionTransformer(nn.Module):
             x = block(x)
         return x
 
+    def read(self, patches: Tensor) -> Tensor:
+        """(N, P, W) -> (N, Q, D): the pool of queries over the patches' states."""
+        return self.ln_post(self.pool(patches)) @ self.proj
+
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.ln_post(self.pool(self.patches(pixels))) @ self.proj
+        return self.read(self.patches(pixels))
 
 
 class Block(nn.Module):
@@ -87,7 +92,7 @@ class Block(nn.Module):
         # Rows of `qkv` are grouped by head, [q k v] of head 0, then of head 1: the release's layout, kept as it is.
         qkv = self.qkv(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (N, heads, P, 3 * head width)
         q, k, v = qkv.chunk(3, dim=-1)
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return attend(q, k, v).transpose(1, 2).flatten(2)
 
 
 def pool_features(features: Tensor, pool: int) -> Tensor:

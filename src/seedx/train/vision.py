@@ -1,0 +1,198 @@
+"""The visual tokenizer's own training: every feature must tell what is in its part of the tile, and where that is.
+
+There is no ViT to download, so it learns here. Small heads, thrown away afterwards, are shared by all places and get no
+position, so each feature must carry it: from the patches (the quickest way to learn), from the Q features, and from the
+pooled ones that drawing uses. Noise on the features makes them spend their variance on what matters, which is what a
+squared error on them measures later.
+
+Shapes:
+    N images, CELLS x CELLS cells a tile, one for each patch and each query; a cell has 2 x 2 parts, each with a name and
+    the corners of what is there, and 6 x 6 colours
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from seedx.config import PRESETS, VisionConfig
+from seedx.model.vision import POSITION_GRID, VisionTransformer, pool_features
+from seedx.stickers.art import BACKGROUNDS, OBJECTS, aspect, sized
+from seedx.stickers.scenes import TILE, Scene, box, render, sample, sample_size, worn_box
+from seedx.train.pixels import as_tile, dress
+from seedx.train.recipe import Recipe
+
+CELLS = 8
+PARTS = 2 * CELLS  # named parts along a side
+COLOURS = 6 * CELLS  # redrawn pixels along a side
+NAMES = [*OBJECTS, *BACKGROUNDS]
+INDEX = {name: i for i, name in enumerate(NAMES)}
+
+
+@dataclass
+class Labelled:
+    pixels: Tensor  # (N, 3, S, S) uint8
+    names: Tensor  # (N, PARTS, PARTS) index into NAMES
+    corners: Tensor  # (N, PARTS, PARTS, 4) the box of the sticker under a part, in fractions of the tile
+
+
+def label(scene: Scene) -> tuple[Image.Image, np.ndarray, np.ndarray]:
+    """Picture, (H, W) number of the drawing under each pixel (0: none), and a row per drawing: name and corners."""
+    numbers = Image.new("L", (scene.width, scene.height), 0)
+    rows = [(INDEX[scene.background], 0.0, 0.0, 1.0, 1.0)]
+    shorter = min(scene.width, scene.height)
+    for sticker in scene.stickers:
+        drawings = [(sticker.name, box(scene, sticker), sticker.x, sticker.y, sticker.size * shorter)]
+        for thing in sticker.wears:
+            x0, y0, x1, y1 = worn_box(scene, sticker, thing)
+            wide = (x1 - x0) * scene.width
+            longer = max(wide, wide / aspect(thing))
+            drawings.append((thing, (x0, y0, x1, y1), (x0 + x1) / 2, (y0 + y1) / 2, longer))
+        for name, corners, x, y, longer in drawings:
+            drawing = sized(name, max(2, round(longer)))
+            where = (round(x * scene.width - drawing.width / 2), round(y * scene.height - drawing.height / 2))
+            numbers.paste(len(rows), where, drawing.getchannel("A").point(lambda a: 255 * (a > 127)))
+            rows.append((INDEX[name], *corners))
+    return render(scene), np.asarray(numbers), np.array(rows, dtype=np.float32)
+
+
+def tile_label(scene: Scene, window: tuple[float, float, float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The part of a scene inside `window` (fractions), as a tile: pixels (S, S, 3), names and corners of its parts."""
+    image, numbers, rows = label(scene)
+    x0, y0, x1, y1 = window
+    pixel_box = (x0 * scene.width, y0 * scene.height, x1 * scene.width, y1 * scene.height)
+    if image.size != (TILE, TILE) or window != (0, 0, 1, 1):
+        image = image.resize((TILE, TILE), Image.Resampling.BICUBIC, box=pixel_box)
+    centres = (np.arange(PARTS) + 0.5) / PARTS
+    columns = np.minimum(((x0 + centres * (x1 - x0)) * scene.width).astype(int), scene.width - 1)
+    lines = np.minimum(((y0 + centres * (y1 - y0)) * scene.height).astype(int), scene.height - 1)
+    found = rows[numbers[lines[:, None], columns[None, :]]]
+    corners = (found[..., 1:] - np.array([x0, y0, x0, y0])) / np.array([x1 - x0, y1 - y0] * 2)
+    return np.asarray(image), found[..., 0].astype(np.int64), corners.clip(0, 1).astype(np.float32)
+
+
+def sample_tile(rng: random.Random) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A tile as the model will meet it: a whole scene, a squeezed one, or a part of a larger one."""
+    draw = rng.random()
+    if draw < 0.6:
+        return tile_label(dress(rng, sample(rng)), (0, 0, 1, 1))
+    scene = dress(rng, sample(rng, sample_size(rng)))
+    if draw < 0.75:
+        return tile_label(scene, (0, 0, 1, 1))
+    columns = min(4, -(-scene.width // min(scene.width, scene.height)))
+    lines = min(4, -(-scene.height // min(scene.width, scene.height)))
+    column, line = rng.randrange(columns), rng.randrange(lines)
+    return tile_label(scene, (column / columns, line / lines, (column + 1) / columns, (line + 1) / lines))
+
+
+class Head(nn.Module):
+    """Features (N, L, D), each about `cells` neighbouring cells of a row -> names (N, PARTS, PARTS, names), corners
+    (N, PARTS, PARTS, 4), colours (N, 3, COLOURS, COLOURS), centres (N, CELLS, CELLS, 2)."""
+
+    def __init__(self, dim: int, cells: int) -> None:
+        super().__init__()
+        self.cells = cells
+        self.norm = nn.LayerNorm(dim)
+        self.hidden = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(3 * dim, cells * (4 * len(NAMES) + 4 * 4 + 3 * 36 + 2))
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        x = self.out(F.gelu(self.hidden(self.norm(features)))).unflatten(-1, (self.cells, -1))
+        x = x.flatten(1, 2).unflatten(1, (CELLS, CELLS)).float()
+        names, corners, colours, centres = x.split([4 * len(NAMES), 4 * 4, 3 * 36, 2], dim=-1)
+        return _parts(names), _parts(corners), F.pixel_shuffle(colours.permute(0, 3, 1, 2), 6), centres
+
+
+def _parts(x: Tensor) -> Tensor:
+    """(N, CELLS, CELLS, 4 * K) -> (N, PARTS, PARTS, K)."""
+    x = x.unflatten(-1, (2, 2, -1)).permute(0, 1, 3, 2, 4, 5)
+    return x.flatten(1, 2).flatten(2, 3)
+
+
+class Pretrained(nn.Module):
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.vision = VisionTransformer(config)
+        widths = {
+            "patches": (config.width, 1),
+            "all": (config.output_dim, 1),
+            "pooled": (config.output_dim, config.pool),
+        }
+        self.heads = nn.ModuleDict({name: Head(*sizes) for name, sizes in widths.items()})
+        see_locally(self.vision)
+
+    def forward(self, pixels: Tensor, noise: float) -> dict[str, tuple[Tensor, ...]]:
+        patches = self.vision.patches(pixels)
+        features = self.vision.read(patches)
+        noisy = {"patches": patches}
+        for name, x in (("all", features), ("pooled", pool_features(features, self.vision.config.pool))):
+            noisy[name] = x + noise * x.detach().std() * torch.randn_like(x)
+        return {name: self.heads[name](x) for name, x in noisy.items()}
+
+
+@torch.no_grad()
+def see_locally(vision: VisionTransformer) -> None:
+    """Start with positions that tell patches apart, and with every query looking at the patches of its own place.
+
+    From random weights an attention pool begins as the mean of the whole tile, and learns last what belongs where.
+    """
+    pool, width = vision.pool, vision.config.width
+    frequencies, phases = torch.randn(2, width), 2 * math.pi * torch.rand(width)
+
+    def code(side: int) -> Tensor:
+        """(side², width): places of a unit deviation whose likeness fades over one cell."""
+        line = (torch.arange(side) + 0.5) * CELLS / side
+        places = torch.stack([line.repeat(side), line.repeat_interleave(side)], dim=1)
+        return math.sqrt(2) * torch.cos(places @ frequencies + phases)
+
+    vision.positions.copy_(code(POSITION_GRID))
+    pool.query.copy_(code(CELLS))
+    turned = nn.init.orthogonal_(torch.empty(width, width))
+    pool.attn.in_proj_weight[:width] = turned
+    pool.attn.in_proj_weight[width : 2 * width] = turned
+
+
+class VisionStage:
+    def __init__(self, recipe: Recipe, folder: Path) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.model = Pretrained(PRESETS[recipe.preset].vision)
+        self.noise = recipe.options.get("noise", 0.25)
+        line = (torch.arange(CELLS) + 0.5) / CELLS
+        self.centres = torch.stack([line.expand(CELLS, -1), line[:, None].expand(-1, CELLS)], dim=-1)
+
+    def batch(self, step: int) -> Labelled:
+        rng = random.Random(f"vision/{self.recipe.seed}/{step}")
+        pixels, names, corners = zip(*(sample_tile(rng) for _ in range(self.recipe.batch)), strict=True)
+        stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
+        return Labelled(stacked, torch.from_numpy(np.stack(names)), torch.from_numpy(np.stack(corners)))
+
+    def losses(self, batch: Labelled) -> dict[str, Tensor]:
+        pixels = batch.pixels.float() / 127.5 - 1
+        colours = F.avg_pool2d(pixels, TILE // COLOURS)
+        things = batch.names < len(OBJECTS)
+        weight = 1.0 + things.float()  # most parts are ground
+        losses: dict[str, Tensor] = {}
+        for which, (names, corners, drawn, centres) in self.model(as_tile(pixels), self.noise).items():
+            named = F.cross_entropy(names.flatten(0, 2), batch.names.flatten(), reduction="none")
+            named = (named * weight.flatten()).sum() / weight.sum()
+            boxes = (corners - batch.corners)[things].abs().mean()
+            redrawn = (drawn - colours).square().mean()
+            placed = (centres - self.centres).abs().mean()
+            losses["loss"] = losses.get("loss", 0) + named + 4 * boxes + 4 * redrawn + placed
+            right = (names.argmax(-1) == batch.names)[things].float().mean()
+            losses |= {f"{which}.things": right, f"{which}.boxes": boxes, f"{which}.redrawn": redrawn}
+        return losses
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(model.vision.state_dict(), folder / "vision.safetensors")
