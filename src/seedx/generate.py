@@ -82,12 +82,8 @@ def stream(
     try:
         while any(row.running for row in rows):
             states, last = _advance(model, rows, embeds, cache)
-            for row, drawn in _drawn(model, rows, states):
-                yield row.index, drawn
-            tokens = _choose(model.language.head(last).float(), rows, tokenizer.specials, options)
-            for row, token in zip(rows, tokens, strict=True):
-                events = row.take(token) if row.running else []
-                yield from ((row.index, event) for event in events)
+            yield from _drawn(model, rows, states)
+            yield from _go_on(model, rows, last, options)
             if session is None:
                 rows = _drop_finished(rows, cache)
             embeds = None
@@ -125,8 +121,6 @@ class _Row:
 
     def take(self, token: int) -> list[Event]:
         """Go on with `token`."""
-        if self.left < 1:  # a span used up the rest
-            return self.finish("length")
         if self.options.images == "force" and not self.images:
             last_chance = self.left == self.queries + 2
             token = self.specials.image_start if last_chance or token == self.specials.eos else token
@@ -233,15 +227,29 @@ def _advance(model: SeedX, rows: list[_Row], embeds: Tensor | None, cache: Cache
     return states, states[torch.arange(len(rows), device=device), last]
 
 
-def _drawn(model: SeedX, rows: list[_Row], states: Tensor) -> Iterator[tuple[_Row, ImageFeatures]]:
+def _drawn(model: SeedX, rows: list[_Row], states: Tensor) -> list[tuple[int, Event]]:
     """The images whose spans were in this pass."""
     drawing = [(i, row, row.span) for i, row in enumerate(rows) if row.span is not None]
     if not drawing:
-        return
+        return []
     of_images = torch.stack([states[i, span : span + row.queries] for i, row, span in drawing])
-    for (_, row, _), features, its_states in zip(drawing, model.draw_features(of_images), of_images, strict=True):
+    for _, row, _ in drawing:
         row.span = None
-        yield row, ImageFeatures(features, its_states)
+    images = zip(model.draw_features(of_images), of_images, strict=True)
+    return [(row.index, ImageFeatures(*image)) for (_, row, _), image in zip(drawing, images, strict=True)]
+
+
+def _go_on(model: SeedX, rows: list[_Row], last: Tensor, options: Options) -> list[tuple[int, Event]]:
+    """Choose every running row's next token, after the states (B, dim) of its last one."""
+    events: list[tuple[int, Event]] = []
+    for row in rows:
+        if row.running and row.left < 1:  # a span used up the rest
+            events += ((row.index, event) for event in row.finish("length"))
+    if any(row.running for row in rows):
+        tokens = _choose(model.language.head(last).float(), rows, options)
+        for row, token in zip(rows, tokens, strict=True):
+            events += ((row.index, event) for event in (row.take(token) if row.running else []))
+    return events
 
 
 def _drop_finished(rows: list[_Row], cache: Cache) -> list[_Row]:
@@ -253,8 +261,9 @@ def _drop_finished(rows: list[_Row], cache: Cache) -> list[_Row]:
     return [rows[i] for i in running]
 
 
-def _choose(logits: Tensor, rows: list[_Row], specials: SpecialTokens, options: Options) -> list[int]:
+def _choose(logits: Tensor, rows: list[_Row], options: Options) -> list[int]:
     """The next token of each row from its logits (B, V)."""
+    specials = rows[0].specials
     logits = suppress(logits, specials, rows[0].queries, options.release_suppression)
     cannot_draw = [i for i, row in enumerate(rows) if not row.may_draw]
     if cannot_draw:

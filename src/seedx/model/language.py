@@ -102,6 +102,7 @@ class Language(nn.Module):
             r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=r"model\.layers\..*_proj"
         )
         peft.inject_adapter_in_model(settings, self.llm)
+        self.llm.train(self.llm.training)  # peft's new dropouts train even in a model that does not
         for name, parameter in self.llm.named_parameters():
             if "norm" in name or "embed_tokens" in name or "lm_head" in name:
                 parameter.requires_grad_(True)

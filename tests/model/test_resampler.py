@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from seedx.model.resampler import QueryResampler, resize_positions, sincos_positions
+from seedx.verify.model_cases import resampler
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def test_golden():
+    results = resampler(GOLDEN, "b_resampler")
+    assert len(results) == 15 and max(error for _, error in results) < 5e-5
+
+
+def test_projects_keys_only_from_another_width():
+    assert "kv_proj.weight" in QueryResampler(4, 8, 2, input_dim=12).state_dict()
+    assert "kv_proj.weight" not in QueryResampler(4, 8, 2, input_dim=8).state_dict()
+
+
+def test_positions_are_stored_and_fixed():
+    model = QueryResampler(4, 8, 2)
+    assert "positions" in model.state_dict() and "positions" not in dict(model.named_parameters())
+    torch.testing.assert_close(model.positions, sincos_positions(2, 8))
+
+
+def test_positions_first_half_is_the_column():
+    grid = sincos_positions(3, 8).reshape(3, 3, 8)
+    assert torch.equal(grid[0, 2, :4], grid[1, 2, :4]) and torch.equal(grid[2, 0, 4:], grid[2, 1, 4:])
+    assert not torch.equal(grid[0, 1, :4], grid[0, 2, :4])
+
+
+def test_sizes_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"queries must be a square number.* not 5"):
+        QueryResampler(5, 8, 2)
+    with pytest.raises(ValueError, match="multiple of its heads"):
+        QueryResampler(4, 8, 3)
+    with pytest.raises(ValueError, match=r"tokens read by a resampler must be a square number.* not 7"):
+        resize_positions(sincos_positions(2, 8), 7)
