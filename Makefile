@@ -1,0 +1,58 @@
+# Two commands for a newcomer: `make demo` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FILES := src tests benchmarks examples docs
+THREADS ?= 2
+TINY := runs/tiny
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format tiny golden clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+demo: $(VENV)/.demo ## set up, then read, point, draw and edit on real files: demo/index.html (QUICK=1: one of each)
+	$(BIN)/seedx demo $(if $(QUICK),--quick)
+
+test: $(VENV)/.dev ## set up what the tests need, and run them
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/.dev ## format, lint, types, fast tests
+	$(BIN)/ruff format --check $(FILES)
+	$(BIN)/ruff check $(FILES)
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m "not slow"
+
+format: $(VENV)/.dev ## put the code in form
+	$(BIN)/ruff format $(FILES)
+	$(BIN)/ruff check --fix $(FILES)
+
+tiny: $(VENV)/.dev ## train the tiny model, stage by stage, where it stopped (THREADS=2), and bundle it
+	for recipe in recipes/tiny/*.toml; do \
+		$(BIN)/seedx train $$recipe --folder $(TINY) --threads $(THREADS) || exit 1; \
+	done
+	$(BIN)/python -m seedx.train.bundle $(TINY)
+
+golden: $(VENV)/.dev ## take over golden cases from a folder of the release's outputs (GOLDEN=folder), once they pass
+	@test -d "$(GOLDEN)" || { echo "give the folder of the new cases: make golden GOLDEN=folder" >&2; exit 2; }
+	$(BIN)/seedx verify $(GOLDEN)
+	cp -R $(GOLDEN)/. tests/golden/
+
+clean: ## remove the environment and what the demo made
+	rm -rf $(VENV) demo
+
+# Set-up, done once and again when the dependencies change. pyproject.toml says why pip finds the right build of torch.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "seedx needs Python 3.10 or later; give one by PYTHON=..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[stickers]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.demo

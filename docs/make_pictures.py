@@ -1,0 +1,73 @@
+"""Draws the pictures of the README with the bundled model: `python docs/make_pictures.py`.
+
+Writes docs/images/reads.png (a panorama with the boxes that were asked for), draws.png, edits.png and redraws.png.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+
+import seedx
+from seedx.marks import mark_boxes
+
+ROOT = Path(__file__).parent.parent
+IMAGES = ROOT / "docs" / "images"
+SIDE = 192  # pixels at which a picture is shown
+GAP = 12
+LINE = 18
+
+DRAWINGS = (
+    "a cat on the left and a red car on the right, on the beach",
+    "a birthday for a dog",
+    "three stars at night",
+    "a fox wearing a hat in the snow",
+)
+EDITS = ("put sunglasses on the cat", "replace the tree with a house", "change the background to the beach")
+
+
+def row(pictures: Sequence[PIL.Image.Image], captions: Sequence[str]) -> PIL.Image.Image:
+    """Pictures side by side on white, their captions below them."""
+    font = PIL.ImageFont.load_default(13)
+    texts = [wrapped(caption, font) for caption in captions]
+    lines = max(text.count("\n") + 1 for text in texts)
+    sheet = PIL.Image.new("RGB", (GAP + len(pictures) * (SIDE + GAP), SIDE + 3 * GAP + lines * LINE), "white")
+    pen = PIL.ImageDraw.Draw(sheet)
+    for index, (picture, text) in enumerate(zip(pictures, texts, strict=True)):
+        left = GAP + index * (SIDE + GAP)
+        sheet.paste(picture.convert("RGB").resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC), (left, GAP))
+        pen.multiline_text((left, SIDE + 2 * GAP), text, fill="#333333", font=font)
+    return sheet
+
+
+def wrapped(text: str, font: PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont) -> str:
+    """The text in lines no longer than a picture is wide."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= SIDE:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    model = seedx.load("tiny", progress=True)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    panorama, meadow = (model.open(ROOT / "examples" / name) for name in ("panorama.png", "meadow.png"))
+    mark_boxes(panorama, model.ground(panorama, "all stars")).save(IMAGES / "reads.png")
+    row([model.draw(f"draw {wish}", seed=0) for wish in DRAWINGS], DRAWINGS).save(IMAGES / "draws.png")
+    edited = [model.edit(meadow, instruction, seed=0) for instruction in EDITS]
+    row([meadow, *edited], ["the picture given", *EDITS]).save(IMAGES / "edits.png")
+    redrawn = [model.reconstruct(meadow), model.reconstruct(meadow, condition=meadow)]
+    captions = ["the picture given", "drawn from its features alone", "and with the detail of the original"]
+    row([meadow, *redrawn], captions).save(IMAGES / "redraws.png")
+
+
+if __name__ == "__main__":
+    main()
