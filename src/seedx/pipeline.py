@@ -157,7 +157,7 @@ class Pipeline:
         """
         if not text.strip():
             raise ValueError("the prompt is empty: say what you want to know or to see")
-        several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
+        several: Any = pictures if isinstance(pictures, (list, tuple)) else [pictures]
         return user(*(Image(self.open(picture)) for picture in several), text)
 
     def prompt(self, turn: Message, after: Message | None = None) -> Prompt:
