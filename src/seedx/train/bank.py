@@ -26,11 +26,11 @@ CHUNK = 64
 
 @dataclass
 class Bank:
-    features: Tensor  # (N, Kp, D)
     latents: Tensor  # (N, C, h, w), the encoder's mode
+    features: Tensor  # (N, Kp, D); (N, 0) where no visual tokenizer was given
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.latents)
 
 
 def fill(
@@ -38,11 +38,11 @@ def fill(
     stream: str,
     count: int,
     draw: Callable[[random.Random], Scene],
-    vision: VisionTransformer,
+    vision: VisionTransformer | None,
     vae: Autoencoder,
 ) -> Bank:
-    """The bank of scenes `draw(random.Random(f"{stream}/{i}"))`, read from `path` if it is there and of these models."""
-    key = fingerprint(vision, vae) + f"/{count}"
+    """The bank of scenes `draw(random.Random(f"{stream}/{i}"))`; read from `path` if it is there and of these models."""
+    key = fingerprint(vae, *([vision] if vision else [])) + f"/{count}"
     if path.exists():
         stored = load_file(path)
         if bytes(stored.pop("key").tolist()).decode() == key:
@@ -52,7 +52,7 @@ def fill(
     bank = Bank(*(torch.cat(column) for column in zip(*parts, strict=True)))
     path.parent.mkdir(parents=True, exist_ok=True)
     stamp = torch.tensor(list(key.encode()), dtype=torch.uint8)
-    save_file({"features": bank.features, "latents": bank.latents, "key": stamp}, path)
+    save_file({"latents": bank.latents, "features": bank.features, "key": stamp}, path)
     return bank
 
 
@@ -70,7 +70,9 @@ def _chunks(stream: str, count: int, draw: Callable[[random.Random], Scene]) -> 
         yield [draw(random.Random(f"{stream}/{i}")) for i in range(start, min(count, start + CHUNK))]
 
 
-def _encode(scenes: list[Scene], vision: VisionTransformer, vae: Autoencoder) -> tuple[Tensor, Tensor]:
+def _encode(scenes: list[Scene], vision: VisionTransformer | None, vae: Autoencoder) -> tuple[Tensor, Tensor]:
     pixels = torch.stack([scene_pixels(scene) for scene in scenes])
-    features = pool_features(vision(as_tile(pixels)), vision.config.pool)
-    return features.half(), vae.mode(pixels).half()
+    features = (
+        pool_features(vision(as_tile(pixels)), vision.config.pool) if vision else pixels.new_zeros(len(pixels), 0)
+    )
+    return vae.mode(pixels).half(), features.half()

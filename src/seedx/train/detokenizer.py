@@ -100,7 +100,7 @@ class ConditionStage(DetokenizerStage):
         widen(self.model)
         count = self.recipe.options.get("edits", 30000)
         vae = self.model.vae
-        self.sources: Bank = fill(folder / "cache/sources.safetensors", "edits", count, edit_source, vision, vae)
+        self.sources: Bank = fill(folder / "cache/sources.safetensors", "edits", count, edit_source, None, vae)
         self.targets: Bank = fill(folder / "cache/targets.safetensors", "edits", count, edit_target, vision, vae)
 
     def batch(self, step: int) -> Noised:

@@ -162,10 +162,15 @@ def see_locally(vision: VisionTransformer) -> None:
 
 
 class VisionStage:
+    """Options: noise (on the features, in their deviations), start (the name of an earlier run to go on from)."""
+
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.model = Pretrained(PRESETS[recipe.preset].vision)
+        if earlier := recipe.options.get("start"):
+            trained = torch.load(folder / "runs" / earlier / "checkpoint.pt", weights_only=True)["model"]
+            self.model.load_state_dict({**self.model.state_dict(), **trained})
         self.noise = recipe.options.get("noise", 0.25)
         line = (torch.arange(CELLS) + 0.5) / CELLS
         self.centres = torch.stack([line.expand(CELLS, -1), line[:, None].expand(-1, CELLS)], dim=-1)
@@ -193,6 +198,12 @@ class VisionStage:
             losses |= {f"{which}.things": right, f"{which}.boxes": boxes, f"{which}.redrawn": redrawn}
         return losses
 
+    @torch.no_grad()
     def save(self, model: nn.Module, folder: Path) -> None:
+        """Features are brought to a unit deviation: the regression's loss is a squared error on them."""
+        assert isinstance(model, Pretrained)
+        pixels = self.batch(0).pixels.float() / 127.5 - 1
+        spread = model.vision(as_tile(pixels)).std()
+        state = model.vision.state_dict()
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(model.vision.state_dict(), folder / "vision.safetensors")
+        save_file({**state, "proj": state["proj"] / spread}, folder / "vision.safetensors")
