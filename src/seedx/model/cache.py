@@ -21,10 +21,10 @@ class Cache:
 
     def __init__(self, layers: int) -> None:
         self.layers = layers
-        self.keys: list[Tensor] = []  # of each layer (B, C, H, E)
+        self.keys: list[Tensor] = []  # of each layer (B, H, C, E)
         self.values: list[Tensor] = []
         self.end = 0  # slots that the current pass reads
-        self._where: tuple[slice | Tensor, slice | Tensor] = (slice(0), slice(0))
+        self._where: tuple[slice | Tensor, slice, slice | Tensor] = (slice(0), slice(0), slice(0))
 
     def place(self, position_ids: Tensor) -> Tensor | None:
         """Announce the positions (B, T) of the next pass, consecutive in each row.
@@ -35,9 +35,10 @@ class Cache:
         self.end = max(starts) + count
         even = min(starts) == max(starts)
         if even:
-            self._where = (slice(None), slice(starts[0], self.end))
+            self._where = (slice(None), slice(None), slice(starts[0], self.end))
         else:
-            self._where = (torch.arange(len(starts), device=position_ids.device)[:, None], position_ids)
+            rows = torch.arange(len(starts), device=position_ids.device)[:, None]
+            self._where = (rows, slice(None), position_ids)
         if even and (count == 1 or starts[0] == 0):
             return None
         slots = torch.arange(self.end, device=position_ids.device)
@@ -51,15 +52,16 @@ class Cache:
         return self._write(self.keys, keys, layer), self._write(self.values, values, layer)
 
     def _write(self, store: list[Tensor], new: Tensor, layer: int) -> Tensor:
-        new = new.transpose(1, 2)
         held = store[layer]
-        if held.dim() == 1 or held.shape[1] < self.end:
-            grown = new.new_zeros(len(new), self.end + GROWTH, *new.shape[2:])  # zeros: a masked NaN would still spread
+        if held.dim() == 1 or held.shape[2] < self.end:
+            rows, heads, _, width = new.shape
+            grown = new.new_zeros(rows, heads, self.end + GROWTH, width)  # zeros: a masked NaN would still spread
             if held.dim() > 1:
-                grown[:, : held.shape[1]] = held
+                grown[:, :, : held.shape[2]] = held
             store[layer] = held = grown
-        held[self._where] = new
-        return held[:, : self.end].transpose(1, 2)
+        scattered = isinstance(self._where[0], Tensor)  # indexing by two tensors puts their dimensions first
+        held[self._where] = new.transpose(1, 2) if scattered else new
+        return held[:, :, : self.end]
 
     def keep(self, rows: list[int]) -> None:
         """Keep only these rows, in this order."""
