@@ -41,7 +41,7 @@ def fill(
     vision: VisionTransformer | None,
     vae: Autoencoder,
 ) -> Bank:
-    """The bank of scenes `draw(random.Random(f"{stream}/{i}"))`; read from `path` if it is there and of these models."""
+    """The bank of scenes `draw(random.Random(f"{stream}/{i}"))`; read from `path` if there is one of these models."""
     key = fingerprint(vae, *([vision] if vision else [])) + f"/{count}"
     if path.exists():
         stored = load_file(path)

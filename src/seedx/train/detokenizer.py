@@ -35,8 +35,13 @@ class Noised:
 
 
 class DetokenizerStage:
-    """Options: scenes and edits (how many are encoded), feature_noise, drop (share of rows with the negative's features),
-    high_noise (the larger, the more often the time steps are noisy ones: what is where is learnt there)."""
+    """
+    Options:
+        scenes: how many are encoded.
+        feature_noise: the most that is added to features, in their deviations: what is regressed is never exact.
+        drop: share of rows with the negative's features, for guidance.
+        high_noise: the larger, the more often the time steps are noisy ones. What is where is learnt there.
+    """
 
     condition = False
 
@@ -90,7 +95,11 @@ class DetokenizerStage:
 
 
 class ConditionStage(DetokenizerStage):
-    """Options besides: edited and own, the shares of editing pairs and of pictures that are their own condition."""
+    """
+    Options besides:
+        edits: how many pairs are encoded.
+        edited, own: shares of editing pairs, and of pictures that are their own condition.
+    """
 
     condition = True
 

@@ -29,8 +29,11 @@ ROW = 256  # tokens of a packed row
 
 
 class LanguageStage:
-    """Options: mixture (weights of `tasks` kinds, and "pretrain": captions in both directions without a prompt), start
-    (True: from the parts that an earlier stage wrote), noise (on the features that are read, in their deviations)."""
+    """
+    Options:
+        mixture: weights of the kinds of `tasks`, and of "pretrain", captions in both directions without a prompt.
+        start: whether to go on from the parts that an earlier stage wrote.
+    """
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         torch.manual_seed(recipe.seed)

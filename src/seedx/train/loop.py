@@ -1,8 +1,8 @@
 """The training loop: one for every stage.
 
-A stage says what is trained and what its loss is; the loop owns the optimiser, the schedule, the average of the weights,
-checkpoints and the log. The batch of a step is a function of (seed, step) alone, so a resumed run sees exactly what an
-uninterrupted one would have seen, and its random numbers start from the step too.
+A stage says what is trained and what its loss is; the loop owns the optimiser, the schedule, the average of the
+weights, checkpoints and the log. The batch of a step is a function of (seed, step) alone, so a resumed run sees exactly
+what an uninterrupted one would have seen, and its random numbers start from the step too.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Stage(Protocol):
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """The factor of a step (counted from 0): linear warm-up, then a cosine down to `min_ratio`, reached at the last step."""
+    """The factor of a step (counted from 0): linear warm-up, then a cosine down to `min_ratio` at the last step."""
     if step < recipe.warmup:
         return (step + 1) / recipe.warmup
     done = (step - recipe.warmup) / max(1, recipe.steps - 1 - recipe.warmup)

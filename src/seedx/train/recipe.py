@@ -39,7 +39,7 @@ class Recipe:
 
 
 def load_recipe(path: Path, **changes: Any) -> Recipe:
-    """Read a TOML file; `changes` take the place of its fields. An unknown field is an error that suggests the nearest."""
+    """Read a TOML file; `changes` take the place of its fields. Of an unknown field the error suggests the nearest."""
     if not path.exists():
         raise ValueError(f"there is no recipe at {path}")
     return from_dict(Recipe, {**tomllib.loads(path.read_text()), **changes})

@@ -6,8 +6,8 @@ pooled ones that drawing uses. Noise on the features makes them spend their vari
 squared error on them measures later.
 
 Shapes:
-    N images, CELLS x CELLS cells a tile, one for each patch and each query; a cell has 2 x 2 parts, each with a name and
-    the corners of what is there, and 6 x 6 colours
+    N images, CELLS x CELLS cells a tile, one for each patch and each query; a cell has 2 x 2 parts, each with a name
+    and the corners of what is there, and 6 x 6 colours
 """
 
 from __future__ import annotations
@@ -162,7 +162,11 @@ def see_locally(vision: VisionTransformer) -> None:
 
 
 class VisionStage:
-    """Options: noise (on the features, in their deviations), start (the name of an earlier run to go on from)."""
+    """
+    Options:
+        noise: on the features, in their deviations.
+        start: the name of an earlier run to go on from.
+    """
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
