@@ -4,8 +4,8 @@ Shapes:
     B rows, T tokens a row, S side of a tile in pixels, Q and D tokens and width of the visual tokenizer
     R tiles read, M images drawn, K placeholders an image (`BridgeConfig.queries`)
 
-A row may hold several documents one after the other (packing): `position_ids` then starts again at 0 in each of them, and
-attention never crosses that border.
+A row may hold several documents one after the other (packing): `position_ids` then starts again at 0 in each of them,
+and attention never crosses that border.
 """
 
 from __future__ import annotations

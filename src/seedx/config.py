@@ -1,7 +1,7 @@
 """Every size of the system, as frozen dataclasses. Standard library only, so that it imports in no time.
 
-A preset is the released 17B model (`SEED_X_17B`, the defaults) or a small difference from it (`TINY`). Sizes that follow
-from others are properties and are never typed twice.
+A preset is the released 17B model (`SEED_X_17B`, the defaults) or a small difference from it (`TINY`). Sizes that
+follow from others are properties and are never typed twice.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class BridgeConfig:
 
 @dataclass(frozen=True)
 class DetokenizerConfig:
-    """Perceiver resampler, U-Net and VAE. `unet`, `vae` and `scheduler` are differences from SDXL's own diffusers configs."""
+    """Perceiver resampler, U-Net and VAE. `unet`, `vae` and `scheduler` are differences from SDXL's own configs."""
 
     dim: int = 1024
     depth: int = 4
@@ -140,7 +140,15 @@ TINY = Config(
     name="tiny",
     tiling=TilingConfig(tile=96, policy="fit", max_tiles=8, single_tile=False),
     vision=VisionConfig(
-        image_size=96, patch_size=12, width=256, layers=4, heads=4, mlp_ratio=4.0, queries=64, output_dim=256, pool_heads=4
+        image_size=96,
+        patch_size=12,
+        width=256,
+        layers=4,
+        heads=4,
+        mlp_ratio=4.0,
+        queries=64,
+        output_dim=256,
+        pool_heads=4,
     ),
     language=LanguageConfig(vocab_size=1500, hidden_size=256, intermediate_size=704, layers=6, heads=8, context=1024),
     bridge=BridgeConfig(queries=16, input_heads=8, output_heads=8),

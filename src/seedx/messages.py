@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
 Role = Literal["user", "assistant", "system"]
 
@@ -39,7 +39,7 @@ class Box:
     label: str = ""
 
 
-Part = Union[Text, Image, Box]
+Part = Text | Image | Box
 
 
 @dataclass(frozen=True)
