@@ -3,7 +3,8 @@
 A conversation is a list of `Message`; its JSON form is the one that chat APIs and Hugging Face chat templates use:
 
     {"messages": [
-      {"role": "user", "content": [{"type": "image", "image": "scene.png"}, {"type": "text", "text": "Where is the cat?"}]},
+      {"role": "user", "content": [
+        {"type": "image", "image": "scene.png"}, {"type": "text", "text": "Where is the cat?"}]},
       {"role": "assistant", "content": [{"type": "box", "label": "cat", "box": [0.1, 0.2, 0.4, 0.6]}]}]}
 
 A user's image is read. An assistant's image is drawn: a target in training, an output in inference. In the turns after

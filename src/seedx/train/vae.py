@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from seedx.config import PRESETS
@@ -17,12 +17,21 @@ from seedx.train.recipe import Recipe
 
 
 class VaeStage:
-    """Mean absolute plus squared error of the pixels, and a light pull of the latents to a unit normal."""
+    """Mean absolute plus squared error of the pixels, and a light pull of the latents to a unit normal.
+
+    Options:
+        pull: weight of that pull.
+        noise: on the latents; the U-Net's are never exact.
+        decoder: train the decoder alone, from the autoencoder in the folder; the latents stay what they are.
+    """
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.model = Autoencoder(PRESETS[recipe.preset].detokenizer.vae)
+        if recipe.options.get("decoder"):
+            self.model.load_state_dict(load_file(folder / "vae.safetensors"))
+            self.model.model.encoder.requires_grad_(False)
         self.pull = recipe.options.get("pull", 1e-3)
         self.noise = recipe.options.get("noise", 0.05)
 
