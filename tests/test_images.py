@@ -65,8 +65,16 @@ def test_a_truncated_picture_that_was_opened_already_is_refused() -> None:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("side", [14_000, 40_000])
 def test_a_huge_picture_is_refused_before_it_is_decoded(side: int) -> None:
-    with pytest.raises(ValueError, match=r"more pixels than|more than the"):
+    with pytest.raises(ValueError, match=f"has {side} x {side} pixels, more than the .* allowed"):
         open_image(png_header(side, side))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bound", [1000, 2000])  # the picture has 3072 pixels
+def test_only_our_own_limit_counts(bound: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", bound)
+    assert open_image(encoded(noise())).size == (64, 48)
+    assert bound == PIL.Image.MAX_IMAGE_PIXELS
 
 
 def test_the_limit_is_configurable() -> None:

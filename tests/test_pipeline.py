@@ -194,7 +194,7 @@ def test_pictures_that_can_not_be_read_are_told_apart(tiny, tmp_path, noise):
     for name, problem in (
         ("notes.png", "is not a picture"),
         ("half.png", "damaged or truncated"),
-        ("huge.png", "more pixels"),
+        ("huge.png", "40000 x 40000 pixels, more than"),
         ("none.png", "does not exist"),
     ):
         with pytest.raises(ValueError, match=f"{name}.*{problem}"):
@@ -249,6 +249,12 @@ def test_options_are_checked(tiny, options, problem):
 def test_an_unknown_model_is_refused(name):
     with pytest.raises(ValueError, match=r"model|bundled"):
         pipeline.load(name)
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta:x", "cuda:99"])
+def test_an_unknown_device_is_refused(tiny_folder, device):
+    with pytest.raises(ValueError, match=f"can't use the device '{device}'"):
+        pipeline.load(tiny_folder, device=device)
 
 
 def test_half_precision(tiny_folder, noise):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,6 +14,8 @@ import PIL.Image
 import PIL.ImageOps
 
 MAX_PIXELS = 178_956_970  # Pillow's own bound for a picture that may be an attack: about 13,000 x 13,000
+
+_LOCK = threading.Lock()
 
 Source = str | Path | bytes | IO[bytes] | PIL.Image.Image
 
@@ -22,8 +27,7 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Ima
 
     Args:
         source: a path, the bytes of a file, a file opened in binary mode, or a PIL picture.
-        max_pixels: a picture with more is refused before it is decoded. Pillow itself refuses twice its own bound: for
-            pictures over 357,913,940 pixels raise `PIL.Image.MAX_IMAGE_PIXELS` as well.
+        max_pixels: a picture with more is refused before it is decoded.
 
     Raises:
         ValueError: no such file, not a picture, a damaged or truncated one, or one too large; it says which.
@@ -53,17 +57,27 @@ def _open(source: Any, name: str) -> PIL.Image.Image:
     elif not isinstance(source, (str, Path)) and not hasattr(source, "read"):
         raise ValueError(f"a picture is a path, bytes, an open file or a PIL picture, not {type(source).__name__}")
     try:
-        return PIL.Image.open(source)  # reads the header alone
+        with _any_size():
+            return PIL.Image.open(source)  # reads the header alone
     except FileNotFoundError as error:
         raise ValueError(f"{name} does not exist") from error
     except IsADirectoryError as error:
         raise ValueError(f"{name} is a folder, not a picture") from error
     except PIL.UnidentifiedImageError as error:
         raise ValueError(f"{name} is not a picture in a format that Pillow knows") from error
-    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
-        raise ValueError(f"{name} has more pixels than are allowed: make it smaller ({error})") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{name} can't be read ({error})") from error
+
+
+@contextlib.contextmanager
+def _any_size() -> Iterator[None]:
+    """Pillow's own bound would hold whatever `max_pixels` says, and it is one for the process: lift it for a header."""
+    with _LOCK:
+        bound, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            PIL.Image.MAX_IMAGE_PIXELS = bound
 
 
 def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:

@@ -44,8 +44,12 @@ def load(
         progress: show a bar on stderr when drawing takes longer than a second.
 
     Raises:
-        ValueError: no such model, or weights that do not fit its config.json.
+        ValueError: no such model, weights that do not fit its config.json, or a device that is not there.
     """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"torch can't use the device {str(device)!r} here: {str(error).splitlines()[0]}") from error
     return Pipeline(checkpoint.load(name, device, dtype), max_pixels=max_pixels, progress=progress)
 
 
