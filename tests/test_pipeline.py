@@ -219,6 +219,14 @@ def test_an_empty_prompt_is_refused(tiny, noise, prompt):
         tiny.ground(noise(9, 9), prompt)
 
 
+def test_a_mistake_about_the_picture_leaves_the_session_as_it_was(tiny):
+    session = tiny.session()
+    for mistake in ({"size": (100, 60)}, {"sampler": "Euler"}):
+        with pytest.raises(ValueError):
+            session.send("draw a cat", drawing="force", **mistake)
+    assert session.messages == [] and session._state.lengths == [0]
+
+
 def test_a_long_prompt_is_refused_and_the_session_stays(tiny):
     session = tiny.session()
     session.send("hello", drawing="forbid", max_new_tokens=3)

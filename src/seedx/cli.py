@@ -1,6 +1,6 @@
 """The command `seedx`: one table of verbs.
 
-A verb is a function of `verbs.py`: its signature and docstring are its options and its help. What it needs is imported
+A verb is a function of `verbs/`: its signature and docstring are its options and its help. What it needs is imported
 inside it, so help is instant. A user's mistake is one line on stderr and exit code 2, never a traceback.
 """
 
@@ -15,21 +15,22 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from seedx import __version__, verbs
+from seedx import __version__
+from seedx.verbs import make, use
 
 VERBS: dict[str, Callable[..., int | None]] = {
-    "chat": verbs.chat,
-    "draw": verbs.draw,
-    "edit": verbs.edit,
-    "ground": verbs.ground,
-    "reconstruct": verbs.reconstruct,
-    "demo": verbs.demo,
-    "train": verbs.train,
-    "eval": verbs.evaluate,
-    "bench": verbs.bench,
-    "convert": verbs.convert,
-    "verify": verbs.verify,
-    "info": verbs.info,
+    "chat": use.chat,
+    "draw": use.draw,
+    "edit": use.edit,
+    "ground": use.ground,
+    "reconstruct": use.reconstruct,
+    "demo": use.demo,
+    "train": make.train,
+    "eval": make.evaluate,
+    "bench": make.bench,
+    "convert": make.convert,
+    "verify": make.verify,
+    "info": make.info,
 }
 
 # How tyro shows a signature: --seed, not --settings.seed; no --no-json; no None to type; arguments by their names.

@@ -221,7 +221,7 @@ def _build(hint: Any, value: Any, path: str) -> Any:
         if value is None:
             return None
         hint = next(option for option in typing.get_args(hint) if option is not type(None))
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return from_dict(hint, value, path)
     if typing.get_origin(hint) is tuple and isinstance(value, (list, tuple)):
         return tuple(value)

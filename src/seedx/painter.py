@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from seedx.checkpoint import Model
 from seedx.model.denoise import denoise
+from seedx.model.detokenizer import scheduler
 from seedx.model.vision import pool_features
 from seedx.settings import DrawSettings
 from seedx.tiling import BICUBIC, thumbnail, to_tensor
@@ -44,6 +45,18 @@ class Painter:
         self.model, self.progress = model, progress
         self.factor = model.detokenizer.vae.factor
 
+    def check(self, settings: DrawSettings) -> None:
+        """Find mistakes before an answer is written.
+
+        Raises:
+            ValueError: a size that the autoencoder can't draw, or an unknown sampler.
+        """
+        if settings.size and any(side % self.factor for side in settings.size):
+            wide, high = settings.size
+            raise ValueError(f"width and height must be multiples of {self.factor}, not {wide} x {high}")
+        if settings.sampler:
+            scheduler(settings.sampler, self.model.config.detokenizer)
+
     @torch.no_grad()
     def features(self, pictures: Sequence[PIL.Image.Image]) -> Tensor:
         """What the de-tokenizer reads of pictures given to it directly: (N, Q, D), or (N, Kp, D) where the config says
@@ -59,9 +72,9 @@ class Painter:
         A picture's size is that of the settings, or else has the ratio of its condition, or is square.
 
         Raises:
-            ValueError: a size that the autoencoder can't draw, an unknown sampler, or a condition for a model of the
-                first stage.
+            ValueError: as `check`, or a condition for a model of the first stage.
         """
+        self.check(settings)
         groups: dict[tuple[Size, bool], list[int]] = defaultdict(list)
         for index, order in enumerate(orders):
             groups[settings.size or self.size_for(order.condition), order.condition is None].append(index)
@@ -108,8 +121,6 @@ class Painter:
 
     @torch.no_grad()
     def _latents(self, pictures: Sequence[PIL.Image.Image], size: Size) -> Tensor:
-        if size[0] % self.factor or size[1] % self.factor:
-            raise ValueError(f"width and height must be multiples of {self.factor}, not {size[0]} x {size[1]}")
         pixels = torch.stack([to_tensor(picture.resize(size, BICUBIC), HALF, HALF) for picture in pictures])
         return self.model.detokenizer.condition(pixels.to(self.model.detokenizer.device))
 

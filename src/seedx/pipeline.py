@@ -107,6 +107,7 @@ class Pipeline:
             seeds: one a prompt, in place of the option `seed`.
         """
         settings = settings_from(Settings, options)
+        self.painter.check(settings)
         seeds = [settings.seed] * len(prompts) if seeds is None else seeds
         turns = [self.turn(text, pictures) for text, pictures in prompts]
         answers = generate(

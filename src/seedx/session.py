@@ -5,6 +5,7 @@ What is drawn is read in the next turn like any other picture (see `prompt.py`),
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -66,36 +67,36 @@ class Session:
         **options: Any,
     ) -> Iterator[Text | Image | Reply]:
         """As `send`, but yield pieces of text and pictures as they come, and the whole `Reply` at the end."""
-        pipeline, settings = self._pipeline, settings_from(Settings, options)
-        turn = pipeline.turn(text, images)
-        given = [part.image for part in turn.content if isinstance(part, Image)]
-        prompt = pipeline.prompt(turn, after=self.messages[-1] if self.messages else None)
-        events = generate.stream(
-            pipeline.model.seedx,
-            pipeline.model.tokenizer,
-            [prompt],
-            pipeline.answer_options(settings, settings.seed, drawing),
-            self._state,
-        )
+        settings = settings_from(Settings, options)
+        self._pipeline.painter.check(settings)
+        turn = self._pipeline.turn(text, images)
+        events = self._answer(turn, settings, drawing)
         first = next(events)  # a prompt that does not fit raises here, before anything has changed
-        latest = self._latest = given[-1] if given else self._latest
-        parts: list[Text | Image] = []
         self.messages += [turn, assistant("")]
+        self._latest = next((part.image for part in reversed(turn.content) if isinstance(part, Image)), self._latest)
+        kept = self._pipeline.condition(self._latest) if condition else None
+        parts: list[Text | Image] = []
         reason = ""
-        for _, event in _chain(first, events):
+        for _, event in itertools.chain([first], events):
             if isinstance(event, generate.End):
                 reason = event.reason
                 continue
             if isinstance(event, ImageFeatures):
                 seed = settings.seed + sum(isinstance(part, Image) for part in parts)
-                order = Order(event.features, seed, pipeline.condition(latest) if condition else None)
-                (self._latest,) = pipeline.painter.paint([order], settings)
+                (self._latest,) = self._pipeline.painter.paint([Order(event.features, seed, kept)], settings)
                 parts.append(Image(self._latest))
             else:
                 parts.append(Text(event.text))
             self.messages[-1] = assistant(*parts)
             yield parts[-1]
         yield Reply(joined(parts), reason)
+
+    def _answer(self, turn: Message, settings: Settings, drawing: Drawing) -> Iterator[tuple[int, generate.Event]]:
+        """What the model says to a turn, read on top of the turns before it."""
+        pipeline = self._pipeline
+        prompt = pipeline.prompt(turn, after=self.messages[-1] if self.messages else None)
+        options = pipeline.answer_options(settings, settings.seed, drawing)
+        return generate.stream(pipeline.model.seedx, pipeline.model.tokenizer, [prompt], options, self._state)
 
 
 def joined(parts: Sequence[Text | Image]) -> tuple[Text | Image, ...]:
@@ -107,10 +108,3 @@ def joined(parts: Sequence[Text | Image]) -> tuple[Text | Image, ...]:
         else:
             whole.append(part)
     return tuple(whole)
-
-
-def _chain(
-    first: tuple[int, generate.Event], rest: Iterator[tuple[int, generate.Event]]
-) -> Iterator[tuple[int, generate.Event]]:
-    yield first
-    yield from rest

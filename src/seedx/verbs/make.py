@@ -1,0 +1,163 @@
+"""Verbs that make and check models: train, eval, bench, convert, verify, info."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from seedx.verbs.shared import TINY, Source, print_json
+
+if TYPE_CHECKING:
+    from seedx.config import Config
+
+
+def train(
+    recipe: Path,
+    /,
+    *,
+    folder: Path = Path("runs/tiny"),
+    threads: int | None = None,
+    set: tuple[str, ...] = (),
+) -> None:
+    """Train one stage by its recipe; the same call goes on where it stopped.
+
+    Args:
+        recipe: TOML file of the stage.
+        folder: the model that is trained: its weights are read and written there.
+        threads: of the CPU.
+        set: fields to change, as name=value.
+    """
+    import logging
+
+    from seedx.train.stages import run
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    run(recipe, folder, threads, **dict(_assignment(text) for text in set))
+
+
+def evaluate(
+    suite: Literal["stickers"],
+    /,
+    *,
+    seed: int = 7,
+    n: int = 500,
+    batch: int = 16,
+    abilities: tuple[str, ...] = (),
+    json: bool = False,
+    source: Source = TINY,
+) -> None:
+    """Score a model on held-out scenes.
+
+    Args:
+        suite: what to ask about.
+        seed: of the scenes.
+        n: scenes for each ability.
+        batch: scenes at a time.
+        abilities: which of them, all unless given.
+        json: print one object of all scores.
+    """
+    from seedx.evaluate import ABILITIES, as_table, evaluate_stickers
+
+    model = source.load()
+    model.painter.progress = False  # there is one bar for all
+    chosen = abilities or tuple(ABILITIES)
+    scores = evaluate_stickers(model, seed, n, batch, chosen, progress=sys.stderr.isatty())
+    print_json(scores) if json else print(as_table(scores))
+
+
+def bench(*, repeats: int = 5, json: bool = False, source: Source = TINY) -> None:
+    """Time the model's verbs on this machine.
+
+    Args:
+        repeats: of each; the median counts.
+        json: print one object of seconds.
+    """
+    from seedx.bench import as_table, bench
+
+    start = time.perf_counter()
+    model = source.load()
+    seconds = {"load": round(time.perf_counter() - start, 3), **bench(model, repeats)}
+    print_json(seconds) if json else print(as_table(seconds))
+
+
+def convert(
+    release: Path,
+    folder: Path,
+    /,
+    *,
+    sizes: str = "17b",
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None,
+) -> None:
+    """Turn the release's files into a folder that --model takes.
+
+    Args:
+        release: folder with the release's agent, llm, seed_detokenizer, tokenizer, qwen_vit_G.pt and SDXL's vae, unet.
+        folder: to write.
+        sizes: a preset (17b), or a config.json of other sizes.
+        dtype: to store; as in the files unless given.
+    """
+    import torch
+    from tqdm import tqdm
+
+    from seedx.convert import convert as run
+
+    with tqdm(unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
+
+        def show(part: str, size: int) -> None:
+            bar.set_description(part)
+            bar.update(size)
+
+        run(release, folder, _sizes(sizes), getattr(torch, dtype) if dtype else None, show)
+    print(f"{folder}: try `seedx chat --model {folder}`")
+
+
+def verify(folder: Path, /, *, json: bool = False) -> int:
+    """Check every golden case in a folder against the release.
+
+    Args:
+        folder: of cases NAME.json and NAME.safetensors.
+        json: print one object instead of a table.
+    """
+    from seedx.verify import main
+
+    return main(folder, json)
+
+
+def info(model: str = "tiny", /, *, json: bool = False) -> None:
+    """Tell parameters and memory by module.
+
+    Args:
+        model: a preset (17b, tiny), a folder, or a hub id.
+        json: print a list instead of a table.
+    """
+    from seedx.info import info, table
+
+    rows = info(model)
+    print_json([dataclasses.asdict(row) for row in rows]) if json else print(table(rows))
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    """ "steps=10" -> ("steps", 10)."""
+    import json
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set takes name=value, not {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def _sizes(name: str) -> Config:
+    from seedx.checkpoint import read_config
+    from seedx.config import PRESETS
+
+    if name in PRESETS:
+        return PRESETS[name]
+    if Path(name).name == "config.json":
+        return read_config(Path(name).parent)
+    raise ValueError(f"sizes are a preset ({', '.join(PRESETS)}) or a file config.json, not {name!r}")

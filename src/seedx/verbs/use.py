@@ -1,0 +1,222 @@
+"""Verbs that use a model: chat, draw, edit, ground, reconstruct, demo."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedx.settings import Drawing, DrawSettings, Settings
+from seedx.verbs.shared import TINY, Source, print_json
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from seedx.messages import Box
+
+ANSWER, DRAWING = Settings(), DrawSettings()
+
+
+def chat(
+    prompt: str = "",
+    /,
+    *,
+    images: tuple[Path, ...] = (),
+    drawing: Drawing = "auto",
+    out: Path = Path("."),
+    interactive: bool = False,
+    json: bool = False,
+    source: Source = TINY,
+    settings: Settings = ANSWER,
+) -> None:
+    """Ask something, with pictures or none; without a prompt, talk.
+
+    Args:
+        prompt: what to ask or wish for.
+        images: pictures that the prompt is about.
+        drawing: auto: the model decides whether to draw; force: at least one picture; forbid: none.
+        out: folder of the pictures that it draws.
+        interactive: go on talking after the prompt.
+        json: print one object: text, boxes, images, seconds.
+    """
+    from seedx import talk
+
+    if json and (interactive or not prompt):
+        raise ValueError("--json answers one prompt: give one, and leave out --interactive")
+    if not prompt or interactive:
+        talk.talk(source.load(), prompt, images, drawing, out, settings)
+        return
+    if not prompt.strip():
+        raise ValueError("the prompt is empty: say what you want to know or to see")
+    model = source.load()
+    start = time.perf_counter()
+    reply = model.chat(prompt, images, drawing=drawing, **dataclasses.asdict(settings))
+    seconds = time.perf_counter() - start
+    files = talk.keep(reply.images, out)
+    if json:
+        print_json(
+            {
+                "text": reply.text,
+                "boxes": _plain(reply.boxes),
+                "images": [str(f) for f in files],
+                "seconds": round(seconds, 3),
+            }
+        )
+    else:
+        print("\n".join([reply.text, *talk.box_lines(reply.boxes), *map(str, files)]).strip())
+
+
+def draw(
+    prompt: str,
+    /,
+    *,
+    out: Path = Path("drawing.png"),
+    source: Source = TINY,
+    settings: Settings = ANSWER,
+) -> None:
+    """Draw a picture of what a prompt says.
+
+    Args:
+        prompt: what the picture shows.
+        out: file of the picture.
+    """
+    _check_target(out)
+    model = source.load()
+    _save(out, lambda: model.draw(prompt, **dataclasses.asdict(settings)))
+
+
+def edit(
+    image: Path,
+    instruction: str,
+    /,
+    *,
+    out: Path = Path("edited.png"),
+    source: Source = TINY,
+    settings: Settings = ANSWER,
+) -> None:
+    """Change one thing in a picture.
+
+    Args:
+        image: the picture.
+        instruction: what to change.
+        out: file of the changed picture.
+    """
+    _check_target(out)
+    model = source.load()
+    _save(out, lambda: model.edit(image, instruction, **dataclasses.asdict(settings)))
+
+
+def ground(
+    image: Path,
+    phrase: str,
+    /,
+    *,
+    out: Path | None = None,
+    json: bool = False,
+    source: Source = TINY,
+    settings: Settings = ANSWER,
+) -> None:
+    """Find things in a picture: their boxes.
+
+    Args:
+        image: the picture.
+        phrase: what to find: "the dog on the right", "all stars".
+        out: file of the picture with the boxes on it.
+        json: print a list of labels and corners, as fractions of the picture.
+    """
+    from seedx import talk
+
+    if out:
+        _check_target(out)
+    model = source.load()
+    boxes = model.ground(image, phrase, **dataclasses.asdict(settings))
+    if json:
+        print_json(_plain(boxes))
+    else:
+        print("\n".join(talk.box_lines(boxes)) or "nothing found")
+    if out:
+        from seedx.marks import mark_boxes
+
+        mark_boxes(model.open(image), boxes).save(out)
+
+
+def reconstruct(
+    image: Path,
+    /,
+    *,
+    condition: Path | None = None,
+    out: Path = Path("reconstructed.png"),
+    source: Source = TINY,
+    settings: DrawSettings = DRAWING,
+) -> None:
+    """Draw a picture again from what the model sees in it.
+
+    Args:
+        image: the picture.
+        condition: a picture whose detail is kept, most often the same one.
+        out: file of the drawn picture.
+    """
+    _check_target(out)
+    model = source.load()
+    _save(out, lambda: model.reconstruct(image, condition, **dataclasses.asdict(settings)))
+
+
+def demo(
+    *,
+    out: Path = Path("demo"),
+    examples: Path = Path("examples"),
+    quick: bool = False,
+    source: Source = TINY,
+) -> None:
+    """Read, point, draw and edit on real files, and show it all on one page.
+
+    Args:
+        out: folder of the page, index.html.
+        examples: folder of the pictures, which come with the code.
+        quick: one of each kind.
+    """
+    from tqdm import tqdm
+
+    from seedx import demo, demo_page
+
+    steps, done = demo.steps(quick), []
+    with tqdm(desc="loading the model", total=1 + len(steps), disable=None) as bar:
+        start = time.perf_counter()
+        model = source.load()
+        model.painter.progress = False  # there is one bar for all
+        loading = time.perf_counter() - start
+        for step in steps:
+            bar.update()
+            bar.set_description(step.kind)
+            done.append(demo.perform(model, step, examples))
+            bar.write(done[-1].line, file=sys.stdout)
+        bar.update()
+    page = demo_page.write(out, done, source.model, examples, loading)
+    print(f"{page}: {len(done)} things done in {sum(each.seconds for each in done):.1f} s; open it in a browser")
+
+
+def _check_target(file: Path) -> None:
+    """
+    Raises:
+        ValueError: a picture can't be written there.
+    """
+    import PIL.Image
+
+    if not file.parent.is_dir():
+        raise ValueError(f"there is no folder {str(file.parent)!r} to write {file.name!r} to")
+    if file.suffix.lower() not in PIL.Image.registered_extensions():
+        raise ValueError(f"{str(file)!r} must end in the name of a picture format, such as .png or .jpg")
+
+
+def _save(file: Path, paint: Callable[[], PIL.Image.Image]) -> None:
+    start = time.perf_counter()
+    picture = paint()
+    picture.save(file)
+    print(f"{file}: {picture.width} x {picture.height} in {time.perf_counter() - start:.1f} s")
+
+
+def _plain(boxes: list[Box]) -> list[dict[str, Any]]:
+    return [{"label": box.label, "box": [round(value, 4) for value in box.box]} for box in boxes]
