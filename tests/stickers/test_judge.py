@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 
 from seedx.stickers import judge as judges
+from seedx.stickers import tasks
 from seedx.stickers.art import OBJECTS
 from seedx.stickers.judge import Judge, JudgeConfig, Sighting
 from seedx.stickers.judge_training import Plan, Training, batch_of, loss_of, targets_of, train
-from seedx.stickers.scenes import Scene, Sticker, render, sample
+from seedx.stickers.scenes import Scene, Sticker, render
 from seedx.stickers.scoring import judgement, truth
 
 SMALL = Plan(steps=2, batch=2, warmup=1)
@@ -26,7 +27,7 @@ def judge() -> Judge:
 
 def test_it_is_right_on_renders(judge):
     rng = random.Random("test judge")
-    scenes = [sample(rng, unseen=None) for _ in range(60)]
+    scenes = [tasks.sample(rng, kind, None).expected[0].target for kind in ("draw", "edit") for _ in range(30)]
     scores = [judgement(judge.look(render(scene)), scene) for scene in scenes]
     assert np.mean([score["accuracy"] for score in scores]) >= 0.99
     assert np.mean([score["exact"] for score in scores]) >= 0.97
@@ -88,7 +89,7 @@ def test_targets_give_the_scene_back():
 def test_rivals():
     dog, fox = Sighting("dog", 0.5, 0.5, 0.4), Sighting("fox", 0.52, 0.5, 0.4)
     hat = dataclasses.replace(fox, name="hat")
-    assert judges._rivals(dog, fox, (1, 1)) and not judges._rivals(dog, fox, (10, 1))
+    assert judges._rivals(dog, fox, (1, 1)) and not judges._rivals(dog, fox, (15, 1))
     assert not judges._rivals(dog, hat, (1, 1)) and judges._rivals(hat, hat, (1, 1))
 
 

@@ -23,12 +23,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from seedx.config import from_dict, to_dict
-from seedx.stickers.art import BACKGROUNDS, OBJECTS
+from seedx.stickers.art import BACKGROUNDS, OBJECTS, aspect
 
 WEIGHTS = Path(__file__).parent.parent / "assets" / "judge"
 SIDE = 96  # pixels of the shorter side
 CELL = 4  # pixels of a cell
-FLOOR = 0.5  # a sticker is seen from this probability on
+FLOOR = 0.55  # a sticker is seen from this probability on
+SHARED = 0.4  # two claims that share more than this of the smaller box can't both be right
 
 
 @dataclass(frozen=True)
@@ -153,11 +154,18 @@ def _distinct(claims: Iterable[Sighting], stretch: tuple[float, float]) -> list[
 
 
 def _rivals(a: Sighting, b: Sighting, stretch: tuple[float, float]) -> bool:
-    """Whether both can't be there. A thing may be worn, so only the same thing rivals a wearable one."""
+    """Whether both can't be there: stickers do not cover each other, yet their boxes do.
+
+    A thing may be worn, so only the same thing rivals a wearable one.
+    """
     if a.name != b.name and (OBJECTS[a.name].wearable or OBJECTS[b.name].wearable):
         return False
-    apart = math.hypot((a.x - b.x) * stretch[0], (a.y - b.y) * stretch[1])
-    return apart < 0.3 * max(a.size, b.size)
+    common = smaller = 1.0
+    for axis, apart in enumerate(((a.x - b.x) * stretch[0], (a.y - b.y) * stretch[1])):
+        sides = [item.size * min(1.0, aspect(item.name) ** (1, -1)[axis]) for item in (a, b)]
+        common *= min(max(0.0, sum(sides) / 2 - abs(apart)), *sides)
+        smaller *= min(sides)
+    return common > SHARED * smaller
 
 
 def shrink(picture: Image.Image) -> Image.Image:
