@@ -24,6 +24,7 @@ SECTIONS = {
     "talk": ("It talks", "Several turns about one picture, which is read once."),
 }
 SMALL = 256  # pictures with a shorter longest side are shown at this size, pixel by pixel
+HIGHEST = 360  # pixels at which a picture is shown at most
 
 
 def write(folder: Path, done: Sequence[Done], model: str, examples: Path, loading: float) -> Path:
@@ -81,5 +82,6 @@ def _figure(picture: PIL.Image.Image, caption: str) -> str:
     data = base64.b64encode(file.getvalue()).decode()
     small = max(picture.size) < SMALL
     width = picture.width * max(1, round(SMALL / max(picture.size))) if small else picture.width
+    width = min(width, round(HIGHEST * picture.width / picture.height))
     shown = f'<img{" class=small" if small else ""} width="{width}" alt="" src="data:image/png;base64,{data}">'
     return f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>"

@@ -30,7 +30,8 @@ def mark_boxes(picture: PIL.Image.Image, boxes: Iterable[Box]) -> PIL.Image.Imag
         colour = COLOURS[number % len(COLOURS)]
         pen.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=colour, width=line)
         if box.label:
-            left, top, right, bottom = pen.textbbox((x0 + line, y0 + line), box.label, font=font)
-            pen.rectangle((left - line, top - line, right + line, bottom + line), fill=colour)
-            pen.text((x0 + line, y0 + line), box.label, fill="white", font=font)
+            wide, high = pen.textbbox((0, 0), box.label, font=font)[2:]
+            top = max(0, y0 - high - 2 * line)  # above the box, or on it where there is no room
+            pen.rectangle((x0, top, x0 + wide + 2 * line, top + high + 2 * line), fill=colour)
+            pen.text((x0 + line, top + line), box.label, fill="white", font=font)
     return marked
