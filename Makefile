@@ -8,7 +8,7 @@ THREADS ?= 2
 TINY := runs/tiny
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format tiny golden clean
+.PHONY: help demo test check format tiny judge golden clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -34,6 +34,9 @@ tiny: $(VENV)/.dev ## train the tiny model, stage by stage, where it stopped (TH
 		$(BIN)/seedx train $$recipe --folder $(TINY) --threads $(THREADS) || exit 1; \
 	done
 	$(BIN)/python -m seedx.train.bundle $(TINY)
+
+judge: $(VENV)/.dev ## train the judge that scores drawings, where it stopped
+	$(BIN)/python -m seedx.stickers.judge_training
 
 golden: $(VENV)/.dev ## take over golden cases from a folder of the release's outputs (GOLDEN=folder), once they pass
 	@test -d "$(GOLDEN)" || { echo "give the folder of the new cases: make golden GOLDEN=folder" >&2; exit 2; }
