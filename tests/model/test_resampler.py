@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,17 @@ def test_sizes_that_do_not_fit():
         QueryResampler(4, 8, 3)
     with pytest.raises(ValueError, match=r"tokens read by a resampler must be a square number.* not 7"):
         resize_positions(sincos_positions(2, 8), 7)
+
+
+@pytest.mark.parametrize("tokens", [16, 64])
+def test_local_queries_look_at_their_own_place(tokens):
+    torch.manual_seed(0)
+    resampler = QueryResampler(16, 256, 8)
+    resampler.init_local()
+    side = math.isqrt(tokens)
+    square = torch.arange(side) * 4 // side
+    place = (4 * square[:, None] + square).flatten()  # the query of each token's place
+    x = torch.zeros(1, tokens, 256)
+    x[0, place == 5] = 5 * torch.randn(256)  # something is seen at the place of query 5 alone
+    changed = (resampler(x) - resampler(torch.zeros_like(x)))[0].norm(dim=-1)
+    assert changed.argmax() == 5 and changed[5] > 2 * changed.sort().values[-2]

@@ -1,0 +1,33 @@
+"""The plain products give what the fused kernel gives."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from seedx.model.attention import attend, llama_attention
+
+
+def heads(count: int, length: int) -> torch.Tensor:
+    return torch.randn(2, count, length, 8, generator=torch.Generator().manual_seed(count + length))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attend_is_attention(causal):
+    q, k, v = heads(4, 5), heads(4, 5) * 2, heads(4, 5) - 1
+    torch.testing.assert_close(
+        attend(q, k, v, causal=causal), F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    )
+
+
+def test_a_mask_hides_keys():
+    q, k, v = heads(4, 3), heads(4, 6), heads(4, 6)
+    mask = torch.tensor([True, False, True, True, False, False])
+    seen = attend(q, k, v, mask[None, None, None])
+    torch.testing.assert_close(seen, attend(q, k[:, :, mask], v[:, :, mask]))
+
+
+def test_heads_of_keys_repeat():
+    q, k, v = heads(4, 3), heads(2, 3), heads(2, 3)
+    attended, _ = llama_attention(torch.nn.Identity(), q, k, v, None)
+    whole = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+    torch.testing.assert_close(attended, whole.transpose(1, 2))
