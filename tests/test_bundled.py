@@ -1,0 +1,48 @@
+"""The tiny model in the package: it is whole and small, and does what it is for. `seedx eval` measures how well."""
+
+import random
+
+import numpy as np
+import pytest
+
+import seedx
+from seedx.checkpoint import BUNDLED
+from seedx.evaluate import evaluate_stickers
+from seedx.stickers.scenes import render, sample
+
+
+@pytest.fixture(scope="module")
+def model():
+    return seedx.load("tiny")
+
+
+def test_the_weights_are_small():
+    files = list(BUNDLED["tiny"].glob("*.safetensors"))
+    assert len(files) == 5 and sum(file.stat().st_size for file in files) < 60e6
+
+
+def test_it_names_backgrounds(model):
+    scenes = [sample(random.Random(f"bundled/{i}")) for i in range(16)]
+    replies = model.chat_batch([("What is the background?", [render(scene)]) for scene in scenes])
+    right = sum(reply.text == scene.background for reply, scene in zip(replies, scenes, strict=True))
+    assert right >= 14
+
+
+def test_it_draws_the_background_that_it_is_told(model):
+    scores = evaluate_stickers(model, seed=1, n=8, abilities=["draw"])
+    assert scores["draw"]["background"] >= 0.8
+
+
+def test_a_seed_draws_the_same_picture_bit_by_bit(model):
+    first, again, other = (np.asarray(model.draw("a cat on the beach", seed=seed)) for seed in (1, 1, 2))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert first.shape == (96, 96, 3)
+
+
+def test_a_condition_keeps_the_picture(model):
+    picture = render(sample(random.Random("bundled/condition")))
+    errors = [
+        float(np.square(np.asarray(drawn, float) - np.asarray(picture, float)).mean())
+        for drawn in (model.reconstruct(picture), model.reconstruct(picture, condition=picture))
+    ]
+    assert errors[1] < errors[0] / 4  # 6 dB
