@@ -1,6 +1,6 @@
 """Draws the pictures of the README with the bundled model: `python docs/make_pictures.py`.
 
-Writes docs/images/reads.png (a panorama with the boxes that were asked for), draws.png, edits.png and redraws.png.
+Writes docs/images/reads.png (a picture with the boxes that were asked for), draws.png, edits.png and redraws.png.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ DRAWINGS = (
     "three stars at night",
     "a fox wearing a hat in the snow",
 )
+FOUND = ("the cat", "the tree")
 EDITS = ("put sunglasses on the cat", "replace the tree with a house", "change the background to the beach")
 
 
@@ -59,8 +60,10 @@ def wrapped(text: str, font: PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFon
 def main() -> None:
     model = seedx.load("tiny", progress=True)
     IMAGES.mkdir(parents=True, exist_ok=True)
-    panorama, meadow = (model.open(ROOT / "examples" / name) for name in ("panorama.png", "meadow.png"))
-    mark_boxes(panorama, model.ground(panorama, "all stars")).save(IMAGES / "reads.png")
+    meadow = model.open(ROOT / "examples" / "meadow.png")
+    boxes = [box for name in FOUND for box in model.ground(meadow, name)]
+    found = mark_boxes(meadow.resize((2 * SIDE, 2 * SIDE), PIL.Image.Resampling.BICUBIC), boxes)
+    found.save(IMAGES / "reads.png")
     row([model.draw(f"draw {wish}", seed=0) for wish in DRAWINGS], DRAWINGS).save(IMAGES / "draws.png")
     edited = [model.edit(meadow, instruction, seed=0) for instruction in EDITS]
     row([meadow, *edited], ["the picture given", *EDITS]).save(IMAGES / "edits.png")

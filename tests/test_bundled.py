@@ -40,9 +40,5 @@ def test_a_seed_draws_the_same_picture_bit_by_bit(model):
 
 
 def test_a_condition_keeps_the_picture(model):
-    picture = render(sample(random.Random("bundled/condition")))
-    errors = [
-        float(np.square(np.asarray(drawn, float) - np.asarray(picture, float)).mean())
-        for drawn in (model.reconstruct(picture), model.reconstruct(picture, condition=picture))
-    ]
-    assert errors[1] < errors[0] / 4  # 6 dB
+    scores = evaluate_stickers(model, seed=1, n=8, abilities=["reconstruct"])
+    assert scores["reconstruct"]["gain"] > 4  # dB
