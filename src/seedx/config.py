@@ -167,17 +167,13 @@ TINY = Config(
         steps=12,
         unet={
             "sample_size": 12,
-            "in_channels": 16,
-            "out_channels": 16,
             "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
             "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
             "block_out_channels": (64, 128),
             "transformer_layers_per_block": 1,
             "attention_head_dim": (2, 4),
             "layers_per_block": 1,
-            "cross_attention_dim": 256,
             "addition_time_embed_dim": 16,
-            "projection_class_embeddings_input_dim": 256,
         },
         vae={
             "class": "AutoencoderDC",

@@ -119,10 +119,9 @@ def _step(stage: Stage, recipe: Recipe, optim: torch.optim.Optimizer, step: int)
     losses["loss"].backward()
     parameters = [p for group in optim.param_groups for p in group["params"]]
     norm = nn.utils.clip_grad_norm_(parameters, recipe.clip)
-    if torch.isfinite(losses["loss"]) and torch.isfinite(norm):
-        optim.step()
-    else:
+    if not (torch.isfinite(losses["loss"]) and torch.isfinite(norm)):
         raise FloatingPointError(f"loss or gradient is not finite at step {step} of {recipe.name}")
+    optim.step()
     optim.zero_grad(set_to_none=True)
     return {**{name: float(value.detach()) for name, value in losses.items()}, "grad_norm": float(norm)}
 
