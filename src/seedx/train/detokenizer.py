@@ -97,6 +97,7 @@ class DetokenizerStage:
 class ConditionStage(DetokenizerStage):
     """
     Options besides:
+        start: go on from the de-tokenizer of this stage in the folder, not from that of the first.
         edits: how many pairs are encoded.
         edited, own: shares of editing pairs, and of pictures that are their own condition.
     """
@@ -104,9 +105,14 @@ class ConditionStage(DetokenizerStage):
     condition = True
 
     def prepare(self, folder: Path, vision: VisionTransformer) -> None:
-        first = load_file(folder / "detokenizer-1.safetensors")
-        self.model.load_state_dict({**first, **{f"vae.{k}": v for k, v in self.model.vae.state_dict().items()}})
-        widen(self.model)
+        vae_state = {f"vae.{k}": v for k, v in self.model.vae.state_dict().items()}
+        start = self.recipe.options.get("start", False)
+        if start:
+            widen(self.model)
+        weights = load_file(folder / ("detokenizer.safetensors" if start else "detokenizer-1.safetensors"))
+        self.model.load_state_dict({**weights, **vae_state})
+        if not start:
+            widen(self.model)
         count = self.recipe.options.get("edits", 30000)
         vae = self.model.vae
         self.sources: Bank = fill(folder / "cache/sources.safetensors", "edits", count, edit_source, None, vae)

@@ -16,12 +16,12 @@ from seedx.batch import Batch
 from seedx.checkpoint import part_state
 from seedx.collate import Encoded, collate, pack
 from seedx.config import PRESETS, Config
-from seedx.messages import Box, Image, Message, assistant, system
+from seedx.messages import Image, Message
 from seedx.model.seedx import SeedX
 from seedx.prompt import prepare
 from seedx.stickers import tasks
-from seedx.stickers.scenes import Scene, box, render
-from seedx.stickers.tasks.reading import scene_to_read
+from seedx.stickers.scenes import render
+from seedx.stickers.tasks.documents import DOCUMENTS
 from seedx.tiling import tile_image
 from seedx.tokenizer import Tokenizer, load, train_tokenizer
 from seedx.train.recipe import Recipe
@@ -32,7 +32,7 @@ ROW = 256  # tokens of a packed row
 class LanguageStage:
     """
     Options:
-        mixture: weights of the kinds of `tasks`, and of those of `WITHOUT_PROMPT`.
+        mixture: weights of the kinds of `tasks`, and of those of `DOCUMENTS`.
         start: whether to go on from the parts that an earlier stage wrote.
     """
 
@@ -73,7 +73,7 @@ class LanguageStage:
 
     def document(self, rng: random.Random) -> Encoded:
         kind = rng.choices(list(self.mixture), list(self.mixture.values()))[0]
-        messages = WITHOUT_PROMPT[kind](rng) if kind in WITHOUT_PROMPT else tasks.mixture(rng, {kind: 1.0}).messages
+        messages = DOCUMENTS[kind](rng) if kind in DOCUMENTS else tasks.mixture(rng, {kind: 1.0}).messages
         encoded = prepare([self.tiled(message) for message in messages], self.tokenizer, self.config, max_length=ROW)
         return encoded if encoded is not None else self.document(rng)
 
@@ -105,24 +105,3 @@ def tokenizer(folder: Path, config: Config) -> Tokenizer:
     if not (folder / "tokenizer.json").exists():
         train_tokenizer(tasks.texts(20000, seed=1), config.language.vocab_size).save(folder)
     return load(folder)
-
-
-def grounded(rng: random.Random) -> list[Message]:
-    """An image, and all that is in it with its boxes, from left to right."""
-    scene = scene_to_read(rng, False, any_size=0.25)
-    stickers = sorted(scene.stickers, key=lambda sticker: sticker.x)
-    return [system(Image(scene)), assistant(*(Box(box(scene, sticker), sticker.name) for sticker in stickers))]
-
-
-def captioned(rng: random.Random) -> list[Message]:
-    """An image and its caption, one from the other."""
-    if rng.random() < 0.5:
-        example = tasks.sample(rng, "caption")
-        return [system(Image(example.scenes[0])), assistant(example.expected[0].text)]
-    example = tasks.sample(rng, "draw")
-    target: Scene = example.scenes[-1]
-    words = "".join(part.text for part in example.messages[0].content)  # type: ignore[union-attr]
-    return [system(words), assistant(Image(target))]
-
-
-WITHOUT_PROMPT = {"pretrain": captioned, "grounded": grounded}

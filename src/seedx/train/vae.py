@@ -22,15 +22,17 @@ class VaeStage:
     Options:
         pull: weight of that pull.
         noise: on the latents; the U-Net's are never exact.
-        decoder: train the decoder alone, from the autoencoder in the folder; the latents stay what they are.
+        start: go on from the autoencoder in the folder.
+        decoder: train the decoder alone, the latents stay what they are.
     """
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.model = Autoencoder(PRESETS[recipe.preset].detokenizer.vae)
-        if recipe.options.get("decoder"):
+        if recipe.options.get("start"):
             self.model.load_state_dict(load_file(folder / "vae.safetensors"))
+        if recipe.options.get("decoder"):
             self.model.model.encoder.requires_grad_(False)
         self.pull = recipe.options.get("pull", 1e-3)
         self.noise = recipe.options.get("noise", 0.05)

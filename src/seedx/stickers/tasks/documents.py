@@ -1,0 +1,56 @@
+"""What pre-training reads: pictures with their words and boxes, without anyone asking."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from seedx.messages import Box, Image, Message, assistant, system
+from seedx.stickers.art import OBJECTS
+from seedx.stickers.scenes import Scene, box
+from seedx.stickers.tasks.drawing import draw
+from seedx.stickers.tasks.questions import absent
+from seedx.stickers.tasks.reading import caption_turn, left_to_right, scene_to_read
+
+
+def captioned(rng: random.Random) -> list[Message]:
+    """A picture and its caption, one from the other."""
+    if rng.random() < 0.5:
+        while not (turn := caption_turn(rng, scene := scene_to_read(rng, False, any_size=0.5))):
+            pass
+        return [system(Image(scene)), assistant(turn[1])]
+    example = draw(rng, False)
+    target: Scene = example.scenes[-1]
+    words = "".join(part.text for part in example.messages[0].content)  # type: ignore[union-attr]
+    return [system(words), assistant(Image(target))]
+
+
+def grounded(rng: random.Random) -> list[Message]:
+    """A picture, and all that is in it with its boxes, from left to right."""
+    scene = scene_to_read(rng, False, any_size=0.25)
+    return [system(Image(scene)), assistant(*(Box(box(scene, s), s.name) for s in left_to_right(scene)))]
+
+
+def probed(rng: random.Random) -> list[Message]:
+    """A picture, and name after name with how often it is there and where; half of the names are not.
+
+    To find by name is what a language model learns last. This asks for it some ten times for each picture.
+    """
+    scene = scene_to_read(rng, False, any_size=0.3)
+    there = [s.name for s in scene.stickers] + [thing for s in scene.stickers for thing in s.wears]
+    kinds = [kind for name in there if (kind := OBJECTS[name].kind) != name]
+    names = {*there, *kinds}
+    names |= {absent(rng, scene) for _ in names} - {OBJECTS[name].kind for name in there}
+    messages = [system(Image(scene))]
+    for name in rng.sample(sorted(names), len(names)):
+        found = [s for s in left_to_right(scene) if name in (s.name, OBJECTS[s.name].kind)]
+        worn = sum(name in s.wears for s in scene.stickers)
+        messages += [system(f" {name}:"), assistant(f" {len(found) + worn}", *(Box(box(scene, s)) for s in found))]
+    return messages
+
+
+DOCUMENTS: dict[str, Callable[[random.Random], list[Message]]] = {
+    "pretrain": captioned,
+    "grounded": grounded,
+    "probed": probed,
+}
