@@ -35,6 +35,7 @@ class Encoded:
             order.
         tiles, tile_positions: (r, 3, S, S) or (r, Q, D), and (r, 2); None until they are loaded, or if nothing is read.
         targets: (m, 3, S, S) or (m, Q, D); None until they are loaded, or if nothing is drawn.
+        cut: it was too long, and ends early.
     """
 
     input_ids: Tensor
@@ -47,6 +48,7 @@ class Encoded:
     tiles: Tensor | None = None
     tile_positions: Tensor | None = None
     targets: Tensor | None = None
+    cut: bool = False
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -116,6 +118,7 @@ def concatenate(documents: Sequence[Encoded]) -> Encoded:
         tiles=_join(d.tiles for d in documents),
         tile_positions=_join(d.tile_positions for d in documents),
         targets=_join(d.targets for d in documents),
+        cut=any(d.cut for d in documents),
     )
 
 
@@ -129,7 +132,7 @@ def _pad_positions(positions: Tensor, length: int) -> Tensor:
 
 def _join(tensors: Iterable[Tensor | None]) -> Tensor | None:
     given = [tensor for tensor in tensors if tensor is not None]
-    if len({tensor.shape[1:] for tensor in given}) > 1:
-        shapes = sorted({tuple(tensor.shape[1:]) for tensor in given})
-        raise ValueError(f"a batch's images are all pixels of one size, or all features of one shape, not {shapes}")
+    kinds = sorted({(tuple(tensor.shape[1:]), str(tensor.dtype)) for tensor in given})
+    if len(kinds) > 1:  # torch would join uint8 pixels and normalised ones
+        raise ValueError(f"a batch's images are all pixels of one size, or all features of one shape, not {kinds}")
     return torch.cat(given) if given else None

@@ -17,6 +17,11 @@ MAX_PIXELS = 178_956_970  # Pillow's own bound for a picture that may be an atta
 
 _LOCK = threading.Lock()
 
+
+class ImageError(ValueError):
+    """A picture that is not there, is not one, is damaged or too large. Its message says which picture, and why."""
+
+
 Source = str | Path | bytes | IO[bytes] | PIL.Image.Image
 
 
@@ -32,6 +37,11 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Ima
     Raises:
         ValueError: no such file, not a picture, a damaged or truncated one, or one too large; it says which.
     """
+    return decode(read_header(source, max_pixels=max_pixels), _name(source))
+
+
+def read_header(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
+    """A picture with its size, format and EXIF data, which nothing has decoded yet. Arguments and errors as above."""
     name = _name(source)
     picture = source if isinstance(source, PIL.Image.Image) else _open(source, name)
     width, height = picture.size
@@ -40,8 +50,17 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Ima
             f"{name} has {width} x {height} pixels, more than the {max_pixels:,} allowed: "
             "make it smaller or raise max_pixels"
         )
+    return picture
+
+
+def decode(picture: PIL.Image.Image, name: str = "the picture") -> PIL.Image.Image:
+    """What `read_header` gave -> what `open_image` gives.
+
+    Raises:
+        ValueError: damaged or truncated.
+    """
     try:
-        return _to_rgb(picture)  # decodes
+        return _to_rgb(picture)
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ValueError(f"{name} is damaged or truncated ({error}): save or download it again") from error
 
@@ -55,18 +74,18 @@ def _open(source: Any, name: str) -> PIL.Image.Image:
     if isinstance(source, (bytes, bytearray)):
         source = io.BytesIO(source)
     elif not isinstance(source, (str, Path)) and not hasattr(source, "read"):
-        raise ValueError(f"a picture is a path, bytes, an open file or a PIL picture, not {type(source).__name__}")
+        raise ImageError(f"a picture is a path, bytes, an open file or a PIL picture, not {type(source).__name__}")
     try:
         with _any_size():
             return PIL.Image.open(source)  # reads the header alone
     except FileNotFoundError as error:
-        raise ValueError(f"{name} does not exist") from error
+        raise ImageError(f"{name} does not exist") from error
     except IsADirectoryError as error:
-        raise ValueError(f"{name} is a folder, not a picture") from error
+        raise ImageError(f"{name} is a folder, not a picture") from error
     except PIL.UnidentifiedImageError as error:
-        raise ValueError(f"{name} is not a picture in a format that Pillow knows") from error
+        raise ImageError(f"{name} is not a picture in a format that Pillow knows") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{name} can't be read ({error})") from error
+        raise ImageError(f"{name} can't be read ({error})") from error
 
 
 @contextlib.contextmanager

@@ -29,7 +29,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-import PIL.Image
 import torch
 from torch import Tensor
 
@@ -37,7 +36,7 @@ from seedx.collate import IGNORE, Encoded, collate, concatenate, pack
 from seedx.config import Config
 from seedx.images import MAX_PIXELS, open_image
 from seedx.messages import Box, Image, Message, Part, images
-from seedx.tiling import Tiles, thumbnail, tile_count, tile_image
+from seedx.tiling import Picture, Tiles, picture_size, thumbnail, tile_count, tile_image
 from seedx.tokenizer import Tokenizer
 from seedx.tokens import box_to_text
 
@@ -106,14 +105,15 @@ def prepare(
 ) -> Encoded | None:
     """`encode`, with the pictures opened and tiled.
 
-    An image in the messages is whatever `open_image` takes, or `Tiles` made before: of pixels, or of the visual
-    tokenizer's features, whose last one (the thumbnail) is the target if the image is drawn.
+    An image in the messages is whatever `open_image` takes; or a tensor that `data/pictures.py` decoded, which is tiled
+    the fast way; or `Tiles` made before: of pixels, or of the visual tokenizer's features, whose last one (the thumbnail)
+    is the target if the image is drawn.
 
     Raises:
         ValueError: as `encode` and `open_image`.
     """
     pictures = [_open(part, max_pixels) for part in images(messages)]
-    counts = [len(p) if isinstance(p, Tiles) else tile_count(p.size, config.tiling) for p in pictures]
+    counts = [len(p) if isinstance(p, Tiles) else tile_count(picture_size(p), config.tiling) for p in pictures]
     encoded = encode(
         messages,
         tokenizer,
@@ -144,6 +144,7 @@ class _Writer:
         self.labels: list[int] = []
         self.read: list[_Span] = []
         self.drawn: list[_Span] = []
+        self.was_cut = False
 
     def add(self, ids: Sequence[int], learn: bool) -> None:
         self.ids += ids
@@ -175,6 +176,7 @@ class _Writer:
     def cut(self, limit: int) -> None:
         """End at `limit` tokens, or before the image that lies across it."""
         end = min([limit, *(span.start for span in self.read + self.drawn if span.start < limit < span.end)])
+        self.was_cut = True
         del self.ids[end:], self.labels[end:]
         self.read = [span for span in self.read if span.end <= end]
         self.drawn = [span for span in self.drawn if span.end <= end]
@@ -194,6 +196,7 @@ class _Writer:
             draw_mask=draw_mask,
             reads=tuple(span.image for span in self.read),
             draws=tuple(span.image for span in self.drawn),
+            cut=self.was_cut,
         )
 
 
@@ -255,13 +258,14 @@ def _until_answered(messages: Sequence[Message]) -> Sequence[Message]:
     return messages[: answers[-1] + 1]
 
 
-def _open(part: Image, max_pixels: int) -> PIL.Image.Image | Tiles:
-    return part.image if isinstance(part.image, Tiles) else open_image(part.image, max_pixels=max_pixels)
+def _open(part: Image, max_pixels: int) -> Picture | Tiles:
+    ready = isinstance(part.image, (Tiles, Tensor))
+    return part.image if ready else open_image(part.image, max_pixels=max_pixels)
 
 
-def _tiles(picture: PIL.Image.Image | Tiles, config: Config) -> Tiles:
+def _tiles(picture: Picture | Tiles, config: Config) -> Tiles:
     return picture if isinstance(picture, Tiles) else tile_image(picture, config.tiling)
 
 
-def _target(picture: PIL.Image.Image | Tiles, config: Config) -> Tensor:
+def _target(picture: Picture | Tiles, config: Config) -> Tensor:
     return picture.pixels[-1] if isinstance(picture, Tiles) else thumbnail(picture, config.tiling.tile)
