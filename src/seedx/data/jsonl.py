@@ -1,0 +1,79 @@
+"""JSONL: an object a line, pictures as files beside it. A position is a byte offset, so resuming costs a seek.
+
+A part of a file is a range of bytes whose ends lie at line breaks: `split` makes them by looking at one line each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from seedx.data import storage
+from seedx.data.faults import Fault
+from seedx.data.record import Record
+
+COUNTED = 8 << 20  # bytes: counting the lines before a part of a larger file would cost start-up time
+
+
+@dataclass(frozen=True)
+class JsonLines:
+    """The lines of a file that begin in a range of bytes; a position is (offset, number) of the next line.
+
+    Attributes:
+        end: None is the end of the file.
+        line: number of the first line, from 1; None: not known, and records are named by their offset.
+    """
+
+    name: str
+    path: str
+    start: int = 0
+    end: int | None = None
+    line: int | None = 1
+
+    def read(self, position: Any = None) -> Iterator[tuple[Any, Record | Fault]]:
+        """Every line that is not blank, with the position after it."""
+        offset, line = position or (self.start, self.line)
+        folder = storage.folder(self.path)
+        with storage.open_file(self.path) as file:
+            file.seek(offset)
+            while (self.end is None or offset < self.end) and (content := file.readline()):
+                where = f"{self.path}@{offset}" if line is None else f"{self.path}:{line}"
+                offset += len(content)
+                line = None if line is None else line + 1
+                if not content.isspace():
+                    yield [offset, line], _parse(content, where, folder)
+
+
+def _parse(content: bytes, where: str, folder: str) -> Record | Fault:
+    try:
+        fields = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        return Fault("broken json", where, str(error))
+    if not isinstance(fields, dict):
+        return Fault("broken json", where, f"an object is expected, not {type(fields).__name__}")
+    return Record(where, fields, folder)
+
+
+def split(path: str, parts: int) -> list[JsonLines]:
+    """At most `parts` units, of about as many bytes each, that hold every line once."""
+    total = storage.size(path)
+    with storage.open_file(path) as file:
+        starts = [0]
+        for part in range(1, parts):
+            file.seek(max(starts[-1], part * total // parts - 1))
+            file.readline()
+            starts.append(file.tell())
+        starts = sorted({start for start in starts if start < total} | {0})
+        lines = _lines(file, starts) if total <= COUNTED else [1, *[None] * (len(starts) - 1)]
+    ends = [*starts[1:], None]
+    names = [f"{path}[{start}]" for start in starts]
+    return [JsonLines(name, path, *where) for name, *where in zip(names, starts, ends, lines, strict=True)]
+
+
+def _lines(file: Any, starts: list[int]) -> list[int | None]:
+    """The number of the line that begins at each offset."""
+    file.seek(0)
+    content = file.read()
+    return [content.count(b"\n", 0, start) + 1 for start in starts]

@@ -1,0 +1,107 @@
+"""Parquet with pictures inside, as Hugging Face's datasets write it: a picture is a column of {"bytes", "path"}.
+
+A position is the number of the next row. The footer tells which row group holds it, so resuming costs what lies before
+it in that group alone. Needs the extra `seedx[data]` (pyarrow).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from seedx.data import storage
+from seedx.data.faults import Fault
+from seedx.data.record import Record
+
+ROWS = 16  # read at once: a few pictures
+BUFFER = 1 << 20  # bytes of each column held while it is read
+
+
+@dataclass(frozen=True)
+class ParquetRows:
+    """Rows `start` to `end` of a file; a position is the number of the next row.
+
+    Attributes:
+        end: None is the end of the file.
+    """
+
+    name: str
+    path: str
+    start: int = 0
+    end: int | None = None
+
+    def read(self, position: Any = None) -> Iterator[tuple[Any, Record | Fault]]:
+        """The rows, with the position after each. A broken file ends with one fault."""
+        row = self.start if position is None else position
+        folder = storage.folder(self.path)
+        try:
+            for fields in self._rows(row):
+                row += 1
+                yield row, Record(f"{self.path}:{row - 1}", fields, folder)
+        except _broken() as error:
+            # Past every row: nothing after the damage can be told apart from it.
+            yield self.end or 1 << 62, Fault("broken parquet", f"{self.path}:{row}", str(error))
+
+    def _rows(self, row: int) -> Iterator[dict[str, Any]]:
+        with storage.open_file(self.path) as file:
+            parquet = _open(file)
+            borders = _borders(parquet)
+            end = borders[-1] if self.end is None else self.end
+            for group, (first, last) in enumerate(itertools.pairwise(borders)):
+                if first < end and last > row:
+                    batches = parquet.iter_batches(ROWS, row_groups=[group], use_threads=False)
+                    yield from _rows_of(batches, max(0, row - first), min(last, end) - first)
+
+
+def _rows_of(batches: Any, start: int, end: int) -> Iterator[dict[str, Any]]:
+    """Rows `start` to `end` of the batches; those before become no Python objects."""
+    first = 0
+    for batch in batches:
+        if first >= end:
+            return
+        if first + len(batch) > start:
+            skip = max(0, start - first)
+            yield from batch.slice(skip, end - first - skip).to_pylist()
+        first += len(batch)
+
+
+def split(path: str, parts: int) -> list[ParquetRows]:
+    """At most `parts` units, of whole row groups where there are as many of them.
+
+    Raises:
+        ValueError: the file is not Parquet.
+    """
+    try:
+        with storage.open_file(path) as file:
+            borders = _borders(_open(file))
+    except _broken() as error:
+        raise ValueError(f"{path} can't be read as Parquet ({error}): download it again or leave it out") from error
+    groups, rows = len(borders) - 1, borders[-1]
+    if groups >= parts:
+        starts = [borders[part * groups // parts] for part in range(parts)]
+    else:
+        starts = sorted({part * rows // parts for part in range(parts)})
+    return [ParquetRows(f"{path}[{a}]", path, a, b) for a, b in itertools.pairwise([*starts, rows])]
+
+
+def _borders(parquet: Any) -> list[int]:
+    """The number of the first row of each group, and of rows."""
+    meta = parquet.metadata
+    return [0, *itertools.accumulate(meta.row_group(group).num_rows for group in range(meta.num_row_groups))]
+
+
+def _open(file: Any) -> Any:
+    from pyarrow.parquet import ParquetFile
+
+    # Without a bounded buffer pyarrow reads a whole row group, which may be gigabytes of pictures.
+    return ParquetFile(file, buffer_size=BUFFER, pre_buffer=False)
+
+
+def _broken() -> type[Exception]:
+    try:
+        from pyarrow import ArrowException
+    except ImportError as error:
+        raise ImportError('reading Parquet needs pyarrow: pip install "seedx[data]"') from error
+    return ArrowException

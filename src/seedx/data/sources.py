@@ -1,0 +1,93 @@
+"""Where samples come from: a source is a string, and opens as units that are read alone and resumed exactly.
+
+    shards/{000..127}.tar       tar shards in WebDataset's layout          (tar.py)
+    edits/*.jsonl               JSONL with files beside it                 (jsonl.py)
+    s3://bucket/part-*.parquet  Parquet with pictures inside               (parquet.py)
+    stickers:train              made up as it is read, by who registered "stickers"
+
+Opening touches no file but to sub-split, when there are fewer files than parts are wanted; so it costs the same
+whatever the shards hold (benchmarks/sources.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from seedx.data import jsonl, parquet, storage, tar
+from seedx.data.faults import Fault
+from seedx.data.record import Record
+
+Position = Any  # JSON-able; None is the start
+
+
+class Unit(Protocol):
+    """A piece of a source that is read alone: a file, or a part of one. It can be pickled."""
+
+    @property
+    def name(self) -> str:
+        """Its own among the units of a source, and the same in every run."""
+
+    def read(self, position: Position = None) -> Iterator[tuple[Position, Record | Fault]]:
+        """What it holds from `position` on, each item with the position after it.
+
+        Reading from there costs the same wherever it is. An item that can't be read is a Fault, which the reader
+        counts; a file that can't be read any further ends with one.
+
+        Raises:
+            OSError: the file is gone or its store does not answer: not a fault of the data, and nothing to skip.
+        """
+
+
+_FILES: dict[str, tuple[Callable[[str, str], Unit], Callable[[str, int], list[Any]]]] = {
+    "tar": (tar.TarShard, tar.split),
+    "jsonl": (jsonl.JsonLines, jsonl.split),
+    "parquet": (parquet.ParquetRows, parquet.split),
+}
+
+_SCHEMES: dict[str, Callable[[str, int], list[Unit]]] = {}
+
+
+def register(scheme: str, function: Callable[[str, int], list[Unit]]) -> None:
+    """Make `scheme:rest` a source: `function(rest, parts)` gives its units, at least `parts` if it can.
+
+    Worker processes that are spawned rather than forked do not see it: hand them units, which can be pickled.
+    """
+    _SCHEMES[scheme] = function
+
+
+def open_source(source: str, parts: int = 1) -> list[Unit]:
+    """The units of a source, always in the same order.
+
+    Args:
+        source: a path or URL, with brace lists and globs, whose files all end in .tar, .jsonl or .parquet; or
+            `scheme:rest` of a registered scheme.
+        parts: units that are wanted. Fewer files are sub-split into that many or more, if they have as many samples.
+            A part may turn out to hold no sample.
+
+    Raises:
+        ValueError: no such file, or an ending that nothing reads.
+    """
+    scheme, colon, rest = source.partition(":")
+    if colon and scheme in _SCHEMES:
+        return _SCHEMES[scheme](rest, parts)
+    paths = storage.expand(source)
+    each = -(-parts // len(paths))
+    units: list[Unit] = []
+    for path in paths:
+        whole, split = _reader(path)
+        units.extend([whole(path, path)] if each == 1 else split(path, each))
+    return units
+
+
+def _reader(path: str) -> tuple[Callable[[str, str], Unit], Callable[[str, int], list[Any]]]:
+    ending = path.rpartition(".")[2].lower()
+    if ending in _FILES:
+        return _FILES[ending]
+    known = ", ".join(f".{name}" for name in _FILES)
+    schemes = "".join(f", or {name}:..." for name in _SCHEMES)
+    if path.endswith((".tar.gz", ".tgz")):
+        hint = "a compressed tar can't be resumed: unpack it (gunzip), pictures are compressed already"
+    else:
+        hint = f"of a folder, name the files, as in {path.rstrip('/')}/*.tar"
+    raise ValueError(f"the source {path!r} does not end in {known}{schemes}: {hint}")
