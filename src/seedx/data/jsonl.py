@@ -5,6 +5,7 @@ A part of a file is a range of bytes whose ends lie at line breaks: `split` make
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,13 +67,12 @@ def split(path: str, parts: int) -> list[JsonLines]:
             file.readline()
             starts.append(file.tell())
         starts = sorted({start for start in starts if start < total} | {0})
-        lines = _lines(file, starts) if total <= COUNTED else [1, *[None] * (len(starts) - 1)]
-    ends = [*starts[1:], None]
-    names = [f"{path}[{start}]" for start in starts]
-    return [JsonLines(name, path, *where) for name, *where in zip(names, starts, ends, lines, strict=True)]
+        known = _lines(file, starts) if total <= COUNTED else [1]
+    units = itertools.zip_longest(starts, starts[1:], known)  # what is missing in the last two is None: not known
+    return [JsonLines(f"{path}[{start}]", path, start, end, line) for start, end, line in units]
 
 
-def _lines(file: Any, starts: list[int]) -> list[int | None]:
+def _lines(file: Any, starts: list[int]) -> list[int]:
     """The number of the line that begins at each offset."""
     file.seek(0)
     content = file.read()

@@ -17,6 +17,7 @@ from seedx.data.record import Record
 
 ROWS = 16  # read at once: a few pictures
 BUFFER = 1 << 20  # bytes of each column held while it is read
+END = -1  # the position after which nothing follows
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,17 @@ class ParquetRows:
     def read(self, position: Any = None) -> Iterator[tuple[Any, Record | Fault]]:
         """The rows, with the position after each. A broken file ends with one fault."""
         row = self.start if position is None else position
+        if row == END:
+            return
         folder = storage.folder(self.path)
         try:
             for fields in self._rows(row):
                 row += 1
                 yield row, Record(f"{self.path}:{row - 1}", fields, folder)
-        except _broken() as error:
-            # Past every row: nothing after the damage can be told apart from it.
-            yield self.end or 1 << 62, Fault("broken parquet", f"{self.path}:{row}", str(error))
+        except _errors() as error:
+            if getattr(error, "errno", None):
+                raise  # the file can't be reached; what pyarrow finds wrong inside has no number, OSError or not
+            yield END, Fault("broken parquet", f"{self.path}:{row}", str(error))
 
     def _rows(self, row: int) -> Iterator[dict[str, Any]]:
         with storage.open_file(self.path) as file:
@@ -76,14 +80,16 @@ def split(path: str, parts: int) -> list[ParquetRows]:
     try:
         with storage.open_file(path) as file:
             borders = _borders(_open(file))
-    except _broken() as error:
+    except _errors() as error:
+        if getattr(error, "errno", None):
+            raise
         raise ValueError(f"{path} can't be read as Parquet ({error}): download it again or leave it out") from error
     groups, rows = len(borders) - 1, borders[-1]
     if groups >= parts:
-        starts = [borders[part * groups // parts] for part in range(parts)]
+        starts = {borders[part * groups // parts] for part in range(parts)}
     else:
-        starts = sorted({part * rows // parts for part in range(parts)})
-    return [ParquetRows(f"{path}[{a}]", path, a, b) for a, b in itertools.pairwise([*starts, rows])]
+        starts = {part * rows // parts for part in range(parts)}
+    return [ParquetRows(f"{path}[{a}]", path, a, b) for a, b in itertools.pairwise([*sorted(starts), rows])]
 
 
 def _borders(parquet: Any) -> list[int]:
@@ -99,9 +105,10 @@ def _open(file: Any) -> Any:
     return ParquetFile(file, buffer_size=BUFFER, pre_buffer=False)
 
 
-def _broken() -> type[Exception]:
+def _errors() -> tuple[type[Exception], ...]:
+    """What pyarrow raises for a damaged file."""
     try:
         from pyarrow import ArrowException
     except ImportError as error:
         raise ImportError('reading Parquet needs pyarrow: pip install "seedx[data]"') from error
-    return ArrowException
+    return ArrowException, OSError

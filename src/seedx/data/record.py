@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,11 +61,11 @@ class Record:
             if storage.remote(path):
                 with storage.open_file(path) as file:
                     return file.read()
-            if storage.exists(path):
-                return path
-        except FileNotFoundError:
-            pass
-        raise Fault("missing file", self.where, path)
+        except FileNotFoundError as error:
+            raise Fault("missing file", self.where, path) from error
+        if not os.path.isfile(path):
+            raise Fault("missing file", self.where, path)
+        return path
 
 
 def _short(value: Any) -> str:

@@ -1,7 +1,8 @@
-"""Files that lie here or in an object store, by one set of functions: a path with "://" is fsspec's, any other local."""
+"""Files here or in an object store, by one set of functions: a path with "://" is fsspec's, any other is local."""
 
 from __future__ import annotations
 
+import errno
 import glob
 import io
 import os
@@ -30,13 +31,6 @@ def join(folder: str, name: str) -> str:
 
 def folder(path: str) -> str:
     return path.rpartition("/")[0] if remote(path) else os.path.dirname(path)
-
-
-def exists(path: str) -> bool:
-    if remote(path):
-        files, inner = _filesystem(path)
-        return bool(files.exists(inner))
-    return os.path.isfile(path)
 
 
 def size(path: str) -> int:
@@ -119,7 +113,8 @@ class _Retried(io.RawIOBase):
             except Exception as error:  # each store has errors of its own, and not all of them are OSErrors
                 self._file = None
                 if not left:
-                    raise OSError(f"{self._path} can't be read after {TRIES} tries: {error}") from error
+                    message = f"{self._path} can't be read, tried {TRIES} times: {error}"
+                    raise OSError(errno.EIO, message) from error
                 time.sleep(2 ** (TRIES - 1 - left))
 
 

@@ -13,6 +13,7 @@ position to go on from.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 import tarfile
@@ -26,17 +27,26 @@ from seedx.data.record import Record
 
 BLOCK = tarfile.BLOCKSIZE
 TAIL = 1 << 20  # bytes after the end mark, at most: tar pads with zeros to 10 KiB unless told otherwise
+WINDOW = 1 << 18  # bytes searched for a header at once
+END = -1  # the position after which nothing follows
 
 _NAME = re.compile(r"((?:.*/|)[^./][^./]*)\.([^/]*)")
 _SPECIAL = re.compile(r"__[^/]*__(/|$)")
-_PAX = re.compile(rb"\d+ (path|size)=([^\n]*)\n")
+_MAGIC, _MAGIC_AT = b"ustar", 257
 
 
 class Member(NamedTuple):
-    start: int  # of the first header that belongs to it
+    start: int  # offset of the first header that belongs to it
     name: str
     data: int  # offset of its content
     size: int
+
+
+class Sample(NamedTuple):
+    key: str
+    members: list[tuple[str, Member]]  # with their extensions
+    start: int
+    after: int  # offset of the header that follows, or END
 
 
 class Torn(Exception):
@@ -45,76 +55,130 @@ class Torn(Exception):
 
 @dataclass(frozen=True)
 class TarShard:
-    """Every `parts`-th sample of a shard, from number `part` on; a position is (offset, number) of the next sample.
+    """The samples of a shard that begin in a range of bytes; a position is the offset of the next sample.
 
-    Parts read all headers and seek past what is not theirs: nothing has to be known of the shard beforehand. For a
-    remote shard that is as good as reading all of it, so give as many shards as there are streams.
+    Attributes:
+        start: where a sample begins.
+        end: None is the end of the shard.
     """
 
     name: str
     path: str
-    part: int = 0
-    parts: int = 1
+    start: int = 0
+    end: int | None = None
 
     def read(self, position: Any = None) -> Iterator[tuple[Any, Record | Fault]]:
-        """The samples, with the position after each. A torn shard ends with one fault, and its last sample is in it."""
-        offset, number = position or (0, 0)
+        """The samples, with the position after each. A torn shard ends with one fault: the sample that the tear hit."""
+        offset = self.start if position is None else position
+        if offset == END:
+            return
         with storage.open_file(self.path) as file:
-            samples = _samples(file, offset)
-            while True:
-                mine = number % self.parts == self.part
-                try:
-                    sample = next(samples, None)
-                    found = self._record(file, sample) if sample and mine else None
-                except Torn as error:
-                    # The parts of a shard all come to the tear; the one whose sample it hit reports it.
-                    if mine:
-                        yield [storage.size(self.path), number + 1], Fault("torn tar", self.path, str(error))
-                    return
-                if sample is None:
-                    return
-                number += 1
-                if found:
-                    yield [sample.after, number], found
-
-    def _record(self, file: BinaryIO, sample: Sample) -> Record | Fault:
-        where = f"{self.path}/{sample.key}"
-        fields: dict[str, Any] = {}
-        fault = None
-        for extension, member in sample.members:
-            file.seek(member.data)
-            content = file.read(member.size)
-            if len(content) < member.size:
-                raise Torn(f"it ends in {member.name}")
             try:
-                if extension in fields:
-                    raise Fault("bad format", where, f"two members are named {member.name}")
-                fields[extension] = _decode(content, extension, where)
-            except Fault as error:
-                fault = error
-        return fault or Record(where, fields)
+                for sample in _samples(file, offset):
+                    if self.end is not None and sample.start >= self.end:
+                        return
+                    yield sample.after, _record(file, sample, self.path)
+            except Torn as error:
+                yield END, Fault("torn tar", self.path, str(error))
 
 
-class Sample(NamedTuple):
-    key: str
-    members: list[tuple[str, Member]]  # with their extensions
-    after: int  # offset of the header that follows
+def split(path: str, parts: int) -> list[TarShard]:
+    """At most `parts` units, of about as many bytes each, that hold every sample once.
+
+    Each begins at the first sample found after its share of the bytes, so no more than that is read.
+    """
+    total = storage.size(path)
+    borders = [part * total // parts // BLOCK * BLOCK for part in range(1, parts + 1)]
+    with storage.open_file(path) as file:
+        found = [_first_sample(file, *border) for border in itertools.pairwise(borders)]
+    starts = sorted({0, *(start for start in found if start is not None)})
+    units = itertools.zip_longest(starts, starts[1:])
+    return [TarShard(f"{path}[{start}]", path, start, end) for start, end in units]
+
+
+def _first_sample(file: BinaryIO, start: int, stop: int) -> int | None:
+    """Offset of a sample that begins after the first header in a range of bytes; None without one.
+
+    The first member that is found does not count: a long name has a header of its own before the member's, which may
+    lie before `start`, and without it the key is wrong. A sample begins where the key changes after that.
+    """
+    previous = ""
+    try:
+        for key, _, member in itertools.islice(_named(file, _find_header(file, start, stop)), 1, None):
+            if previous and key != previous:
+                return member.start
+            previous = key
+    except Torn:
+        pass  # whoever reads up to there will report it
+    return None
+
+
+def _find_header(file: BinaryIO, start: int, stop: int) -> int:
+    """Offset of the first header in a range of bytes. A picture has no block with the magic and a right checksum."""
+    for window in range(start, stop, WINDOW):
+        file.seek(window)
+        content = file.read(WINDOW)
+        at = content.find(_MAGIC)
+        while at >= 0:
+            block = at - _MAGIC_AT
+            if block >= 0 and block % BLOCK == 0 and _is_header(content[block : block + BLOCK]):
+                return window + block
+            at = content.find(_MAGIC, at + 1)
+    raise Torn(f"no header from byte {start} to {stop}")
+
+
+def _is_header(block: bytes) -> bool:
+    try:
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
+
+
+def _record(file: BinaryIO, sample: Sample, path: str) -> Record | Fault:
+    where = f"{path}/{sample.key}"
+    fields: dict[str, Any] = {}
+    try:
+        for extension, member in sample.members:
+            if extension in fields:
+                raise Fault("bad format", where, f"two members are named {member.name}")
+            file.seek(member.data)
+            fields[extension] = _decode(file.read(member.size), extension, where)
+    except Fault as fault:
+        return fault
+    return Record(where, fields)
+
+
+def _decode(content: bytes, extension: str, where: str) -> Any:
+    """By the last part of the extension: JSON is parsed, text decoded, all else left as it is."""
+    kind = extension.rpartition(".")[2]
+    try:
+        return json.loads(content) if kind == "json" else content.decode() if kind == "txt" else content
+    except (ValueError, RecursionError) as error:
+        raise Fault("broken json" if kind == "json" else "broken text", where, str(error)) from error
 
 
 def _samples(file: BinaryIO, offset: int) -> Iterator[Sample]:
     """The groups of members from `offset` on. Torn is raised before the group that the tear may have cut short."""
-    key, group = "", []
+    key, start = "", offset
+    group: list[tuple[str, Member]] = []
+    for next_key, extension, member in _named(file, offset):
+        if next_key != key and group:
+            yield Sample(key, group, start, member.start)
+            group = []
+        if not group:
+            key, start = next_key, member.start
+        group.append((extension, member))
+    if group:
+        yield Sample(key, group, start, END)
+
+
+def _named(file: BinaryIO, offset: int) -> Iterator[tuple[str, str, Member]]:
+    """The members that belong to samples: key, extension in small letters, member."""
     for member in _members(file, offset):
         found = _NAME.fullmatch(member.name)
-        if not found or _SPECIAL.match(member.name):
-            continue
-        if found[1] != key and group:
-            yield Sample(key, group, member.start)
-            group = []
-        key = found[1]
-        group.append((found[2].lower(), member))
-    if group:
-        yield Sample(key, group, file.seek(0, io.SEEK_END))
+        if found and not _SPECIAL.match(member.name):
+            yield found[1], found[2].lower(), member
 
 
 def _members(file: BinaryIO, offset: int) -> Iterator[Member]:
@@ -125,13 +189,7 @@ def _members(file: BinaryIO, offset: int) -> Iterator[Member]:
         size = header.size if size is None else size
         offset = data + -(-size // BLOCK) * BLOCK
         if header.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE):
-            content = file.read(size)
-            if header.type == tarfile.GNUTYPE_LONGNAME:
-                name, size = content.rstrip(b"\0").decode(errors="replace"), None
-            else:
-                pax = dict(_PAX.findall(content))
-                name = pax[b"path"].decode(errors="replace") if b"path" in pax else name
-                size = int(pax[b"size"]) if b"size" in pax else None
+            name, size = _longer(header.type, file.read(size))
             continue
         if header.isreg():
             yield Member(start, name or header.name, data, size)
@@ -149,18 +207,23 @@ def _header(file: BinaryIO, offset: int) -> tarfile.TarInfo | None:
             raise Torn(f"only zeros at byte {offset}, where more should follow") from None
         return None
     except tarfile.HeaderError as error:
-        raise Torn(f"no end mark at byte {offset}: {error}") from error
+        raise Torn(f"no end mark and no header at byte {offset}: {error}") from error
 
 
-def _decode(content: bytes, extension: str, where: str) -> Any:
-    """By the last part of the extension: JSON is parsed, text decoded, all else left as it is."""
-    kind = extension.rpartition(".")[2]
+def _longer(kind: bytes, content: bytes) -> tuple[str | None, int | None]:
+    """Name and size of the member that follows, where a header has no room for them: GNU's way or POSIX's (pax).
+
+    A pax record is "LENGTH KEY=VALUE\\n", of LENGTH bytes with all that.
+    """
+    if kind == tarfile.GNUTYPE_LONGNAME:
+        return content.rstrip(b"\0").decode(errors="replace"), None
+    known = {}
     try:
-        return json.loads(content) if kind == "json" else content.decode() if kind == "txt" else content
-    except (ValueError, RecursionError) as error:
-        raise Fault("broken json" if kind == "json" else "broken text", where, str(error)) from error
-
-
-def split(path: str, parts: int) -> list[TarShard]:
-    """As many units as asked for: how many samples there are is not known before they are read."""
-    return [TarShard(f"{path}[{part}/{parts}]", path, part, parts) for part in range(parts)]
+        while content:
+            length = int(content.partition(b" ")[0])
+            record, content = content[:length], content[max(1, length) :]
+            key, _, value = record.partition(b" ")[2].partition(b"=")
+            known[key] = value[:-1].decode(errors="replace")
+        return known.get(b"path"), int(known[b"size"]) if b"size" in known else None
+    except ValueError as error:
+        raise Torn(f"a broken pax header: {error}") from error
