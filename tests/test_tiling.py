@@ -1,12 +1,24 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 import pytest
 import torch
 
 from seedx.config import TINY, TilingConfig
-from seedx.tiling import choose_grid, fit, one_tile, parse_grid, thumbnail, tile_count, tile_image
+from seedx.tiling import (
+    BICUBIC,
+    choose_grid,
+    fit,
+    one_tile,
+    parse_grid,
+    passes,
+    resized,
+    thumbnail,
+    tile_count,
+    tile_image,
+)
 from seedx.verify.encoding_cases import CASES
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -69,6 +81,28 @@ def test_tiles_come_in_raster_order_with_the_thumbnail_last() -> None:
     assert red[0] < red[1] < red[2] and torch.allclose(red[:3], red[3:], atol=1e-2)
     assert (green[:3] < green[3:]).all()
     assert torch.equal(tiles.pixels[-1], thumbnail(picture(60, 40), 20))
+
+
+@pytest.mark.parametrize(
+    ("size", "to", "height_first"),
+    [
+        ((300, 900), (1344, 896), True),
+        ((300, 900), (100, 300), True),
+        ((1600, 900), (896, 448), False),
+        ((1600, 900), (448, 448), False),
+        ((300, 100), (100, 300), False),
+        ((20, 40), (17, 34), False),  # the height loses just twice as much
+        ((20, 40), (17, 33), True),
+    ],
+)
+def test_the_order_of_the_passes_is_that_of_pillow_13(
+    size: tuple[int, int], to: tuple[int, int], height_first: bool
+) -> None:
+    between = (size[0], to[1]) if height_first else (to[0], size[1])
+    assert passes(size, to) == (between, to)
+    noise = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+    expected = np.asarray(noise.resize(between, BICUBIC).resize(to, BICUBIC))
+    assert (resized(noise, to).permute(1, 2, 0).numpy() == expected).all()
 
 
 @pytest.mark.parametrize(("size", "single", "count"), [((10, 10), False, 1), ((10, 10), True, 2), ((50, 10), False, 4)])

@@ -25,7 +25,7 @@ class Batch:
         position_ids: (B, T) int64.
         read_mask: (B, T) bool, placeholders filled with `tiles`, in order: R * K ones.
         draw_mask: (B, T) bool, placeholders whose states are regressed onto `targets`, in order: M * K ones.
-        tiles: (R, 3, S, S) normalised pixels, or (R, Q, D) features of the visual tokenizer.
+        tiles: (R, 3, S, S) pixels, normalised or uint8, or (R, Q, D) features of the visual tokenizer.
         tile_positions: (R, 2) centre (x, y) of each tile in 0..1.
         targets: (M, 3, S, S) or (M, Q, D), as `tiles`.
     """

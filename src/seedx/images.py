@@ -53,12 +53,13 @@ def read_header(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Im
     return picture
 
 
-def decode(picture: PIL.Image.Image, name: str = "the picture") -> PIL.Image.Image:
+def decode(picture: PIL.Image.Image, name: str = "") -> PIL.Image.Image:
     """What `read_header` gave -> what `open_image` gives.
 
     Raises:
         ValueError: damaged or truncated.
     """
+    name = name or _name(picture)
     try:
         return _to_rgb(picture)
     except (OSError, SyntaxError, ValueError, EOFError) as error:

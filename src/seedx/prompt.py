@@ -106,8 +106,8 @@ def prepare(
     """`encode`, with the pictures opened and tiled.
 
     An image in the messages is whatever `open_image` takes; or a tensor that `data/pictures.py` decoded, which is tiled
-    the fast way; or `Tiles` made before: of pixels, or of the visual tokenizer's features, whose last one (the thumbnail)
-    is the target if the image is drawn.
+    the fast way; or `Tiles` made before: of pixels, or of the visual tokenizer's features, whose last one (the
+    thumbnail) is the target if the image is drawn.
 
     Raises:
         ValueError: as `encode` and `open_image`.

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from seedx.config import VisionConfig
 from seedx.model.attention import attend
 from seedx.model.resampler import QueryResampler, resize_positions
+from seedx.tiling import normalise
 
 POSITION_GRID = 16
 EPS = 1e-6
 
 
 class VisionTransformer(nn.Module):
-    """(N, 3, S, S) normalised pixels -> (N, Q, D) features."""
+    """(N, 3, S, S) pixels, normalised or uint8 (normalised here, on the device) -> (N, Q, D) features."""
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
@@ -48,6 +49,8 @@ class VisionTransformer(nn.Module):
         if pixels.dim() != 4 or pixels.shape[1] != 3 or pixels.shape[2:] != (self.config.image_size,) * 2:
             size = self.config.image_size
             raise ValueError(f"the visual tokenizer reads pixels (N, 3, {size}, {size}), not {tuple(pixels.shape)}")
+        if pixels.dtype == torch.uint8:
+            pixels = normalise(pixels).to(self.patch_embed.weight.dtype)
         x = self.patch_embed(pixels).flatten(2).transpose(1, 2)
         return self.ln_pre(x + resize_positions(self.positions, x.shape[1]))
 

@@ -1,0 +1,86 @@
+"""Pictures to train on, decoded fast: the bytes of a file -> pixels that `tiling.tile_image` cuts the fast way.
+
+`seedx.images` is what decides: its limits, its errors, and its pixels. A JPEG in colour or grey, which is nearly all of
+what the web gives, is decoded by simplejpeg (the extra `data`) to those same pixels, without Pillow's copies; anything
+else, and whatever simplejpeg complains about, takes Pillow's way. Evaluation and inference hand `prompt.prepare` their
+pictures unopened instead, and get the release's exact tiles.
+
+Shapes: H, W height and width of the picture, upright.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import torch
+from torch import Tensor
+
+from seedx import images
+from seedx.images import MAX_PIXELS, Source, read_header
+from seedx.messages import Image, Message
+from seedx.tiling import Tiles
+
+try:
+    import simplejpeg
+except ImportError:  # an extra; without it everything takes Pillow's way
+    simplejpeg = None
+
+ORIENTATION = 0x0112  # the EXIF tag
+# Its values, as transposing or not and then turning round the dimensions of (3, H, W).
+UPRIGHT: dict[int, tuple[bool, tuple[int, ...]]] = {
+    2: (False, (2,)),
+    3: (False, (1, 2)),
+    4: (False, (1,)),
+    5: (True, ()),
+    6: (True, (2,)),
+    7: (True, (1, 2)),
+    8: (True, (1,)),
+}
+
+
+def decode(source: Source, *, max_pixels: int = MAX_PIXELS) -> Tensor:
+    """(3, H, W) uint8, RGB: the pixels that `images.open_image` gives. Arguments and errors are its own."""
+    header = read_header(source, max_pixels=max_pixels)
+    pixels = _decode_jpeg(source, header) if simplejpeg else None
+    return _from_array(np.array(images.decode(header))) if pixels is None else pixels
+
+
+def decoded(messages: Iterable[Message], *, max_pixels: int = MAX_PIXELS) -> list[Message]:
+    """The messages with every picture decoded, ready for `prompt.prepare`; `Tiles` and tensors stay as they are.
+
+    Raises:
+        ValueError: as `images.open_image`.
+    """
+
+    def ready(image: Image) -> Image:
+        done = isinstance(image.image, (Tiles, Tensor))
+        return image if done else Image(decode(image.image, max_pixels=max_pixels))
+
+    return [
+        Message(message.role, tuple(ready(part) if isinstance(part, Image) else part for part in message.content))
+        for message in messages
+    ]
+
+
+def _decode_jpeg(source: Source, header: PIL.Image.Image) -> Tensor | None:
+    """As `decode`; None where Pillow should do it, or say what is wrong."""
+    if header.format not in ("JPEG", "MPO") or header.mode not in ("RGB", "L"):
+        return None
+    if isinstance(source, (str, Path)):
+        source = Path(source).read_bytes()
+    if not isinstance(source, bytes):
+        return None
+    try:
+        pixels = _from_array(simplejpeg.decode_jpeg(source, "RGB"))
+    except ValueError:
+        return None
+    transposed, turned = UPRIGHT.get(header.getexif().get(ORIENTATION), (False, ()))
+    return (pixels.transpose(1, 2) if transposed else pixels).flip(turned)
+
+
+def _from_array(pixels: np.ndarray) -> Tensor:
+    """(H, W, 3) -> (3, H, W), a view."""
+    return torch.from_numpy(pixels).permute(2, 0, 1)
