@@ -1,0 +1,114 @@
+"""Formats: what turns a record of a public data set into messages, by name.
+
+    format = get("laion_coco", draw=0.5, at_least={"similarity": 0.3}, min_side=256)
+    messages = format(record, rng)
+
+A name is one of `FORMATS`, or "package.module:function" for one of your own (docs/data.md). Every format also takes the
+options of `Filters`, and
+
+    images: a folder, relative to the source's, that the paths of pictures are relative to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seedx.data import storage
+from seedx.data.formats.captions import capsfusion, image_text, journeydb, laion_coco, unsplash
+from seedx.data.formats.checks import check, nearest
+from seedx.data.formats.conversations import llava, llavar, vqa
+from seedx.data.formats.editing import edit, try_on
+from seedx.data.formats.fields import Fields
+from seedx.data.formats.filters import Filters
+from seedx.data.formats.grounded import grit, referring, shikra
+from seedx.data.formats.interleaved import mmc4, obelics
+from seedx.data.formats.plain import messages, text
+from seedx.data.formats.slides import slides
+from seedx.data.formats.stories import story
+from seedx.data.record import Record
+from seedx.messages import Message
+
+Format = Callable[[Record, random.Random], list[Message]]
+
+FORMATS: dict[str, Callable[..., list[Message]]] = {
+    function.__name__: function
+    for function in (
+        messages,
+        text,
+        image_text,
+        laion_coco,
+        capsfusion,
+        unsplash,
+        journeydb,
+        grit,
+        mmc4,
+        obelics,
+        llava,
+        llavar,
+        vqa,
+        referring,
+        shikra,
+        edit,
+        slides,
+        story,
+        try_on,
+    )
+}
+
+
+def get(name: str, **options: Any) -> Format:
+    """The format of this name with these options. It can be pickled, and raises `Fault`s for what it can't use.
+
+    Raises:
+        ValueError: an unknown name or option (with the nearest), or an option of the wrong kind.
+    """
+    function = _imported(name) if ":" in name else FORMATS.get(name)
+    if function is None:
+        raise ValueError(f"no format {name!r}{nearest(name, FORMATS)}")
+    common = {f.name for f in dataclasses.fields(Filters)}
+    filters = {option: options.pop(option) for option in [*options] if option in common}
+    images = options.pop("images", "")
+    check(name, function, options, also=(*common, "images"))
+    if not isinstance(images, str):
+        raise ValueError(f"the option 'images' of the format {name!r} is a folder, not {images!r}")
+    return _Chosen(function, options, Filters(**filters), images)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A format's function with what the user chose."""
+
+    function: Callable[..., list[Message]]
+    options: Mapping[str, Any]
+    filters: Filters
+    images: str
+
+    def __call__(self, record: Record, rng: random.Random) -> list[Message]:
+        if self.images and record.folder is not None:
+            record = dataclasses.replace(record, folder=storage.join(record.folder, self.images))
+        fields = Fields(record)
+        self.filters.check_scores(fields)
+        made = self.function(record, rng, **self.options)
+        self.filters.check_sizes(made, fields)
+        return made
+
+
+def _imported(name: str) -> Callable[..., list[Message]]:
+    """A user's own function by "package.module:function"."""
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"the format {name!r} can't be imported ({error}): it is package.module:function, and Python has to find "
+            "the module; install it, or name its folder in PYTHONPATH"
+        ) from error
+    if not callable(found) or len(inspect.signature(found).parameters) < 2:
+        raise ValueError(f"the format {name!r} is not a function of a record and a random.Random")
+    return found

@@ -1,0 +1,58 @@
+"""Options of a format, checked when it is chosen rather than at its first record."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any
+
+Ratio = Annotated[float, "from 0 to 1"]
+
+
+def check(name: str, function: Callable[..., Any], options: Mapping[str, Any], also: Iterable[str] = ()) -> None:
+    """Options are the keyword-only arguments of a format's function.
+
+    Args:
+        also: options that every format has, to be named among the known ones.
+
+    Raises:
+        ValueError: an unknown option (with the nearest), or a value of the wrong kind.
+    """
+    known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    hints = typing.get_type_hints(function, include_extras=True)
+    for option, value in options.items():
+        if option not in known:
+            raise ValueError(f"the format {name!r} has no option {option!r}{nearest(option, [*known, *also])}")
+        if not _fits(value, hints.get(option, Any)):
+            raise ValueError(f"the option {option!r} of the format {name!r} is {_words(hints[option])}, not {value!r}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest that is known, or all of them."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(known)}."
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if hint == Ratio:
+        return _fits(value, float) and 0 <= value <= 1
+    if typing.get_origin(hint) is typing.Literal:
+        return value in typing.get_args(hint)
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return not isinstance(hint, type) or isinstance(value, hint)
+
+
+def _words(hint: Any) -> str:
+    if hint == Ratio:
+        return "a number from 0 to 1"
+    if typing.get_origin(hint) is typing.Literal:
+        return " or ".join(map(repr, typing.get_args(hint)))
+    return {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}.get(hint, str(hint))

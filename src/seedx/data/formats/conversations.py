@@ -1,0 +1,134 @@
+"""Questions and answers about pictures."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Literal
+
+from seedx.data.formats.boxes import Style, parse
+from seedx.data.formats.fields import PICTURES, Fields
+from seedx.data.record import Record
+from seedx.messages import Image, Message, Part, Role, assistant, system, user
+
+Place = Literal["start", "end", "random"]
+
+_SLOT = "<image>"
+_ROLES: dict[str, Role] = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "system": "system",
+}
+_MANY = ("images", *PICTURES)  # before PICTURES: a record with both means the list
+
+
+def llava(record: Record, rng: random.Random, *, boxes: Style = "none", place: Place = "start") -> list[Message]:
+    """LLaVA's conversations, and all that copy them (LLaVA-OneVision, ShareGPT4V, Visual Genome and GQA within them).
+
+    By https://github.com/haotian-liu/LLaVA/blob/main/docs/Finetune_Custom_Data.md: id, image (or none, for text alone),
+    conversations of {"from": "human" or "gpt", "value": a text with <image> where the picture stands}. The release's
+    own layout, {"image": ..., "data": [question, answer, question, answer, ...]}, is read too.
+
+    Args:
+        boxes: how boxes are written in the texts (see `boxes`); "none" leaves them as text. Loc tokens always work.
+        place: where a picture without an <image> stands in the first question; the release chooses at random.
+    """
+    fields = Fields(record)
+    turns = _turns(fields)
+    pictures = fields.pictures(*_MANY)
+    slots = sum(text.count(_SLOT) for _, text in turns)
+    if not slots and pictures:
+        turns = _placed(turns, len(pictures), place if place != "random" else rng.choice(("start", "end")))
+    elif slots != len(pictures):
+        raise fields.bad(f"{slots} {_SLOT} in the texts and {len(pictures)} pictures")
+    rest: Iterator[Image] = iter(pictures)
+    return [Message(role, tuple(_content(text, rest, boxes, fields))) for role, text in turns]
+
+
+def llavar(record: Record, rng: random.Random, *, instruct: bool = True) -> list[Message]:
+    """LLaVAR, text-rich pictures, and other OCR data in LLaVA's layout.
+
+    By https://huggingface.co/datasets/SALT-NLP/LLaVAR: chat_llavar.json (what is written in the picture) and
+    llava_instruct_150k_llavar_20k.json (questions about it), with id, image and conversations as in `llava`.
+
+    Args:
+        instruct: False writes the picture and the first answer alone, as a document: what to read, without anyone
+            asking.
+    """
+    conversation = llava(record, rng)
+    if instruct:
+        return conversation
+    pictures = [part for message in conversation for part in message.content if isinstance(part, Image)]
+    answer = next(message for message in conversation if message.role == "assistant")
+    return [system(*pictures), answer]
+
+
+def vqa(record: Record, rng: random.Random) -> list[Message]:
+    """One question about one picture with its answers: VQAv2, OK-VQA, TextVQA, GQA, AI2D and their kind.
+
+    question; the answer is `multiple_choice_answer` or `answer`, or the most frequent of `answers` (texts, or
+    {"answer": text} as in https://visualqa.org/download.html); `choices` or `options` are listed by letters if there
+    are any, and `answer` may then be the number of the right one, from 0.
+    """
+    fields = Fields(record)
+    question, picture = fields.text("question"), fields.picture(*PICTURES)
+    if fields.find("choices", "options") is None:
+        return [user(picture, question), assistant(_agreed(fields))]
+    choices = fields.entries("choices", "options")
+    letters = [f"{chr(ord('A') + i)}. {choice}" for i, choice in enumerate(choices)]
+    answer = fields.need("answer", "multiple_choice_answer")
+    if isinstance(answer, int) and 0 <= answer < len(choices):
+        right = answer
+    elif answer in choices:
+        right = choices.index(answer)
+    else:
+        raise fields.bad(f"the answer {answer!r} is none of the choices {choices!r}")
+    return [user(picture, "\n".join([question, *letters])), assistant(letters[right])]
+
+
+def _turns(fields: Fields) -> list[tuple[Role, str]]:
+    """Who says what, checked: perhaps a system's text, then questions and answers by turns."""
+    if fields.find("conversations") is None:
+        said = fields.entries("data")
+        names = ["human", "gpt"] * len(said)
+        turns = list(zip(names, said))  # noqa: B905
+    else:
+        said = [turn if isinstance(turn, dict) else {} for turn in fields.entries("conversations")]
+        turns = [(turn.get("from"), turn.get("value")) for turn in said]
+    found: list[tuple[Role, str]] = []
+    for name, text in turns:
+        if name not in _ROLES or not isinstance(text, str) or not text.strip():
+            raise fields.bad(f"a turn is words by one of {', '.join(_ROLES)}, not {text!r} by {name!r}")
+        found.append((_ROLES[name], text))
+    talk = found[1:] if found and found[0][0] == "system" else found
+    if len(talk) < 2 or any(role != ("user", "assistant")[i % 2] for i, (role, _) in enumerate(talk)):
+        raise fields.bad(f"questions and answers do not alternate: {', '.join(role for role, _ in found)}")
+    return found
+
+
+def _placed(turns: list[tuple[Role, str]], count: int, place: str) -> list[tuple[Role, str]]:
+    first = next(i for i, (role, _) in enumerate(turns) if role == "user")
+    slots, text = _SLOT * count, turns[first][1]
+    return [*turns[:first], ("user", slots + text if place == "start" else text + slots), *turns[first + 1 :]]
+
+
+def _content(text: str, pictures: Iterator[Image], boxes: Style, fields: Fields) -> list[Part]:
+    """The line break beside an <image> belongs to the slot, not to the question."""
+    parts: list[Part] = []
+    for i, piece in enumerate(text.strip().split(_SLOT)):
+        if i:
+            parts.append(next(pictures))
+        parts += parse(piece.strip("\n"), boxes, fields)
+    return parts
+
+
+def _agreed(fields: Fields) -> str:
+    answer = fields.find("multiple_choice_answer", "answer")
+    if answer is None:
+        answers = [one.get("answer") if isinstance(one, dict) else one for one in fields.entries("answers")]
+        answer = max(answers, key=answers.count)  # the first of the most frequent
+    if not isinstance(answer, str) or not answer.strip():
+        raise fields.bad(f"the answer is a text that is not empty, not {answer!r}")
+    return answer.strip()

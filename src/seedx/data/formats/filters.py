@@ -1,0 +1,69 @@
+"""What every format can refuse: by scores that the data set gives, and by the size of the pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import PIL.Image
+
+from seedx.data.faults import Fault
+from seedx.data.formats.fields import Fields
+from seedx.images import large_enough
+from seedx.messages import Image, Message, images
+
+
+@dataclass(frozen=True)
+class Filters:
+    """
+    Attributes:
+        at_least: lowest value of a field by its name: {"similarity": 0.3}.
+        at_most: highest value of a field by its name: {"pwatermark": 0.8, "punsafe": 0.5}.
+        min_side: shorter side of every picture, pixels.
+        min_ratio: shorter side of every picture to its longer one, 0 to 1.
+    """
+
+    at_least: Mapping[str, float] = field(default_factory=dict)
+    at_most: Mapping[str, float] = field(default_factory=dict)
+    min_side: int = 0
+    min_ratio: float = 0.0
+
+    def check_scores(self, fields: Fields) -> None:
+        """
+        Raises:
+            Fault: "filtered"; "bad format" if the record lacks the score.
+        """
+        for name, bound in self.at_least.items():
+            if (value := fields.number(name)) < bound:
+                raise fields.filtered(f"{name} {value:g} is under {bound:g}")
+        for name, bound in self.at_most.items():
+            if (value := fields.number(name)) > bound:
+                raise fields.filtered(f"{name} {value:g} is over {bound:g}")
+
+    def check_sizes(self, messages: Sequence[Message], fields: Fields) -> None:
+        """Looks at the header of every picture; nothing is decoded, and no file opened if nothing is asked.
+
+        Raises:
+            Fault: "filtered"; "broken image" if there is no header to read.
+        """
+        if not self.min_side and not self.min_ratio:
+            return
+        for part in images(messages):
+            width, height = picture_size(part, fields)
+            if not large_enough((width, height), min_side=self.min_side, min_ratio=self.min_ratio):
+                raise fields.filtered(f"a picture of {width} x {height} pixels")
+
+
+def picture_size(part: Image, fields: Fields) -> tuple[int, int]:
+    """Width and height in pixels, by the header alone.
+
+    Raises:
+        Fault: "broken image".
+    """
+    source = part.image
+    try:
+        with PIL.Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            return picture.size
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+        raise Fault("broken image", fields.record.where, str(error)) from error

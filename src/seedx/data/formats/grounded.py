@@ -1,0 +1,173 @@
+"""Words and where in the picture they are: grounded captions, referring expressions, referential dialogue."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Literal
+
+from seedx.data.formats import phrases
+from seedx.data.formats.boxes import Corners, fractions, labelled
+from seedx.data.formats.checks import Ratio
+from seedx.data.formats.fields import PICTURES, Fields
+from seedx.data.formats.filters import picture_size
+from seedx.data.record import Record
+from seedx.messages import Box, Image, Message, Part, Text, assistant, system, user
+
+_START, _END = "<ph_st>", "<ph_ed>"
+_TAIL = " .,;:!?"
+
+
+def grit(
+    record: Record,
+    rng: random.Random,
+    *,
+    draw: Ratio = 0.0,
+    spans: Literal["ref_exps", "noun_chunks"] = "ref_exps",
+    min_score: float = 0.65,
+) -> list[Message]:
+    """GRIT, grounded captions of COYO-700M: every phrase of the caption is followed by its boxes.
+
+    By https://huggingface.co/datasets/zzliang/GRIT: caption, width, height, clip_similarity_vitb32, and the lists
+    noun_chunks and ref_exps of [start, end, x_min, y_min, x_max, y_max, confidence], where start and end are characters
+    of the caption and the corners fractions of the picture.
+
+    Phrases may lie within one another. The longest are kept first, and what overlaps them is left out:
+
+        "a cat on a mat", ref_exps a cat on a mat (0-14), a mat (9-14)  ->  a cat on a mat <box>
+
+    Args:
+        draw: the share of records that become text with boxes -> image; the others become image -> text with boxes.
+        min_score: confidence that a box needs; 0.65 is the data set's own bound.
+    """
+    fields = Fields(record)
+    caption = fields.need("caption", "txt")
+    if not isinstance(caption, str):
+        raise fields.bad(f"the caption is a text, not {caption!r}")
+    phrases_and_boxes = _apart(_spans(fields, spans, caption, min_score))
+    if not phrases_and_boxes:
+        raise fields.filtered(f"no box of {spans} reaches {min_score:g}")
+    picture, words = fields.picture(*PICTURES), _woven(caption, phrases_and_boxes)
+    return [system(*words), assistant(picture)] if rng.random() < draw else [system(picture), assistant(*words)]
+
+
+def referring(
+    record: Record,
+    rng: random.Random,
+    *,
+    locate: Ratio = 0.5,
+    bbox: Literal["xywh", "xyxy"] = "xywh",
+) -> list[Message]:
+    """RefCOCO, RefCOCO+, RefCOCOg and Visual Genome's regions: a phrase and the box that it means.
+
+    The phrase is `expression` (Shikra's REC_ref3_train.jsonl, with img_path, width, height and bbox "xyxy"),
+    `sentences` of {"raw", "sent"} (https://huggingface.co/datasets/jxu124/refcoco), `answer`
+    (https://huggingface.co/datasets/lmms-lab/RefCOCO) or `phrase` (Visual Genome); the box is `bbox` in pixels.
+
+    Args:
+        locate: the share of records that ask for the box of the phrase; the others ask what is within the box.
+        bbox: COCO's corner and size in pixels, or two corners in pixels.
+    """
+    fields = Fields(record)
+    said = fields.need("expression", "sentences", "answer", "phrase", "expressions")
+    phrase = _said(rng.choice(said) if isinstance(said, list) else said, fields)
+    picture = fields.picture(*PICTURES)
+    size = _size(picture, fields)
+    box = Box(fractions(fields.entries("bbox"), fields, size, coco=bbox == "xywh"))
+    if rng.random() < locate:
+        return [user(picture, phrases.locate(rng, phrase)), assistant(Box(box.box, phrase))]
+    return [user(picture, "What is within ", box, "?"), assistant(phrase)]
+
+
+def shikra(record: Record, rng: random.Random) -> list[Message]:
+    """Shikra's referential dialogue and grounded captions: phrases in <ph_st>...<ph_ed>, boxes beside the text.
+
+    Files by https://github.com/shikras/shikra/blob/main/docs/data.md; GPT4GEN_BoxCoT_train.jsonl and
+    GPT4GEN_RD_BoxCoT_train.jsonl have img_path, width, height, question, cot_with_ans, answer, boxes (corners in
+    pixels), question_boxes_seq and answer_boxes_seq; CWB_flickr30k_train.jsonl has image_id, sentence, boxes and
+    boxes_seq. Each phrase takes the next entry of its sequence, a list of numbers of boxes:
+
+        "<ph_st>The man<ph_ed> waves.", [[0]], boxes [[10, 20, 50, 90]]   ->   The man <box> waves.
+    """
+    fields = Fields(record)
+    by_number = fields.find(*PICTURES) is None
+    picture = fields.open(f"{fields.need('image_id')}.jpg") if by_number else fields.picture(*PICTURES)
+    size = _size(picture, fields)
+    boxes = [fractions(box, fields, size) for box in (fields.find("boxes") or [])]
+    if fields.find("sentence") is not None:
+        return [
+            user(picture, phrases.describe(rng), " Give the boxes of what you name."),
+            assistant(*_marked(fields.text("sentence"), fields.entries("boxes_seq"), boxes, fields)),
+        ]
+    question = _marked(fields.text("question"), fields.find("question_boxes_seq") or [], boxes, fields)
+    answer = _marked(fields.text("cot_with_ans", "answer"), fields.find("answer_boxes_seq") or [], boxes, fields)
+    return [user(picture, *question), assistant(*answer)]
+
+
+def _size(picture: Image, fields: Fields) -> tuple[float, float]:
+    """Width and height that pixels are of: as labelled, or else the picture's own."""
+    if fields.find("width") is None or fields.find("height") is None:
+        return picture_size(picture, fields)
+    return fields.number("width"), fields.number("height")
+
+
+_Span = tuple[int, int, list[Corners]]
+
+
+def _spans(fields: Fields, name: str, caption: str, min_score: float) -> list[_Span]:
+    """Places in the caption and their boxes; boxes of the same place together."""
+    found: dict[tuple[int, int], list[Corners]] = {}
+    for span in fields.entries(name):
+        try:
+            start, end, *corners, score = (float(value) for value in span)
+        except (TypeError, ValueError) as error:
+            raise fields.bad(f"{name} has lists of seven numbers, not {span!r}") from error
+        if not 0 <= start < end <= len(caption):
+            raise fields.bad(f"{name} has the characters {start:g} to {end:g} of a caption of {len(caption)}")
+        if score >= min_score:
+            found.setdefault((int(start), int(end)), []).append(fractions(corners, fields))
+    return [(start, end, boxes) for (start, end), boxes in found.items()]
+
+
+def _apart(spans: list[_Span]) -> list[_Span]:
+    """Those that do not overlap, the longest first, in the order of the text."""
+    kept: list[_Span] = []
+    for span in sorted(spans, key=lambda s: (s[0] - s[1], s[0])):
+        if all(span[1] <= other[0] or span[0] >= other[1] for other in kept):
+            kept.append(span)
+    return sorted(kept, key=lambda s: s[0])
+
+
+def _woven(caption: str, spans: list[_Span]) -> list[Part]:
+    parts: list[Part] = []
+    at = 0
+    for start, end, boxes in spans:
+        parts += _text(caption[at:start])
+        parts += labelled(caption[start:end].strip(), boxes)
+        at = end
+    return parts + _text(caption[at:])
+
+
+def _said(value: Any, fields: Fields) -> str:
+    phrase = (value.get("raw") or value.get("sent")) if isinstance(value, dict) else value
+    if not isinstance(phrase, str) or not phrase.strip():
+        raise fields.bad(f"the phrase is a text that is not empty, not {value!r}")
+    return phrase.strip().rstrip(_TAIL)
+
+
+def _marked(text: str, sequence: list[Any], boxes: list[Corners], fields: Fields) -> list[Part]:
+    before, *marked = text.split(_START)
+    if len(marked) != len(sequence) or any(_END not in piece for piece in marked):
+        raise fields.bad(f"{len(marked)} phrases and {len(sequence)} entries of boxes: {text!r}")
+    parts = _text(before)
+    for piece, numbers in zip(marked, sequence, strict=True):
+        phrase, _, after = piece.partition(_END)
+        try:
+            parts += labelled(phrase.strip(), [boxes[number] for number in numbers])
+        except (IndexError, TypeError) as error:
+            raise fields.bad(f"{numbers!r} does not name boxes among {len(boxes)}") from error
+        parts += _text(after)
+    return parts
+
+
+def _text(text: str) -> list[Part]:
+    return [Text(text)] if text else []

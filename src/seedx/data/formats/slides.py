@@ -1,0 +1,93 @@
+"""Slides: a page as JSON, with the pictures on it.
+
+The layout is that of the paper's slides (arXiv 2404.14396): `slide_width` and `slide_height` in EMU (914,400 to the
+inch), and `elements` of type "image" or "text" with the corner `x`, `y` and the size `width`, `height`; a text has
+`paragraphs` of {"texts", "font_size"}. What the model writes has the places as loc tokens, 224ths of the slide, and
+each picture is drawn behind its element:
+
+    {"slide_width": 9144000, "slide_height": 6858000, "elements": [{"type": "image", "x": <loc-112>, "y": <loc-0>,
+     "width": <loc-112>, "height": <loc-223>}<img>...</img>, {"type": "text", "x": <loc-8>, ...}]}
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from typing import Any
+
+from seedx.data.formats.checks import Ratio
+from seedx.data.formats.fields import PICTURES, Fields
+from seedx.data.record import Record
+from seedx.messages import Image, Message, Part, Text, assistant, system, user
+from seedx.tokens import LOCS, to_loc
+
+_LOC = re.compile(r"<loc-\d+>")
+_HERE = "\0"  # where a picture goes, in JSON that is not written yet: no text may hold it
+
+
+def slides(record: Record, rng: random.Random, *, draw: Ratio = 1.0, instruct: bool = True) -> list[Message]:
+    """A slide to design or to read.
+
+    A record has `slide`, the JSON above (or its keys at the top), where places may be EMU, as python-pptx gives them,
+    or loc tokens, and an "image" element has the field `image`; `instruction` (or `title`), what the slide is about;
+    and, to be read, the whole slide as a picture under `image`.
+
+    Args:
+        draw: the share that is designed: user(instruction), assistant(JSON and pictures). The others are read:
+            user(picture of the slide, a question), assistant(JSON).
+        instruct: False leaves the question out, as in pre-training: system(instruction or picture), assistant(JSON).
+    """
+    fields = Fields(record)
+    slide = fields.need("slide") if fields.find("slide") is not None else fields.values
+    if rng.random() < draw:
+        topic = fields.text("instruction", "title")
+        return [(user if instruct else system)(topic), assistant(*_written(slide, fields, drawn=True))]
+    picture = fields.picture(*PICTURES)
+    asked = user(picture, "Write this slide as JSON.") if instruct else system(picture)
+    return [asked, assistant(*_written(slide, fields, drawn=False))]
+
+
+def _written(slide: Any, fields: Fields, drawn: bool) -> list[Part]:
+    if not isinstance(slide, dict) or not isinstance(slide.get("elements"), list) or not slide["elements"]:
+        raise fields.bad('a slide is {"slide_width", "slide_height", "elements": [...]}')
+    sizes = [slide.get("slide_width"), slide.get("slide_height")]
+    if not all(isinstance(size, (int, float)) and size > 0 for size in sizes):
+        raise fields.bad(f"the slide's width and height are numbers, not {sizes!r}")
+    pictures: list[Image] = []
+    elements = [_element(element, sizes, pictures, fields, drawn) for element in slide["elements"]]
+    head = json.dumps({"slide_width": sizes[0], "slide_height": sizes[1]})
+    text = f'{head[:-1]}, "elements": [{", ".join(elements)}]}}'
+    parts: list[Part] = []
+    for i, piece in enumerate(text.split(_HERE)):
+        parts += [pictures[i - 1], Text(piece)] if i else [Text(piece)]
+    return parts
+
+
+def _element(element: Any, sizes: list[Any], pictures: list[Image], fields: Fields, drawn: bool) -> str:
+    kind = element.get("type") if isinstance(element, dict) else None
+    if kind not in ("image", "text"):
+        raise fields.bad(f'an element is of type "image" or "text", not {kind!r}')
+    names = ("x", "y", "width", "height")
+    places = [f'"{name}": {_place(element.get(name), sizes[i % 2], name, fields)}' for i, name in enumerate(names)]
+    written = [f'"type": "{kind}"', *places]
+    if kind == "text":
+        written.append(f'"paragraphs": {json.dumps(_paragraphs(element, fields), ensure_ascii=False)}')
+    elif drawn:
+        pictures.append(fields.open(element.get("image")))
+    return "{" + ", ".join(written) + "}" + (_HERE if kind == "image" and drawn else "")
+
+
+def _place(value: Any, size: float, name: str, fields: Fields) -> str:
+    if isinstance(value, str) and _LOC.fullmatch(value) and value in LOCS:
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return LOCS[to_loc(min(max(value / size, 0.0), 1.0))]  # shapes may stick out of a slide
+    raise fields.bad(f"{name!r} is EMU or a loc token, not {value!r}")
+
+
+def _paragraphs(element: dict[str, Any], fields: Fields) -> list[dict[str, Any]]:
+    found = element.get("paragraphs")
+    if not isinstance(found, list) or not all(isinstance(p, dict) and isinstance(p.get("texts"), str) for p in found):
+        raise fields.bad('a text has "paragraphs" of {"texts", "font_size"}')
+    return [{"texts": p["texts"].replace(_HERE, ""), "font_size": p.get("font_size")} for p in found]
