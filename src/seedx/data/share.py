@@ -25,7 +25,7 @@ from seedx.data.record import Record
 from seedx.data.sources import Position, Unit, open_source
 from seedx.messages import Message
 
-OPEN = 4  # units of a source that a stream reads in turns
+OPEN = 4  # units of a source that a stream reads in turns, and has of it in an epoch at least, if that can be
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def open_mixture(mixture: Sequence[Data], streams: int) -> list[Source]:
     for data in mixture:
         before = sum((data.source, data.format) == (other.data.source, other.data.format) for other in sources)
         name = f"{data.source} as {data.format}" + (f" ({before + 1})" if before else "")
-        units = open_source(data.source, parts=streams)
+        units = open_source(data.source, parts=OPEN * streams)
         sources.append(Source(name, data, units, formats.get(data.format, **data.options)))
     return sources
 
@@ -130,12 +130,16 @@ class Share:
 
     def messages(self, record: Record, place: Place) -> list[Message]:
         """A sample's choices are its own: the same in any stream, others in every epoch."""
-        return self.source.format(record, random.Random(f"{self.seed} {record.where} {place.epoch}"))
+        return self.source.format(record, random.Random(f"{self.seed} {self.source.name} {record.where} {place.epoch}"))
 
     def read_again(self, place: Place) -> Record | Fault:
         """The sample at a place where one was before."""
         item = _Open(self.source.units[place.unit], place.unit, place.position).next()
-        return item if item is not None else Fault("missing file", "there is nothing more", self.source.name)
+        return (
+            item
+            if item is not None
+            else Fault("changed", self.source.units[place.unit].name, "a sample read before is no longer there")
+        )
 
     @property
     def state(self) -> dict[str, Any]:
@@ -185,8 +189,5 @@ class _Open:
 
     def next(self) -> Record | Fault | None:
         self.items = self.items or iter(self.unit.read(self.position))
-        try:
-            self.position, item = next(self.items, (self.position, None))
-        except Exception as error:  # a bug or a device that failed; what is wrong with a sample comes as a `Fault`
-            raise RuntimeError(f"{self.unit.name} can't be read on from {self.position!r}: {error}") from error
+        self.position, item = next(self.items, (self.position, None))
         return item

@@ -1,14 +1,14 @@
-"""A stream: an endless row of rows, mixed from several sources, that can stop anywhere and go on exactly there.
+"""A stream of rows, mixed from several sources, that can stop anywhere and go on exactly there.
 
     shares of the sources -> one of them by weight -> sample -> messages -> encoded -> waiting -> packed rows
 
-Training data is a fixed number of such streams. Each is a thing of its own: it has its own units of every source, its own
-random choices and its own waiting documents, so that rows do not depend on which process makes them (see `loader`).
+Training data is a fixed number of such streams. Each has its own units of every source, its own random choices and its
+own waiting documents, so that rows do not depend on which process makes them (see `loader`).
 
 The state rides on every row. It holds positions and counters, and of the waiting documents only where they were read
 and how long they are: they are read again when their row comes.
 
-    {"of": 16, "rows": 40, "draws": 130, "sources": {name: a share's}, "waiting": [[name, place, tokens, where], ...]}
+    {"of": 16, "rows": 40, "draws": 130, "sources": {name: a share's}, "waiting": [[source, place, tokens], ...]}
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from seedx.data.share import Place, Share, Source
 from seedx.images import ImageError
 from seedx.messages import Message
 
-WAITING = 16  # documents that a row is chosen from
+WAITING = 16  # documents that a row is chosen from at least, and twice its tokens
 PATIENCE = 1000  # samples in a row without a document from a source, before it is given up
 
 Encode = Callable[[list[Message]], Encoded | None]
@@ -52,14 +52,14 @@ class Row:
         return len(self.keys)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
     """A document that has no row yet. One of a resumed stream is not loaded yet."""
 
     source: str
     place: Place
     tokens: int
-    where: str
+    where: str = ""
     encoded: Encoded | None = None
 
 
@@ -75,6 +75,8 @@ class Stream:
 
     Raises:
         ValueError: the state is of other data, a source gives nothing, or too much of it is bad.
+        OSError: a file of a source is gone.
+        RuntimeError: something nobody foresaw, with the sample's name.
     """
 
     def __init__(
@@ -92,17 +94,18 @@ class Stream:
         state = state or {"of": streams, "rows": 0, "draws": 0, "sources": {}, "waiting": []}
         if state["of"] != streams:
             raise ValueError(
-                f"the checkpoint was made with {state['of']} streams, not {streams}: streams = {state['of']} goes on with it"
+                f"the checkpoint was made with {state['of']} streams, not {streams}: go on with streams = {state['of']}"
             )
         self.number, self.streams, self.seed, self.row, self.encode = number, streams, seed, row, encode
         self.rows, self.draws, self.max_faults = int(state["rows"]), int(state["draws"]), max_faults
         known = state["sources"]
         self.shares = {s.name: Share(s, number, streams, seed, known.get(s.name)) for s in sources}
         self.live = [name for name in self.shares if known.get(name, {}) is not None]
+        names = list(known)
         self.waiting = [
-            _Waiting(name, Place(*place), tokens, where)
-            for name, place, tokens, where in state["waiting"]
-            if name in self.shares
+            _Waiting(names[source], Place(*place), tokens)
+            for source, place, tokens in state["waiting"]
+            if names[source] in self.shares
         ]
         self.faults = Faults()
 
@@ -110,27 +113,28 @@ class Stream:
         while self._wait():
             chosen = [self.waiting[i] for i in fill([min(w.tokens, self.row) for w in self.waiting], self.row)]
             self.waiting = [w for w in self.waiting if w not in chosen]
-            documents = [(w.where, encoded) for w in chosen if (encoded := w.encoded or self._read_again(w)) is not None]
-            if not documents:
+            chosen = [w for w in chosen if w.encoded is not None or self._load(w)]
+            if not chosen:
                 continue
             self.rows += 1
-            packed = concatenate([encoded for _, encoded in documents])
             faults, self.faults = self.faults, Faults()
-            yield Row(packed, [where for where, _ in documents], faults, self.state)
+            packed = concatenate([w.encoded for w in chosen if w.encoded is not None])
+            yield Row(packed, [w.where for w in chosen], faults, self.state)
 
     @property
     def state(self) -> dict[str, Any]:
+        names = list(self.shares)
         return {
             "of": self.streams,
             "rows": self.rows,
             "draws": self.draws,
             "sources": {name: share.state if name in self.live else None for name, share in self.shares.items()},
-            "waiting": [[w.source, list(w.place), w.tokens, w.where] for w in self.waiting],
+            "waiting": [[names.index(w.source), list(w.place), w.tokens] for w in self.waiting],
         }
 
     def _wait(self) -> bool:
         """Read until enough documents wait. False: nothing waits, all is used up."""
-        while len(self.waiting) < WAITING and self.live:
+        while self.live and (len(self.waiting) < WAITING or sum(w.tokens for w in self.waiting) < 2 * self.row):
             weights = [self.shares[name].source.data.weight for name in self.live]
             draw = random.Random(f"{self.seed} {self.number} {self.draws}")
             name = draw.choices(self.live, weights)[0]
@@ -154,11 +158,12 @@ class Stream:
             if not isinstance(encoded, Fault):
                 self.faults.good += 1
                 if encoded.cut:
-                    self.faults.add(Fault("cut", "longer than a row: it ends early", item.where))
+                    self.faults.add(Fault("cut", item.where, f"to a row of {self.row} tokens"))
                 return _Waiting(name, place, len(encoded), item.where, encoded)
             self.faults.add(encoded)
             self.faults.check(self.max_faults)
-        raise ValueError(f"{name} gave no document in {PATIENCE} samples: {self.faults}")
+        last = "; ".join(f"{cause}: {where[-1]}" for cause, where in self.faults.last.items())
+        raise ValueError(f"{name} gave no document in {PATIENCE} samples: mend it or take it out of the data. {last}")
 
     def _encoded(self, share: Share, place: Place, item: Record | Fault) -> Encoded | Fault:
         """What is wrong with a sample is a fault of it; what nobody foresaw is raised with the sample's name."""
@@ -171,25 +176,27 @@ class Stream:
             return fault
         except ImageError as error:
             missing = isinstance(error.__cause__, FileNotFoundError)
-            return Fault("missing file" if missing else "broken image", str(error), item.where)
+            return Fault("missing file" if missing else "broken image", item.where, str(error))
         except OSError as error:
-            return Fault("broken image", str(error), item.where)
+            return Fault("broken image", item.where, str(error))
         except ValueError as error:
-            return Fault("bad format", str(error), item.where)
+            return Fault("bad format", item.where, str(error))
         except Exception as error:
             raise RuntimeError(f"{item.where}: {type(error).__name__}: {error}") from error
         if encoded is None or len(encoded) > self.row:
-            return Fault("too long", f"longer than a row of {self.row} tokens", item.where)
+            return Fault("too long", item.where, f"for a row of {self.row} tokens")
         return encoded
 
-    def _read_again(self, waiting: _Waiting) -> Encoded | None:
+    def _load(self, waiting: _Waiting) -> bool:
+        """Read a resumed stream's document again. False: it is not what it was, which is counted."""
         share = self.shares[waiting.source]
-        encoded = self._encoded(share, waiting.place, share.read_again(waiting.place))
+        item = share.read_again(waiting.place)
+        encoded = self._encoded(share, waiting.place, item)
+        if not isinstance(encoded, Fault) and len(encoded) != waiting.tokens:
+            then_and_now = f"{waiting.tokens} tokens when the checkpoint was made, now {len(encoded)}"
+            encoded = Fault("changed", item.where, then_and_now)
         if isinstance(encoded, Fault):
             self.faults.add(encoded)
-            return None
-        if len(encoded) != waiting.tokens:
-            size = f"{len(encoded)} tokens, not {waiting.tokens}"
-            self.faults.add(Fault("changed", f"{size} as when the checkpoint was made", waiting.where))
-            return None
-        return encoded
+            return False
+        waiting.where, waiting.encoded = item.where, encoded
+        return True
