@@ -45,7 +45,6 @@ class Member(NamedTuple):
 class Sample(NamedTuple):
     key: str
     members: list[tuple[str, Member]]  # with their extensions
-    start: int
     after: int  # offset of the header that follows, or END
 
 
@@ -70,16 +69,19 @@ class TarShard:
     def read(self, position: Any = None) -> Iterator[tuple[Any, Record | Fault]]:
         """The samples, with the position after each. A torn shard ends with one fault: the sample that the tear hit."""
         offset = self.start if position is None else position
-        if offset == END:
+        if self._over(offset):
             return
         with storage.open_file(self.path) as file:
             try:
                 for sample in _samples(file, offset):
-                    if self.end is not None and sample.start >= self.end:
-                        return
                     yield sample.after, _record(file, sample, self.path)
+                    if self._over(sample.after):
+                        return  # before the next part is looked at: a tear in there is not for this one to report
             except Torn as error:
                 yield END, Fault("torn tar", self.path, str(error))
+
+    def _over(self, offset: int) -> bool:
+        return offset == END or (self.end is not None and offset >= self.end)
 
 
 def split(path: str, parts: int) -> list[TarShard]:
@@ -160,17 +162,16 @@ def _decode(content: bytes, extension: str, where: str) -> Any:
 
 def _samples(file: BinaryIO, offset: int) -> Iterator[Sample]:
     """The groups of members from `offset` on. Torn is raised before the group that the tear may have cut short."""
-    key, start = "", offset
+    key = ""
     group: list[tuple[str, Member]] = []
     for next_key, extension, member in _named(file, offset):
         if next_key != key and group:
-            yield Sample(key, group, start, member.start)
+            yield Sample(key, group, member.start)
             group = []
-        if not group:
-            key, start = next_key, member.start
+        key = next_key
         group.append((extension, member))
     if group:
-        yield Sample(key, group, start, END)
+        yield Sample(key, group, END)
 
 
 def _named(file: BinaryIO, offset: int) -> Iterator[tuple[str, str, Member]]:

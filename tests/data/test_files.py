@@ -1,0 +1,91 @@
+"""JSONL and Parquet: their own rules, and the ways in which they break."""
+
+import subprocess
+import sys
+
+import pytest
+from shards import items, number, write_jsonl, write_parquet
+
+from seedx.data import jsonl
+from seedx.data.faults import Fault
+from seedx.data.sources import open_source
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_broken_lines_are_faults_and_blank_ones_nothing(tmp_path, parts):
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(b'{"number": 1}\n\n{"number": \n[1, 2]\n\xff\xfe\n  \n' + b"[" * 100_000 + b'\n{"number": 2}')
+    found = items(open_source(str(path), parts))
+    assert [item.where.rpartition(":")[2] for item in found] == ["1", "3", "4", "5", "7", "8"]
+    assert [getattr(item, "cause", None) for item in found] == [None, *["broken json"] * 4, None]
+    assert "list" in found[2].detail
+
+
+def test_the_parts_of_a_small_file_know_their_lines_and_those_of_a_large_one_their_offset(tmp_path, monkeypatch):
+    path = write_jsonl(tmp_path / "s.jsonl", 40)
+    assert [item.where for item in items(open_source(path, 6))] == [f"{path}:{i + 1}" for i in range(40)]
+    monkeypatch.setattr(jsonl, "COUNTED", 0)
+    content = (tmp_path / "s.jsonl").read_bytes()
+    for item in items(open_source(path, 6)[1:]):
+        offset = int(item.where.removeprefix(f"{path}@"))
+        assert content[offset:].startswith(b'{"number": %d,' % number(item))
+
+
+def test_a_part_is_about_as_long_as_the_others(tmp_path):
+    path = write_jsonl(tmp_path / "s.jsonl", 400)
+    counts = [len(items([unit])) for unit in open_source(path, 8)]
+    assert len(counts) == 8 and min(counts) > 40
+
+
+@pytest.mark.parametrize("parts", [2, 3, 20])
+def test_parts_of_parquet_are_row_groups_where_there_are_enough(tmp_path, parts):
+    path = write_parquet(tmp_path / "s.parquet", 50, group=10)
+    starts = [unit.start for unit in open_source(path, parts)]
+    assert len(starts) == parts and (all(start % 10 == 0 for start in starts) is (parts <= 5))
+
+
+def test_parquet_gives_hugging_face_pictures_as_they_are(tmp_path):
+    record = items(open_source(write_parquet(tmp_path / "s.parquet", 3, group=2)))[2]
+    assert record.fields["image"] == {"bytes": b"\2" * 50, "path": None}
+    assert record.image(record.fields["image"]) == b"\2" * 50
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 4), (-8, None), (40, 400)])
+def test_damaged_parquet_ends_with_one_fault(tmp_path, start, stop):
+    path = write_parquet(tmp_path / "s.parquet", 20, group=10)
+    content = bytearray((tmp_path / "s.parquet").read_bytes())
+    content[start:stop] = b"\xee" * len(content[start:stop])
+    (tmp_path / "s.parquet").write_bytes(content)
+    (unit,) = open_source(path)
+    found = list(unit.read())
+    position, fault = found[-1]
+    if start == 0:
+        assert len(found) == 20  # the first magic number is not what Parquet is read by
+        return
+    assert isinstance(fault, Fault) and fault.cause == "broken parquet" and list(unit.read(position)) == []
+
+
+def test_parts_of_what_is_not_parquet_are_refused(tmp_path):
+    (tmp_path / "s.parquet").write_bytes(b"hello")
+    with pytest.raises(ValueError, match="can't be read as Parquet"):
+        open_source(str(tmp_path / "s.parquet"), 2)
+
+
+def test_what_is_missing_is_named_by_its_extra(tmp_path, monkeypatch):
+    path = write_parquet(tmp_path / "s.parquet", 3, group=2)
+    for name in ("pyarrow", "pyarrow.parquet", "fsspec.core"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=r"seedx\[data\]"):
+        items(open_source(path))
+    with pytest.raises(ImportError, match=r"seedx\[data\]"):
+        items(open_source("memory://s.jsonl"))
+
+
+def test_local_files_need_neither_pyarrow_nor_fsspec_nor_torch(tmp_path):
+    path = write_jsonl(tmp_path / "s.jsonl", 3)
+    code = (
+        "import sys; from seedx.data.sources import open_source; list(open_source(sys.argv[1])[0].read());"
+        "print(sorted({'pyarrow', 'fsspec', 'torch', 'numpy', 'PIL'} & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

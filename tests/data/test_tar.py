@@ -1,0 +1,107 @@
+"""Tar shards: the layouts that tools write, and the ways in which shards break."""
+
+import tarfile
+
+import pytest
+from shards import add, items, number, write_tar
+
+from seedx.data import tar
+from seedx.data.faults import Fault
+from seedx.data.sources import open_source
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+@pytest.mark.parametrize(
+    ("format", "prefix", "mtime"),
+    [
+        (tarfile.USTAR_FORMAT, "train/00.5/", 0),
+        (tarfile.GNU_FORMAT, f"{'long' * 40}/", 0),
+        (tarfile.PAX_FORMAT, f"{'long' * 40}/", 0),
+        (tarfile.PAX_FORMAT, "größe/", 1234.5),  # WebDataset's own writer gives times that need a header more
+    ],
+)
+def test_every_tar_format(tmp_path, format, prefix, mtime, parts):
+    path = write_tar(tmp_path / "s.tar", 40, prefix=prefix, format=format, mtime=mtime)
+    units = open_source(path, parts)
+    assert len(units) == parts
+    read = items(units)
+    assert [number(item) for item in read] == list(range(40))
+    assert [item.where for item in read] == [f"{path}/{prefix}{i:06d}" for i in range(40)]
+    assert [len(item.fields["jpg"]) for item in read] == [100 * i for i in range(40)]
+
+
+@pytest.mark.parametrize("format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_part_may_begin_between_the_two_headers_of_a_long_name(tmp_path, format):
+    path = write_tar(tmp_path / "s.tar", 12, prefix=f"{'long' * 40}/", format=format)
+    with open(path, "rb") as file:
+        size = len(file.read())
+        starts = {tar._first_sample(file, start, size) for start in range(0, size, tar.BLOCK)}
+    with tarfile.open(path) as members:
+        pictures = {member.offset for member in members if member.name.endswith(".jpg")}
+    assert starts - {None} == pictures - {0}
+
+
+def test_fields_are_named_by_extension_and_decoded(tmp_path):
+    with tarfile.open(tmp_path / "s.tar", "w") as shard:
+        shard.addfile(tarfile.TarInfo("README"))
+        add(shard, "__meta__/info.json", b"{}")
+        add(shard, "a/._7.JPG", b"macOS")
+        add(shard, "a/7.Source.JPG", b"\x00\x01")
+        add(shard, "a/7.meta.json", b'{"n": 1}')
+        add(shard, "a/7.txt", "größer".encode())
+    (record,) = items(open_source(str(tmp_path / "s.tar")))
+    assert record.fields == {"source.jpg": b"\x00\x01", "meta.json": {"n": 1}, "txt": "größer"}
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_shard_cut_anywhere_gives_the_samples_before_and_one_fault(tmp_path, parts):
+    path = write_tar(tmp_path / "s.tar", 6)
+    whole = (tmp_path / "s.tar").read_bytes()
+    with tarfile.open(path) as shard:
+        members = shard.getmembers()
+    ends = [member.offset for member in members if member.name.endswith(".jpg")][1:]
+    end_mark = members[-1].offset_data + tar.BLOCK
+    for size in range(100, len(whole), 500):
+        (tmp_path / "s.tar").write_bytes(whole[:size])
+        *good, last = items(open_source(path, parts))
+        if size >= end_mark + tar.BLOCK:
+            assert number(last) == 5 and len(good) == 5
+            continue
+        assert isinstance(last, Fault) and last.cause == "torn tar" and last.where == path
+        # A sample is known to be whole once the header of the next one can be read.
+        assert [number(item) for item in good] == list(range(sum(size >= end + tar.BLOCK for end in ends)))
+
+
+@pytest.mark.parametrize("filling", [b"\0", b"x"])
+def test_a_hole_is_a_tear(tmp_path, filling):
+    path = write_tar(tmp_path / "s.tar", 200)
+    content = bytearray((tmp_path / "s.tar").read_bytes())
+    with tarfile.open(path) as members:
+        hole = members.getmember("000010.jpg").offset
+    content[hole : hole + 5000] = filling * 5000
+    (tmp_path / "s.tar").write_bytes(content)
+    *good, last = items(open_source(path))
+    assert [number(item) for item in good] == list(range(9)) and last.cause == "torn tar"  # 9 may have had more
+
+
+def test_a_fault_ends_the_shard_for_good(tmp_path):
+    path = write_tar(tmp_path / "s.tar", 3)
+    (tmp_path / "s.tar").write_bytes((tmp_path / "s.tar").read_bytes()[:2000])
+    (unit,) = open_source(path)
+    *_, (position, fault) = unit.read()
+    assert isinstance(fault, Fault) and list(unit.read(position)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "cause"),
+    [("1.json", b"{", "broken json"), ("1.txt", b"\xff", "broken text"), ("1.jpg", b"again", "bad format")],
+)
+def test_a_broken_member_costs_its_sample_alone(tmp_path, name, content, cause):
+    with tarfile.open(tmp_path / "s.tar", "w") as shard:
+        add(shard, "0.jpg", b"0")
+        add(shard, "1.jpg", b"1")
+        add(shard, name, content)
+        add(shard, "2.jpg", b"2")
+    before, fault, after = items(open_source(str(tmp_path / "s.tar")))
+    assert before.fields == {"jpg": b"0"} and after.fields == {"jpg": b"2"}
+    assert fault.cause == cause and fault.where == f"{tmp_path}/s.tar/1"
