@@ -21,7 +21,7 @@ from typing import Any
 
 from seedx.data import storage
 from seedx.data.formats.captions import capsfusion, image_text, journeydb, laion_coco, unsplash
-from seedx.data.formats.checks import check, nearest
+from seedx.data.formats.checks import check, check_kinds, nearest
 from seedx.data.formats.conversations import llava, llavar, vqa
 from seedx.data.formats.editing import edit, try_on
 from seedx.data.formats.fields import Fields
@@ -75,6 +75,7 @@ def get(name: str, **options: Any) -> Format:
     filters = {option: options.pop(option) for option in [*options] if option in common}
     images = options.pop("images", "")
     check(name, function, options, also=(*common, "images"))
+    check_kinds(name, Filters, filters)
     if not isinstance(images, str):
         raise ValueError(f"the option 'images' of the format {name!r} is a folder, not {images!r}")
     return _Chosen(function, options, Filters(**filters), images)

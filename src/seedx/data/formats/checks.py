@@ -21,10 +21,20 @@ def check(name: str, function: Callable[..., Any], options: Mapping[str, Any], a
         ValueError: an unknown option (with the nearest), or a value of the wrong kind.
     """
     known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    hints = typing.get_type_hints(function, include_extras=True)
-    for option, value in options.items():
+    for option in options:
         if option not in known:
             raise ValueError(f"the format {name!r} has no option {option!r}{nearest(option, [*known, *also])}")
+    check_kinds(name, function, options)
+
+
+def check_kinds(name: str, annotated: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """The values of options against the annotations of a function or class.
+
+    Raises:
+        ValueError: a value of the wrong kind.
+    """
+    hints = typing.get_type_hints(annotated, include_extras=True)
+    for option, value in options.items():
         if not _fits(value, hints.get(option, Any)):
             raise ValueError(f"the option {option!r} of the format {name!r} is {_words(hints[option])}, not {value!r}")
 
@@ -47,6 +57,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
+    if typing.get_origin(hint) is Mapping:
+        return isinstance(value, Mapping) and all(_fits(bound, float) for bound in value.values())
     return not isinstance(hint, type) or isinstance(value, hint)
 
 
@@ -55,4 +67,6 @@ def _words(hint: Any) -> str:
         return "a number from 0 to 1"
     if typing.get_origin(hint) is typing.Literal:
         return " or ".join(map(repr, typing.get_args(hint)))
+    if typing.get_origin(hint) is Mapping:
+        return "a table of numbers by the names of fields"
     return {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}.get(hint, str(hint))

@@ -61,14 +61,11 @@ def try_on(record: Record, rng: random.Random, *, polite: Ratio = 0.0) -> list[M
     Folders by https://github.com/shadow2496/VITON-HD and https://github.com/sangyun884/HR-VITON: image, cloth,
     agnostic-v3.2 (the person, garment and arms greyed out), each with a file of the same name. A record has these as
     fields (in a tar `000001.image.jpg`, `000001.cloth.jpg`, `000001.agnostic-v3.2.jpg`; the Parquet copies on the hub
-    have such columns). `caption` or `instruction`, if there, replaces the request.
+    have such columns). An `instruction`, if there, replaces the request.
     """
     fields = Fields(record)
-    person, cloth = (
-        fields.picture("agnostic-v3.2", "agnostic", "agnostic-v3", "agnostic_image"),
-        fields.picture("cloth"),
-    )
-    asked = fields.text("instruction", "caption") if fields.find("instruction", "caption") else phrases.try_on(rng)
+    person, cloth = fields.picture("agnostic-v3.2", "agnostic"), fields.picture("cloth")
+    asked = phrases.try_on(rng) if fields.find("instruction") is None else fields.text("instruction")
     return [user(person, cloth, asked), _answer(rng, fields.picture("image"), polite)]
 
 
@@ -93,7 +90,7 @@ def _numbered(fields: Fields, inverse: bool) -> _Session:
 
 
 def _listed(fields: Fields) -> _Session:
-    turns = fields.list("turns")
+    turns = fields.entries("turns")
     if not all(isinstance(t, dict) and t.get("output") and isinstance(t.get("instruction"), str) for t in turns):
         raise fields.bad('each of "turns" is {"input", "output", "instruction"}')
     if turns[0].get("input") is None:

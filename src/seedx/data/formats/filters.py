@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import PIL.Image
 
 from seedx.data.faults import Fault
+from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
 from seedx.images import large_enough
 from seedx.messages import Image, Message, images
@@ -27,7 +28,7 @@ class Filters:
     at_least: Mapping[str, float] = field(default_factory=dict)
     at_most: Mapping[str, float] = field(default_factory=dict)
     min_side: int = 0
-    min_ratio: float = 0.0
+    min_ratio: Ratio = 0.0
 
     def check_scores(self, fields: Fields) -> None:
         """

@@ -118,13 +118,13 @@ def _spans(fields: Fields, name: str, caption: str, min_score: float) -> list[_S
     found: dict[tuple[int, int], list[Corners]] = {}
     for span in fields.entries(name):
         try:
-            start, end, *corners, score = (float(value) for value in span)
+            start, end, x0, y0, x1, y1, score = (float(value) for value in span)
         except (TypeError, ValueError) as error:
             raise fields.bad(f"{name} has lists of seven numbers, not {span!r}") from error
         if not 0 <= start < end <= len(caption):
             raise fields.bad(f"{name} has the characters {start:g} to {end:g} of a caption of {len(caption)}")
         if score >= min_score:
-            found.setdefault((int(start), int(end)), []).append(fractions(corners, fields))
+            found.setdefault((int(start), int(end)), []).append(fractions((x0, y0, x1, y1), fields))
     return [(start, end, boxes) for (start, end), boxes in found.items()]
 
 

@@ -1,0 +1,126 @@
+"""Questions and answers."""
+
+import pytest
+from layouts import layout, make_pictures, record, rng, shown
+
+from seedx.data import formats
+from seedx.data.faults import Fault
+from seedx.data.record import Record
+
+
+def llava(folder, changes=None, fixture="llava", **options):
+    return shown(formats.get("llava", **options)(record(fixture, folder, **(changes or {})), rng()))
+
+
+def test_llava(tmp_path):
+    assert llava(tmp_path) == [
+        ("user", "@000000033471.jpg", "What are the colors of the bus in the image?"),
+        ("assistant", "The bus in the image is white and red."),
+        ("user", "What feature can be seen on the back of the bus?"),
+        ("assistant", "The back of the bus features an advertisement."),
+    ]
+
+
+@pytest.mark.parametrize("place", ["start", "end"])
+def test_the_releases_layout(place, tmp_path):
+    made = llava(tmp_path, fixture="seed_x_sft", place=place)
+    first = ("@000000033471.jpg", "What are the colors of the bus in the image?")
+    assert made[0] == ("user", *(first if place == "start" else first[::-1])) and len(made) == 4
+
+
+def test_the_place_at_random(tmp_path):
+    one = record("seed_x_sft", tmp_path)
+    first = [shown(formats.get("llava", place="random")(one, rng(seed)))[0][1][0] == "@" for seed in range(20)]
+    assert 0 < sum(first) < 20
+
+
+def test_several_pictures_a_system_text_and_a_drawn_one(tmp_path):
+    make_pictures(["a.jpg", "b.jpg", "c.jpg"], tmp_path)
+    talk = [
+        {"from": "system", "value": "Be brief."},
+        {"from": "human", "value": "Is <image> older than <image>?"},
+        {"from": "gpt", "value": "No. This is older:\n<image>"},
+    ]
+    one = Record("a.jsonl:1", {"images": ["a.jpg", "b.jpg", "c.jpg"], "conversations": talk}, str(tmp_path))
+    assert shown(formats.get("llava")(one, rng())) == [
+        ("system", "Be brief."),
+        ("user", "Is ", "@a.jpg", " older than ", "@b.jpg", "?"),
+        ("assistant", "No. This is older:", "@c.jpg"),
+    ]
+
+
+def test_text_alone(tmp_path):
+    talk = [{"from": "human", "value": "Hello"}, {"from": "gpt", "value": "Hi"}]
+    assert llava(tmp_path, {"image": None, "conversations": talk}) == [("user", "Hello"), ("assistant", "Hi")]
+
+
+def test_boxes_in_the_texts(tmp_path):
+    talk = [{"from": "human", "value": "<image>\nWhere is it?"}, {"from": "gpt", "value": "[0.1,0.2,0.3,0.4]"}]
+    changes = {"conversations": talk}
+    assert llava(tmp_path, changes)[1] == ("assistant", "[0.1,0.2,0.3,0.4]")
+    assert llava(tmp_path, changes, boxes="shikra")[1] == ("assistant", ("", 0.1, 0.2, 0.3, 0.4))
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        [],
+        "hello",
+        ["hello", "hi"],
+        [{"from": "human", "value": "hello"}],
+        [{"from": "gpt", "value": "hi"}, {"from": "human", "value": "hello"}],
+        [{"from": "human", "value": "hello"}, {"from": "human", "value": "hello"}],
+        [{"from": "human", "value": "<image><image>"}, {"from": "gpt", "value": "hi"}],
+        [{"from": "human", "value": "hello"}, {"from": "gpt", "value": " "}],
+        [{"from": "robot", "value": "hello"}, {"from": "gpt", "value": "hi"}],
+    ],
+)
+def test_malformed_llava(talk, tmp_path):
+    with pytest.raises(Fault) as caught:
+        llava(tmp_path, {"conversations": talk})
+    assert caught.value.cause == "bad format"
+
+
+def test_llavar(tmp_path):
+    one = record("llavar", tmp_path)
+    assert shown(formats.get("llavar")(one, rng())) == [
+        ("user", "Identify any text visible in the image provided.", "@36c8cb32.jpg"),
+        ("assistant", "LEARN TO SEW\nby Ann Lee"),
+    ]
+    assert shown(formats.get("llavar", instruct=False)(one, rng())) == [
+        ("system", "@36c8cb32.jpg"),
+        ("assistant", "LEARN TO SEW\nby Ann Lee"),
+    ]
+
+
+def vqa(folder, **changes):
+    return shown(formats.get("vqa")(record("vqav2", folder, **changes), rng()))
+
+
+def test_vqa(tmp_path):
+    asked = ("user", "@COCO_train2014_000000458752.jpg", layout("vqav2")["question"])
+    assert vqa(tmp_path) == [asked, ("assistant", "net")]
+    answers = [{"answer": answer} for answer in ("netting", "net", "net")]
+    assert vqa(tmp_path, multiple_choice_answer=None, answers=answers) == [asked, ("assistant", "net")]
+    assert vqa(tmp_path, multiple_choice_answer=None, answers=["a", "b"]) == [asked, ("assistant", "a")]
+
+
+@pytest.mark.parametrize("answer", [1, "bird"])
+def test_vqa_with_choices(answer, tmp_path):
+    made = vqa(tmp_path, choices=["fish", "bird"], answer=answer, multiple_choice_answer=None)
+    assert made[0][2].endswith("?\nA. fish\nB. bird") and made[1] == ("assistant", "B. bird")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"question": 3},
+        {"multiple_choice_answer": 3},
+        {"multiple_choice_answer": None, "answers": [{"answer": ""}]},
+        {"choices": ["fish"], "multiple_choice_answer": "bird"},
+        {"choices": ["fish"], "multiple_choice_answer": None, "answer": 1},
+    ],
+)
+def test_malformed_vqa(changes, tmp_path):
+    with pytest.raises(Fault, match="bad format"):
+        vqa(tmp_path, **changes)
