@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import pytest
 
 from seedx.images import large_enough, open_image
@@ -95,6 +96,27 @@ def test_exif_orientation_is_applied() -> None:
     turned = open_image(encoded(noise(64, 48), exif=exif))
     assert turned.size == (48, 64)
     assert turned.tobytes() == noise(64, 48).transpose(PIL.Image.Transpose.ROTATE_270).tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 10))
+def test_every_orientation_is_as_pillow_turns_it_and_only_once(orientation: int) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(noise(), exif=exif)
+    opened = open_image(data)
+    expected = PIL.ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(data)))
+    assert opened.size == expected.size and opened.tobytes() == expected.tobytes()
+    assert open_image(opened).tobytes() == open_image(encoded(opened)).tobytes() == opened.tobytes()
+
+
+def test_exif_data_that_pillow_cannot_write_does_not_matter() -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    data = bytearray(encoded(noise(), "JPEG", exif=exif))
+    data[data.index(struct.pack(">HH", 0x010F, 2)) + 1] = 0  # the maker's name is now the picture's width
+    with pytest.raises(struct.error):
+        PIL.ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(data)))
+    assert open_image(bytes(data)).size == (48, 64)
 
 
 def test_what_is_transparent_is_white() -> None:

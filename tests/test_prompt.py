@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch
 from seedx.config import TINY, Config
 from seedx.messages import Box, Image, Message, Text, assistant, from_json, system, user
 from seedx.prompt import Encoded, collate, concatenate, encode, pack, prepare
-from seedx.tiling import Tiles, thumbnail, tile_image
+from seedx.tiling import CLIP_STD, Tiles, normalise, thumbnail, tile_image
 from seedx.tokenizer import Tokenizer, load
 from seedx.verify.encoding_cases import CASES
 from seedx.verify.encoding_rows import FAULTS, find_fault
@@ -218,6 +219,18 @@ def test_images_may_be_features_made_before(tokenizer: Tokenizer) -> None:
     assert batch.tiles is not None and batch.tiles.shape == (6, 4, 5)
     with pytest.raises(ValueError, match="all features of one shape"):
         collate([encoded, make([user(picture(), "x"), assistant("y")], tokenizer)], pad=3)
+
+
+def test_images_may_be_decoded_before(tokenizer: Tokenizer) -> None:
+    image = picture()
+    decoded = Image(torch.from_numpy(np.array(image.image)).permute(2, 0, 1))
+    talk = [user(decoded, "x"), assistant(decoded)]
+    fast, exact = make(talk, tokenizer), make([user(image, "x"), assistant(image)], tokenizer)
+    for ready, wanted in ((fast.tiles, exact.tiles), (fast.targets, exact.targets)):
+        assert ready is not None and wanted is not None and ready.dtype == torch.uint8
+        assert torch.allclose(normalise(ready), wanted, atol=2 / 255 / min(CLIP_STD))
+    with pytest.raises(ValueError, match="all pixels of one size"):
+        collate([fast, exact], pad=3)
 
 
 def test_collate_pads_to_the_longest(tokenizer: Tokenizer) -> None:

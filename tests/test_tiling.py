@@ -11,9 +11,9 @@ from seedx.tiling import (
     BICUBIC,
     choose_grid,
     fit,
+    height_first,
     one_tile,
     parse_grid,
-    passes,
     resized,
     thumbnail,
     tile_count,
@@ -84,7 +84,7 @@ def test_tiles_come_in_raster_order_with_the_thumbnail_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "to", "height_first"),
+    ("size", "to", "expected"),
     [
         ((300, 900), (1344, 896), True),
         ((300, 900), (100, 300), True),
@@ -96,13 +96,13 @@ def test_tiles_come_in_raster_order_with_the_thumbnail_last() -> None:
     ],
 )
 def test_the_order_of_the_passes_is_that_of_pillow_13(
-    size: tuple[int, int], to: tuple[int, int], height_first: bool
+    size: tuple[int, int], to: tuple[int, int], expected: bool
 ) -> None:
-    between = (size[0], to[1]) if height_first else (to[0], size[1])
-    assert passes(size, to) == (between, to)
+    assert height_first(size, to) is expected
+    between = (size[0], to[1]) if expected else (to[0], size[1])
     noise = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
-    expected = np.asarray(noise.resize(between, BICUBIC).resize(to, BICUBIC))
-    assert (resized(noise, to).permute(1, 2, 0).numpy() == expected).all()
+    pixels = np.asarray(noise.resize(between, BICUBIC).resize(to, BICUBIC))
+    assert (resized(noise, to).permute(1, 2, 0).numpy() == pixels).all()
 
 
 @pytest.mark.parametrize(("size", "single", "count"), [((10, 10), False, 1), ((10, 10), True, 2), ((50, 10), False, 4)])

@@ -11,9 +11,20 @@ from typing import IO, Any
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
+from PIL.Image import Transpose
 
 MAX_PIXELS = 178_956_970  # Pillow's own bound for a picture that may be an attack: about 13,000 x 13,000
+
+ORIENTATION = 0x0112  # the EXIF tag; how each of its values but 1 is brought upright
+TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
 
 _LOCK = threading.Lock()
 
@@ -66,6 +77,14 @@ def decode(picture: PIL.Image.Image, name: str = "") -> PIL.Image.Image:
         raise ValueError(f"{name} is damaged or truncated ({error}): save or download it again") from error
 
 
+def turn_of(picture: PIL.Image.Image) -> Transpose | None:
+    """What brings a picture upright by its EXIF orientation; None if nothing has to.
+
+    Pillow's own `exif_transpose` rewrites the EXIF data too, and fails where a camera wrote some that it does not know.
+    """
+    return TURNS.get(picture.getexif().get(ORIENTATION, 1))
+
+
 def large_enough(size: tuple[int, int], *, min_side: int, min_ratio: float) -> bool:
     """The release's filter on pictures to train on: the shorter side, and its ratio to the longer one."""
     return min(size) >= min_side and min(size) / max(size) >= min_ratio
@@ -101,7 +120,11 @@ def _any_size() -> Iterator[None]:
 
 
 def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:
-    picture = PIL.ImageOps.exif_transpose(picture)
+    picture.load()  # some formats hold the EXIF data after the pixels
+    turn = turn_of(picture)
+    if turn is not None:
+        picture = picture.transpose(turn)
+        picture.info = {key: value for key, value in picture.info.items() if key == "transparency"}  # turned only once
     if picture.mode.startswith("I"):
         picture = picture.convert("I")
         if np.asarray(picture).max() > 255:  # 16 bits, which Pillow would cut off at 255 instead of scaling them

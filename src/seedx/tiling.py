@@ -94,26 +94,28 @@ def resized(picture: Picture, size: tuple[int, int]) -> Tensor:
     """The picture stretched to (width, height), bicubic: (3, height, width) uint8."""
     if not isinstance(picture, Tensor):
         return _pixels(stretch(picture, size, BICUBIC))
-    for width, height in passes(picture_size(picture), size):
-        picture = F.interpolate(picture[None], size=(height, width), mode="bicubic", antialias=True)[0]
-    return picture
+    if height_first(picture_size(picture), size):
+        picture = _interpolate(picture, (picture.shape[2], size[1]))
+    return _interpolate(picture, size)  # torch begins with the width
 
 
 def stretch(image: PIL.Image.Image, size: tuple[int, int], resample: PIL.Image.Resampling) -> PIL.Image.Image:
     """`image.resize(size, resample)` with the same pixels under any version of Pillow."""
-    for between in passes(image.size, size):
-        image = image.resize(between, resample)
-    return image
+    between = (image.width, size[1]) if height_first(image.size, size) else (size[0], image.height)
+    return image.resize(between, resample).resize(size, resample)
 
 
-def passes(size: tuple[int, int], to: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The sizes that a picture of (width, height) goes through: Pillow 13 begins with the height where it loses much.
+def height_first(size: tuple[int, int], to: tuple[int, int]) -> bool:
+    """Whether the pass over the height comes first in resizing (width, height): in Pillow 13 where much of it goes.
 
     Between the passes pixels are rounded and clipped, so the order shows: by 26 levels in a noisy picture of 300 x 900.
     Pillow before 13, like torch, always begins with the width.
     """
-    height_first = to[1] < size[1] and size[1] - to[1] > 2 * (size[0] - to[0])
-    return ((size[0], to[1]) if height_first else (to[0], size[1])), to
+    return to[1] < size[1] and size[1] - to[1] > 2 * (size[0] - to[0])
+
+
+def _interpolate(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(pixels[None], size=size[::-1], mode="bicubic", antialias=True)[0]
 
 
 def _cut(filled: Tensor, tile: int) -> Tensor:
@@ -162,7 +164,7 @@ def to_tensor(image: PIL.Image.Image, mean: Iterable[float] = CLIP_MEAN, std: It
 def normalise(pixels: Tensor, mean: Iterable[float] = CLIP_MEAN, std: Iterable[float] = CLIP_STD) -> Tensor:
     """(..., 3, H, W) uint8 -> float32, scaled to 0..1 and normalised by channel."""
     mean, std = (torch.tensor(tuple(values), device=pixels.device)[:, None, None] for values in (mean, std))
-    return (pixels.float() / 255 - mean) / std
+    return pixels.to(torch.float32, copy=True).div_(255).sub_(mean).div_(std)
 
 
 def _pixels(image: PIL.Image.Image) -> Tensor:

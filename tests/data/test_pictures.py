@@ -10,7 +10,7 @@ import torch
 
 from seedx.config import TINY, TilingConfig
 from seedx.data import pictures
-from seedx.images import open_image
+from seedx.images import ORIENTATION, open_image
 from seedx.messages import Image, Text, user
 from seedx.tiling import CLIP_STD, Tiles, normalise, thumbnail, tile_image
 
@@ -49,7 +49,7 @@ def no_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_jpeg_has_pillows_pixels_whichever_way_it_lies(orientation: int, request: pytest.FixtureRequest) -> None:
     exif = PIL.Image.Exif()
-    exif[pictures.ORIENTATION] = orientation
+    exif[ORIENTATION] = orientation
     data = encoded(photo(70, 33), exif=exif)
     wanted = exact(data)
     request.getfixturevalue("no_pillow")

@@ -28,18 +28,6 @@ try:
 except ImportError:  # an extra; without it everything takes Pillow's way
     simplejpeg = None
 
-ORIENTATION = 0x0112  # the EXIF tag
-# Its values, as transposing or not and then turning round the dimensions of (3, H, W).
-UPRIGHT: dict[int, tuple[bool, tuple[int, ...]]] = {
-    2: (False, (2,)),
-    3: (False, (1, 2)),
-    4: (False, (1,)),
-    5: (True, ()),
-    6: (True, (2,)),
-    7: (True, (1, 2)),
-    8: (True, (1,)),
-}
-
 
 def decode(source: Source, *, max_pixels: int = MAX_PIXELS) -> Tensor:
     """(3, H, W) uint8, RGB: the pixels that `images.open_image` gives. Arguments and errors are its own."""
@@ -74,11 +62,10 @@ def _decode_jpeg(source: Source, header: PIL.Image.Image) -> Tensor | None:
     if not isinstance(source, bytes):
         return None
     try:
-        pixels = _from_array(simplejpeg.decode_jpeg(source, "RGB"))
-    except ValueError:
+        pixels, turn = simplejpeg.decode_jpeg(source, "RGB"), images.turn_of(header)
+    except (OSError, SyntaxError, ValueError, EOFError):
         return None
-    transposed, turned = UPRIGHT.get(header.getexif().get(ORIENTATION), (False, ()))
-    return (pixels.transpose(1, 2) if transposed else pixels).flip(turned)
+    return _from_array(pixels if turn is None else np.array(PIL.Image.fromarray(pixels).transpose(turn)))
 
 
 def _from_array(pixels: np.ndarray) -> Tensor:
