@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from seedx.data.faults import EXAMPLES, Fault, Faults
+from seedx.data.faults import EXAMPLES, LENGTH, Fault, Faults
 
 
 def counted(good, **causes):
@@ -26,6 +26,12 @@ def test_counts_by_cause_with_the_latest_places():
     faults = counted(10, broken_image=5, filtered=2)
     assert faults.causes == {"broken image": 5, "filtered": 2}
     assert faults.last["broken image"] == [f"s.tar/{i}: broken image" for i in (2, 3, 4)]
+
+
+def test_a_picture_in_place_of_a_name_is_not_kept():
+    faults = Faults()
+    faults.add(Fault("missing file", "s.jsonl:1", "iVBORw0KGgo" * 10_000))
+    assert len(faults.last["missing file"][0]) == LENGTH
 
 
 def test_what_is_left_out_on_purpose_is_not_bad():

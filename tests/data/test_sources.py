@@ -1,6 +1,7 @@
 """What all kinds of sources promise: every sample once, in parts or whole, and resumed anywhere."""
 
 import json
+import multiprocessing
 import pickle
 
 import pytest
@@ -43,6 +44,17 @@ def test_reading_goes_on_after_any_item(source, parts):
 def test_units_are_the_same_in_every_process(source):
     units = open_source(source, 4)
     assert open_source(source, 4) == units == pickle.loads(pickle.dumps(units))
+
+
+def read_by_a_worker(unit):
+    return [number(item) for _, item in unit.read()]
+
+
+def test_units_are_read_by_forked_workers_after_their_parent_read(source):
+    units = open_source(source, 2)
+    here = [read_by_a_worker(unit) for unit in units]
+    with multiprocessing.get_context("fork").Pool(2) as workers:
+        assert workers.map_async(read_by_a_worker, units).get(timeout=60) == here
 
 
 def test_where_a_sample_is(tmp_path):

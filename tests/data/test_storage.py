@@ -29,6 +29,11 @@ def test_remote_sources_are_read_like_local_ones(bucket, name, shards, parts):
     assert [number(item) for item in items(open_source(f"{bucket}/{name}", parts))] == [*range(20)] * shards
 
 
+def test_a_url_may_be_local(tmp_path):
+    write_tar(tmp_path / "0.tar", 20)
+    assert [number(item) for item in items(open_source(f"file://{tmp_path}/*.tar", 3))] == list(range(20))
+
+
 def test_urls_may_be_chained(bucket, tmp_path):
     chained = f"simplecache::{bucket}/*.tar"
     assert [unit.name for unit in open_source(chained)] == [f"simplecache::memory:///bucket/{i}.tar" for i in (0, 1)]

@@ -7,6 +7,7 @@ from typing import Any
 
 CHOSEN = ("filtered", "too long", "cut")  # causes that somebody chose: nothing is wrong with the data
 EXAMPLES = 3  # places kept of each cause
+LENGTH = 300  # of their texts: some data has a picture where a name should be
 
 
 class Fault(ValueError):
@@ -43,7 +44,7 @@ class Faults:
     last: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, fault: Fault) -> None:
-        self._count(fault.cause, 1, [str(fault)])
+        self._count(fault.cause, 1, [str(fault)[:LENGTH]])
 
     def merge(self, later: Faults) -> None:
         """Add what `later` counted, which came after what this one did (or on another rank)."""

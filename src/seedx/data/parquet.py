@@ -6,6 +6,7 @@ it in that group alone. Needs the extra `seedx[data]` (pyarrow).
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from seedx.data.record import Record
 
 ROWS = 16  # read at once: a few pictures
 BUFFER = 1 << 20  # bytes of each column held while it is read
+FOOTERS = 128  # files whose metadata is kept
 END = -1  # the position after which nothing follows
 
 
@@ -38,20 +40,21 @@ class ParquetRows:
         row = self.start if position is None else position
         if row == END:
             return
-        folder = storage.folder(self.path)
+        folder, arrow = storage.folder(self.path), _arrow()
         try:
             for fields in self._rows(row):
                 row += 1
                 yield row, Record(f"{self.path}:{row - 1}", fields, folder)
-        except _errors() as error:
-            if getattr(error, "errno", None):
-                raise  # the file can't be reached; what pyarrow finds wrong inside has no number, OSError or not
+        except (arrow.ArrowException, OSError) as error:
+            if _unreachable(error):
+                raise
             yield END, Fault("broken parquet", f"{self.path}:{row}", str(error))
 
     def _rows(self, row: int) -> Iterator[dict[str, Any]]:
+        footer, borders = _footer(self.path, storage.size(self.path))
         with storage.open_file(self.path) as file:
-            parquet = _open(file)
-            borders = _borders(parquet)
+            # Without a bounded buffer pyarrow reads a whole row group, which may be gigabytes of pictures.
+            parquet = _arrow().parquet.ParquetFile(file, metadata=footer, buffer_size=BUFFER, pre_buffer=False)
             end = borders[-1] if self.end is None else self.end
             for group, (first, last) in enumerate(itertools.pairwise(borders)):
                 if first < end and last > row:
@@ -77,11 +80,11 @@ def split(path: str, parts: int) -> list[ParquetRows]:
     Raises:
         ValueError: the file is not Parquet.
     """
+    arrow = _arrow()
     try:
-        with storage.open_file(path) as file:
-            borders = _borders(_open(file))
-    except _errors() as error:
-        if getattr(error, "errno", None):
+        _, borders = _footer(path, storage.size(path))
+    except (arrow.ArrowException, OSError) as error:
+        if _unreachable(error):
             raise
         raise ValueError(f"{path} can't be read as Parquet ({error}): download it again or leave it out") from error
     groups, rows = len(borders) - 1, borders[-1]
@@ -92,23 +95,26 @@ def split(path: str, parts: int) -> list[ParquetRows]:
     return [ParquetRows(f"{path}[{a}]", path, a, b) for a, b in itertools.pairwise([*sorted(starts), rows])]
 
 
-def _borders(parquet: Any) -> list[int]:
-    """The number of the first row of each group, and of rows."""
-    meta = parquet.metadata
-    return [0, *itertools.accumulate(meta.row_group(group).num_rows for group in range(meta.num_row_groups))]
+@functools.lru_cache(FOOTERS)
+def _footer(path: str, size: int) -> tuple[Any, list[int]]:
+    """The metadata of a file, read once for all its parts, and the number of the first row of each group, and of rows.
+
+    Size: of the file, which tells one that was replaced.
+    """
+    with storage.open_file(path) as file:
+        footer = _arrow().parquet.read_metadata(file)
+    rows = (footer.row_group(group).num_rows for group in range(footer.num_row_groups))
+    return footer, [0, *itertools.accumulate(rows)]
 
 
-def _open(file: Any) -> Any:
-    from pyarrow.parquet import ParquetFile
-
-    # Without a bounded buffer pyarrow reads a whole row group, which may be gigabytes of pictures.
-    return ParquetFile(file, buffer_size=BUFFER, pre_buffer=False)
+def _unreachable(error: Exception) -> bool:
+    """The system's errors have a number; what pyarrow finds wrong inside a file has none, even if it is an OSError."""
+    return bool(getattr(error, "errno", None))
 
 
-def _errors() -> tuple[type[Exception], ...]:
-    """What pyarrow raises for a damaged file."""
+def _arrow() -> Any:
     try:
-        from pyarrow import ArrowException
+        import pyarrow.parquet
     except ImportError as error:
         raise ImportError('reading Parquet needs pyarrow: pip install "seedx[data]"') from error
-    return ArrowException, OSError
+    return pyarrow
