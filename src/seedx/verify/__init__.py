@@ -13,12 +13,29 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from seedx.verify import detokenizer_cases, encoding_cases, manifest_case, model_cases
+from seedx.verify import (
+    answer_case,
+    conversation_cases,
+    detokenizer_cases,
+    encoding_cases,
+    loss_case,
+    manifest_case,
+    model_cases,
+    sampling_case,
+)
 
 TOLERANCE = 1e-4
 
 Check = Callable[[Path, str], list[tuple[str, float]]]
-CASES: dict[str, Check] = {**model_cases.CASES, **detokenizer_cases.CASES, **encoding_cases.CASES}
+CASES: dict[str, Check] = {
+    **model_cases.CASES,
+    **loss_case.CASES,
+    **answer_case.CASES,
+    **detokenizer_cases.CASES,
+    **sampling_case.CASES,
+    **encoding_cases.CASES,
+    **conversation_cases.CASES,
+}
 
 
 @dataclass(frozen=True)

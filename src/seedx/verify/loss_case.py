@@ -1,7 +1,10 @@
-"""The golden case of losses, gradients and the first updates: the release's forward of mixed rows, in nine variants."""
+"""The golden case of losses, gradients and the first updates (`c`): the release's forward of a batch, in variants."""
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,10 @@ from torch import Tensor
 
 from seedx import convert
 from seedx.batch import Batch
-from seedx.config import VisionConfig
 from seedx.model.seedx import Losses, SeedX
 from seedx.model.vision import pool_features
-from seedx.verify.build import seedx
-from seedx.verify.detokenizer_cases import Case, Results, read_case, unlike, worst
+from seedx.verify.build import POOL, seedx, vision
+from seedx.verify.case import ABSENT, Case, Results, read_case, worst
 
 LOSSES = {"total_loss": "total", "lm_loss": "text", "rec_loss": "image"}
 
@@ -22,114 +24,163 @@ LOSSES = {"total_loss": "total", "lm_loss": "text", "rec_loss": "image"}
 def forward(folder: Path, name: str) -> Results:
     """Features, every variant's losses, states and logits, gradients, and the first updates of AdamW."""
     case = read_case(folder, name)
-    t, model = case.tensors, seedx(case)
-    valid = t["in/train_filter/embeds_valid_mask"]
-    with torch.no_grad():
-        features = model.encode_images(t["in/batch/images"][valid])
-    results = [("image_embeds", worst(features, t["out/image_embeds"]))]
-    for variant, facts in case.facts["outputs"]["variants"].items():
-        ours, batch = of_variant(case, variant, facts, features)
+    features, results = None, []
+    if "in/batch/images" in case.tensors:
         with torch.no_grad():
-            losses = ours(batch)
-        expected = case.facts["outputs"]["losses"][variant]
-        results += [(f"{variant}/{key}", error) for key, error in against(losses, expected)]
-    batch = of_variant(case, "mixed", case.facts["outputs"]["variants"]["mixed"], features)[1]
-    return results + mixed_states(case, model, batch) + gradients(case, model, batch)
+            features = vision(case)(case.tensors["in/batch/images"][valid(case)])
+        results += case.compare("image_embeds", features)
+    variants = case.facts["outputs"]["variants"]
+    for variant, facts in variants.items():
+        results += min((of_rows(case, variant, facts, features, rows) for rows in candidates(case, facts)), key=largest)
+    whole = "mixed" if "mixed" in variants else next(iter(variants))  # whose gradients were taken
+    rows = next(candidates(case, variants[whole]))
+    return results + gradients(case, *of_variant(case, variants[whole], features, rows))
 
 
-def of_variant(case: Case, variant: str, facts: dict[str, Any], features: Tensor) -> tuple[SeedX, Batch]:
+def valid(case: Case) -> Tensor:
+    """Which of the batch's images are of use: (images,) bool. The others are left out before the visual tokenizer."""
+    given = case.under("in/train_filter/").get("embeds_valid_mask")
+    gen, cmp = (case.tensors[f"in/batch/embeds_{side}_mask"] for side in ("gen", "cmp"))
+    return gen | cmp if given is None else given
+
+
+def candidates(case: Case, facts: dict[str, Any]) -> Iterator[tuple[int, ...]]:
+    """The rows that a variant was given. Only a note tells which; without one, all that hold as many images."""
+    every = range(len(case.tensors["in/batch/input_ids"]))
+    number = facts.get("batch_rows", len(every))
+    note = " ".join(re.findall(r"\brows? ([\d, and]+)", facts.get("note", "")))
+    noted = tuple(int(row) for row in re.findall(r"\d+", note))
+    if number == len(every):
+        yield tuple(every)
+    elif len(noted) == number and max(noted) < len(every):
+        yield noted
+    else:
+        images = (facts.get("image_embeds") or [0])[0]
+        kept = [int(sum(of_rows.sum() for of_rows in owners(case, (row,)))) for row in every]
+        yield from (rows for rows in itertools.combinations(every, number) if sum(kept[row] for row in rows) == images)
+
+
+def owners(case: Case, rows: Sequence[int]) -> list[Tensor]:
+    """Which of the images read, and which of those drawn, are of some rows: two of (images,) bool, in order."""
+    found = []
+    for side in ("cmp", "gen"):
+        counts = case.tensors[f"in/batch/ids_{side}_mask"].sum(dim=1) // case.config["num_img_tokens"]
+        of_row = torch.repeat_interleave(torch.arange(len(counts)), counts)
+        found.append(torch.isin(of_row, torch.tensor(rows)))
+    return found
+
+
+def of_rows(case: Case, variant: str, facts: dict[str, Any], features: Tensor | None, rows: Sequence[int]) -> Results:
+    model, batch = of_variant(case, facts, features, rows)
+    with torch.no_grad():
+        results = [(f"{variant}/{key}", error) for key, error in against(model(batch), expected(case, variant))]
+        return results + list(states(case, variant, model, batch))
+
+
+def of_variant(case: Case, facts: dict[str, Any], features: Tensor | None, rows: Sequence[int]) -> tuple[SeedX, Batch]:
     """The model with a variant's settings, and the rows and images that it was given."""
-    t, agent = case.tensors, {**case.facts["config"]["agent"], **facts["agent"]}
-    row = case.facts["inputs"]["rows"].index(ROW_OF[variant]) if facts["batch_rows"] == 1 else None
-    rows = slice(None) if row is None else slice(row, row + 1)
-    if not agent["vit_down"]:
-        features = pool_features(features, VisionConfig.pool)
-    centres = t["in/batch/patch_position"][t["in/train_filter/embeds_valid_mask"]]
-    reads, draws = (t[f"in/train_filter/embeds_{side}_mask"] for side in ("cmp", "gen"))
-    queries = case.facts["config"]["num_img_tokens"]
-    read, drawn = (owners(t[f"in/batch/ids_{side}_mask"], queries, row) for side in ("cmp", "gen"))
-    ids = t["in/batch/input_ids"][rows]
+    t, agent = case.under("in/batch/"), {**case.config["agent"], **facts["agent"]}
+    kept = slice(None) if len(rows) == len(t["input_ids"]) else list(rows)
+    tiles = targets = centres = None
+    if features is not None and facts["image_embeds"] is not None:
+        if facts["image_embeds"][1] * POOL == features.shape[1]:  # given as pooled ones
+            features = pool_features(features, POOL)
+        read, drawn = owners(case, rows)
+        reads, draws = (t[f"embeds_{side}_mask"][valid(case)] for side in ("cmp", "gen"))
+        tiles = features[reads][read] if read.any() else None
+        targets = features[draws][drawn] if drawn.any() else None
+        if read.any() and facts["patch_positions"] and "patch_position" in t:
+            centres = t["patch_position"][valid(case)][reads][read]
+    ids = t["input_ids"][kept]
     batch = Batch(
         input_ids=ids,
-        labels=t["in/batch/labels"][rows],
+        labels=t["labels"][kept],
         position_ids=torch.arange(ids.shape[1]).expand(len(ids), -1),
-        read_mask=t["in/batch/ids_cmp_mask"][rows],
-        draw_mask=t["in/batch/ids_gen_mask"][rows],
-        tiles=features[reads][read] if read.any() else None,
-        tile_positions=centres[reads][read] if read.any() and facts["patch_positions"] else None,
-        targets=features[draws][drawn] if drawn.any() else None,
+        read_mask=t["ids_cmp_mask"][kept],
+        draw_mask=t["ids_gen_mask"][kept],
+        tiles=tiles,
+        tile_positions=centres,
+        targets=targets,
     )
-    return seedx(case, agent), batch
+    return seedx(case, agent, None if features is None else features.shape[1]), batch
 
 
-def owners(mask: Tensor, queries: int, row: int | None) -> Tensor:
-    """Which of the images under a batch's mask (B, T) are of one row, or of any: (images,) bool."""
-    counts = mask.sum(dim=1) // queries
-    of_row = torch.repeat_interleave(torch.arange(len(counts)), counts)
-    return torch.ones_like(of_row, dtype=torch.bool) if row is None else of_row == row
-
-
-ROW_OF = {
-    "comprehension_only": "llava",
-    "generation_only": "caption_to_image",
-    "edit_only": "edit",
-    "text_only": "text_only",
-}
+def expected(case: Case, variant: str) -> dict[str, float]:
+    stored = {
+        key: case.tensors[f"out/{variant}/{key}"].item() for key in LOSSES if f"out/{variant}/{key}" in case.tensors
+    }
+    return case.facts["outputs"].get("losses", {}).get(variant) or stored
 
 
 def against(losses: Losses, expected: dict[str, float]) -> Results:
     return [(key, abs(getattr(losses, ours).item() - expected[key])) for key, ours in LOSSES.items()]
 
 
-def mixed_states(case: Case, model: SeedX, batch: Batch) -> Results:
-    t = case.tensors
-    with torch.no_grad():
-        embeds = model.embed(batch.input_ids, batch.read_mask, batch.tiles, batch.tile_positions)
-        states = model.language.states(embeds, batch.position_ids)
-        drawn = model.draw_features(
-            states[batch.draw_mask].unflatten(0, (len(case.tensors["out/mixed/output_resampler"]), -1))
-        )
-        logits = model.language.head(states)
-        read = model.input_resampler(batch.tiles)
-    return [
-        ("mixed/input_resampler", worst(read, t["out/mixed/input_resampler"])),
-        ("mixed/last_hidden_state", worst(states, t["out/mixed/last_hidden_state"])),
-        ("mixed/output_resampler", worst(drawn, t["out/mixed/output_resampler"])),
-        ("mixed/logits_row1_first8", worst(logits[1, :8], t["out/mixed/logits_row1_first8"])),
-        ("mixed/logits_argmax", float((logits.argmax(dim=-1) != t["out/mixed/logits_argmax"]).sum())),
-    ]
+def states(case: Case, variant: str, model: SeedX, batch: Batch) -> Iterator[tuple[str, float]]:
+    """What a variant has stored on the way. Without an image to read or draw the release feeds noise there."""
+    outputs = case.under(f"out/{variant}/")
+    if outputs.keys() <= LOSSES.keys():
+        return
+    embeds = model.embed(batch.input_ids, batch.read_mask, batch.tiles, batch.tile_positions)
+    final = model.language.states(embeds, batch.position_ids)
+    logits = model.language.head(final)
+    yield from case.compare(f"{variant}/last_hidden_state", final)
+    if batch.tiles is not None:
+        yield from case.compare(f"{variant}/input_resampler", model.input_resampler(batch.tiles))
+    if batch.targets is not None:
+        drawn = final[batch.draw_mask].unflatten(0, (len(batch.targets), -1))
+        yield from case.compare(f"{variant}/output_resampler", model.draw_features(drawn))
+    for key, tensor in outputs.items():
+        if part := re.fullmatch(r"logits_row(\d+)_first(\d+)", key):
+            yield f"{variant}/{key}", worst(logits[int(part[1]), : int(part[2])], tensor)
+        elif key == "logits_argmax":  # how much less than ours the winner there has here: nothing, if two are even
+            yield f"{variant}/{key}", (logits.amax(dim=-1) - logits.gather(-1, tensor[..., None])[..., 0]).max().item()
 
 
 def gradients(case: Case, model: SeedX, batch: Batch) -> Results:
-    """Gradients of the mixed batch by name, then AdamW's updates with the release's settings."""
+    """Gradients by name, then AdamW's updates with the release's settings."""
+    outputs = case.facts["outputs"]
     model.train()
     losses = model(batch)
     losses.total.backward()
     ours = {key: p.grad for key, p in model.named_parameters() if p.grad is not None}
     official = convert.to_release("agent", ours)
-    norms = case.facts["outputs"]["grad_norms"]
-    results = [
-        *((f"train/{key}", error) for key, error in against(losses, case.facts["outputs"]["train_mode_losses"])),
-        ("grad_norms/names", unlike(official, norms)),
-        ("grad_norms", max(abs(official[key].norm().item() - norms[key]) for key in norms if key in official)),
-    ]
-    for key in [key for key in case.tensors if key.startswith("grad/")]:
-        results.append((key, worst(official[key.removeprefix("grad/")], case.tensors[key])))
+    norms = {key: gradient.norm().item() for key, gradient in official.items()}
+    results = [(f"train/{key}", error) for key, error in against(losses, outputs["train_mode_losses"])]
+    if theirs := outputs.get("grad_norms"):  # one that is missing is as good as one of zeros
+        errors = [(f"grad_norms/{key}", abs(norms.get(key, 0.0) - theirs.get(key, 0.0))) for key in {**theirs, **norms}]
+        results += [max(errors, key=lambda result: result[1]), ("grad_norms/names", unknown(norms, theirs))]
+    for key, tensor in case.under("grad/").items():
+        results.append((f"grad/{key}", worst(official[key], tensor) if key in official else ABSENT))
     return results + updates(case, model, batch)
 
 
+def unknown(ours: dict[str, float], theirs: dict[str, float]) -> float:
+    """How many gradients one side has and the other not, but for those that are zero."""
+    return float(len({key for key, norm in ours.items() if norm} ^ {key for key, norm in theirs.items() if norm}))
+
+
 def updates(case: Case, model: SeedX, batch: Batch) -> Results:
-    facts = case.facts["outputs"]["adamw"]
+    facts = case.facts["outputs"].get("adamw")
+    if facts is None:
+        return []
     trained = [p for p in model.parameters() if p.requires_grad]
     settings = {key: facts[key] for key in ("lr", "eps", "weight_decay")}
     optimizer = torch.optim.AdamW(trained, betas=tuple(facts["betas"]), **settings)
     results = []
-    for step, (expected, norm) in enumerate(zip(facts["losses"], facts["grad_norms_before_clip"], strict=True)):
+    for step, (losses, norm) in enumerate(zip(facts["losses"], facts["grad_norms_before_clip"], strict=True)):
         optimizer.zero_grad()
-        losses = model(batch)
-        losses.total.backward()
-        ours = torch.nn.utils.clip_grad_norm_(trained, facts["clip_grad_norm"]).item()
+        ours = model(batch)
+        ours.total.backward()
+        norm_before = torch.nn.utils.clip_grad_norm_(trained, facts["clip_grad_norm"]).item()
         optimizer.step()
-        results += [(f"adamw/{step}/{key}", error) for key, error in against(losses, expected)]
-        results.append((f"adamw/{step}/grad_norm", abs(ours - norm)))
+        results += [(f"adamw/{step}/{key}", error) for key, error in against(ours, losses)]
+        results.append((f"adamw/{step}/grad_norm", abs(norm_before - norm)))
     return results
+
+
+def largest(results: Results) -> float:
+    return max(error for _, error in results)
+
+
+CASES: dict[str, Callable[[Path, str], Results]] = {"c": forward}

@@ -1,0 +1,97 @@
+"""A golden case read from its files, and what all checks share.
+
+A check returns pairs: what was compared, and its worst absolute error. Names, sizes and numbers of what a case holds
+are those of its files; nothing about them is known here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from seedx.checkpoint import checked
+
+Results = list[tuple[str, float]]
+ABSENT = float("inf")  # the error of what should be there and is not
+
+
+@dataclasses.dataclass
+class Case:
+    """
+    Attributes:
+        facts: NAME.json.
+        tensors: NAME.safetensors: `state/PART/...`, `in/...`, `out/...`, `grad/...`.
+    """
+
+    facts: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.facts["config"]
+
+    def state(self, part: str, prefix: str = "") -> dict[str, Tensor]:
+        """The official state dict stored as `part`, with `prefix` put before its names."""
+        return {prefix + name: tensor for name, tensor in self.under(f"state/{part}/").items()}
+
+    def under(self, head: str) -> dict[str, Tensor]:
+        """The tensors whose names start with `head`, by the rest of their names."""
+        return {name[len(head) :]: tensor for name, tensor in self.tensors.items() if name.startswith(head)}
+
+    def setting(self, key: str, sub: str, default: Any = None) -> Any:
+        """A number of one sub-case: what is written for it, else for the whole case."""
+        for place in (self.facts.get("inputs"), self.facts.get("outputs"), self.config):
+            own = place.get(sub) if isinstance(place, dict) else None
+            if isinstance(own, dict) and key in own:
+                return own[key]
+        shared = self.config.get(key, default)
+        return shared.get(sub, default) if isinstance(shared, dict) else shared
+
+    def compare(self, name: str, ours: Tensor) -> Iterator[tuple[str, float]]:
+        """The error against `out/NAME`, if the case has it."""
+        if f"out/{name}" in self.tensors:
+            yield name, worst(ours, self.tensors[f"out/{name}"])
+
+
+def read_case(folder: Path, name: str) -> Case:
+    return Case(read_facts(folder, name), load_file(folder / f"{name}.safetensors"))
+
+
+def read_facts(folder: Path, name: str) -> dict[str, Any]:
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def find(folder: Path, name: str) -> Path:
+    """A shared input of the cases: in their folder or beside it.
+
+    Raises:
+        ValueError: it is in neither.
+    """
+    for place in (folder / name, folder.parent / name):
+        if place.exists():
+            return place
+    raise ValueError(f"the cases in {str(folder)!r} need {name!r} there or in the folder above")
+
+
+def fill(module: nn.Module, state: Mapping[str, Tensor], without: str = "\0") -> None:
+    """Load a state dict, strict but for names that start with `without`."""
+    expected = {key: value for key, value in module.state_dict().items() if not key.startswith(without)}
+    module.load_state_dict(dict(checked(state.items(), expected, type(module).__name__)), strict=False)
+
+
+def worst(ours: Tensor, expected: Tensor) -> float:
+    """Largest absolute difference; infinite where the shapes differ or a value is not a number."""
+    if ours.shape != expected.shape or not ours.isfinite().all():
+        return ABSENT
+    return (ours.double() - expected.double()).abs().max().item() if ours.numel() else 0.0
+
+
+def unlike(ours: Iterable[str], expected: Iterable[str]) -> float:
+    """How many names are in one list only."""
+    return float(len(set(ours) ^ set(expected)))
