@@ -99,7 +99,7 @@ def _turns(fields: Fields) -> list[tuple[Role, str]]:
         turns = [(turn.get("from"), turn.get("value")) for turn in said]
     found: list[tuple[Role, str]] = []
     for name, text in turns:
-        if name not in _ROLES or not isinstance(text, str) or not text.strip():
+        if not isinstance(name, str) or name not in _ROLES or not isinstance(text, str) or not text.strip():
             raise fields.bad(f"a turn is words by one of {', '.join(_ROLES)}, not {text!r} by {name!r}")
         found.append((_ROLES[name], text))
     talk = found[1:] if found and found[0][0] == "system" else found

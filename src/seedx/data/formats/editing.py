@@ -91,8 +91,8 @@ def _numbered(fields: Fields, inverse: bool) -> _Session:
 
 def _listed(fields: Fields) -> _Session:
     turns = fields.entries("turns")
-    if not all(isinstance(t, dict) and t.get("output") and isinstance(t.get("instruction"), str) for t in turns):
+    words = [turn.get("instruction") if isinstance(turn, dict) else None for turn in turns]
+    instructions = [said.strip() for said in words if isinstance(said, str) and said.strip()]
+    if len(instructions) < len(turns):
         raise fields.bad('each of "turns" is {"input", "output", "instruction"}')
-    if turns[0].get("input") is None:
-        raise fields.bad('the first of "turns" has no "input"')
-    return [turns[0]["input"], *(turn["output"] for turn in turns)], [turn["instruction"].strip() for turn in turns]
+    return [turns[0].get("input"), *(turn.get("output") for turn in turns)], instructions

@@ -47,7 +47,10 @@ class Fields:
             raise self.bad(f"{' or '.join(map(repr, names))} is a text that is not empty, not {value!r}")
         return value.strip()
 
-    def entries(self, *names: str) -> list[Any]:
+    def entries(self, *names: str, optional: bool = False) -> list[Any]:
+        """A list; an empty one if it is optional and not there."""
+        if optional and self.find(*names) is None:
+            return []
         value = self.need(*names)
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise self.bad(f"{' or '.join(map(repr, names))} is a list, not {value!r}")

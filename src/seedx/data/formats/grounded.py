@@ -92,14 +92,16 @@ def shikra(record: Record, rng: random.Random) -> list[Message]:
     by_number = fields.find(*PICTURES) is None
     picture = fields.open(f"{fields.need('image_id')}.jpg") if by_number else fields.picture(*PICTURES)
     size = _size(picture, fields)
-    boxes = [fractions(box, fields, size) for box in (fields.find("boxes") or [])]
+    boxes = [fractions(box, fields, size) for box in fields.entries("boxes", optional=True)]
     if fields.find("sentence") is not None:
         return [
             user(picture, phrases.describe(rng), " Give the boxes of what you name."),
             assistant(*_marked(fields.text("sentence"), fields.entries("boxes_seq"), boxes, fields)),
         ]
-    question = _marked(fields.text("question"), fields.find("question_boxes_seq") or [], boxes, fields)
-    answer = _marked(fields.text("cot_with_ans", "answer"), fields.find("answer_boxes_seq") or [], boxes, fields)
+    question = _marked(fields.text("question"), fields.entries("question_boxes_seq", optional=True), boxes, fields)
+    answer = _marked(
+        fields.text("cot_with_ans", "answer"), fields.entries("answer_boxes_seq", optional=True), boxes, fields
+    )
     return [user(picture, *question), assistant(*answer)]
 
 

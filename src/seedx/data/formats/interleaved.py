@@ -93,11 +93,14 @@ def obelics(record: Record, rng: random.Random, *, draw: Ratio = 0.5, max_images
 
 def _matched(fields: Fields, sentences: int, min_match: float) -> list[dict[str, Any]]:
     found = []
-    for info in fields.find("image_info") or []:
+    for info in fields.entries("image_info", optional=True):
         index = info.get("matched_text_index") if isinstance(info, dict) else None
         if not isinstance(index, int) or not 0 <= index < sentences:
             raise fields.bad(f"matched_text_index {index!r} is none of {sentences} sentences")
-        if float(info.get("matched_sim") or 0.0) >= min_match:
+        match = info.get("matched_sim", 0.0)
+        if not isinstance(match, (int, float)):
+            raise fields.bad(f"matched_sim is a number, not {match!r}")
+        if match >= min_match:
             found.append(info)
     return found
 

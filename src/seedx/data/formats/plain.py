@@ -7,7 +7,7 @@ import random
 
 from seedx.data.formats.fields import Fields
 from seedx.data.record import Record
-from seedx.messages import Image, Message, Part, assistant, from_json
+from seedx.messages import Box, Image, Message, Part, assistant, from_json
 
 
 def messages(record: Record, rng: random.Random) -> list[Message]:
@@ -45,4 +45,6 @@ def text(record: Record, rng: random.Random, *, field: str = "", min_chars: int 
 
 
 def _opened(part: Part, fields: Fields) -> Part:
+    if isinstance(part, Box) and not isinstance(part.label, str):
+        raise fields.bad(f"the label of a box is a text, not {part.label!r}")
     return fields.open(part.image) if isinstance(part, Image) else part

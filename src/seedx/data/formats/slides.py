@@ -12,6 +12,7 @@ each picture is drawn behind its element:
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 from typing import Any
@@ -52,7 +53,7 @@ def _written(slide: Any, fields: Fields, drawn: bool) -> list[Part]:
     if not isinstance(slide, dict) or not isinstance(slide.get("elements"), list) or not slide["elements"]:
         raise fields.bad('a slide is {"slide_width", "slide_height", "elements": [...]}')
     sizes = [slide.get("slide_width"), slide.get("slide_height")]
-    if not all(isinstance(size, (int, float)) and size > 0 for size in sizes):
+    if not all(isinstance(size, (int, float)) and 0 < size < math.inf for size in sizes):
         raise fields.bad(f"the slide's width and height are numbers, not {sizes!r}")
     pictures: list[Image] = []
     elements = [_element(element, sizes, pictures, fields, drawn) for element in slide["elements"]]
@@ -81,9 +82,9 @@ def _element(element: Any, sizes: list[Any], pictures: list[Image], fields: Fiel
 def _place(value: Any, size: float, name: str, fields: Fields) -> str:
     if isinstance(value, str) and _LOC.fullmatch(value) and value in LOCS:
         return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return LOCS[to_loc(min(max(value / size, 0.0), 1.0))]  # shapes may stick out of a slide
-    raise fields.bad(f"{name!r} is EMU or a loc token, not {value!r}")
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise fields.bad(f"{name!r} is EMU or a loc token, not {value!r}")
+    return LOCS[to_loc(min(max(value / size, 0.0), 1.0))]  # shapes may stick out of a slide
 
 
 def _paragraphs(element: dict[str, Any], fields: Fields) -> list[dict[str, Any]]:
