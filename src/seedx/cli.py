@@ -17,6 +17,7 @@ from typing import Any
 
 from seedx import __version__
 from seedx.verbs import make, use
+from seedx.verbs.plan import plan
 
 VERBS: dict[str, Callable[..., int | None]] = {
     "chat": use.chat,
@@ -26,6 +27,7 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "reconstruct": use.reconstruct,
     "demo": use.demo,
     "train": make.train,
+    "plan": plan,
     "eval": make.evaluate,
     "bench": make.bench,
     "convert": make.convert,

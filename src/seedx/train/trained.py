@@ -66,9 +66,7 @@ def build(recipe: Any) -> nn.Module:
         ValueError: a stage without a model of this kind, an unknown preset, or as `apply`.
     """
     if recipe.stage not in DEFAULTS:
-        raise ValueError(
-            f"no model can be planned for the stage {recipe.stage!r}; expected one of {', '.join(DEFAULTS)}"
-        )
+        raise ValueError(f"the stage {recipe.stage!r} has no model of a preset; expected {', '.join(DEFAULTS)}")
     if recipe.preset not in PRESETS:
         raise ValueError(f"there is no preset {recipe.preset!r}; there are: {', '.join(PRESETS)}")
     with torch.device("meta"):

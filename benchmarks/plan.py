@@ -1,0 +1,298 @@
+"""The plan's figures against this machine: memory and time of a training step, predicted and measured.
+
+    python benchmarks/plan.py [--json] [--steps 5]
+
+Three small configurations, each in a process of its own with one thread. Predicted is what `seedx.train.meter` reads on
+fake tensors:
+    memory  4 bytes a parameter, 8 a trained one for AdamW, and the peak of what the step makes (gradients included)
+    time    a roofline: of every operation the longer of FLOPs / matrix speed and bytes / memory bandwidth, plus what
+            calling it costs; the optimiser passes its memory ten times
+Measured are steps of the real model by its own loss, with clipping and AdamW:
+    memory  the peak of the process (Linux's VmHWM, reset after the first step) over what it had before the model
+    time    the CPU time of a step, the median
+The machine's speeds are measured before and after, by CPU time too: other processes may run, as long as memory
+bandwidth is not theirs alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seedx.batch import Batch
+from seedx.config import PRESETS, TINY, Config, LanguageConfig, LoraConfig
+from seedx.model.detokenizer import Detokenizer
+from seedx.model.seedx import SeedX
+from seedx.model.vision import VisionTransformer
+from seedx.train import trained
+from seedx.train.meter import Measured
+from seedx.train.recipe import Recipe
+from seedx.train.workload import DetokenizerStep, LanguageStep, Load, checkpointed, meter
+
+MIB = 1024**2
+PASSES = 10  # over trained parameters: 7 by AdamW, 3 by clipping
+REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Case:
+    recipe: Recipe
+    load: Load
+
+
+def language(lora: bool) -> Config:
+    sizes = LanguageConfig(
+        vocab_size=8192,
+        hidden_size=512,
+        intermediate_size=1408,
+        layers=8,
+        heads=8,
+        lora=LoraConfig() if lora else None,
+    )
+    return dataclasses.replace(TINY, language=sizes)
+
+
+PRESETS.update(
+    {
+        "all": language(lora=False),
+        "lora": language(lora=True),
+        "unet": dataclasses.replace(
+            TINY,
+            detokenizer=dataclasses.replace(
+                TINY.detokenizer, unet=TINY.detokenizer.unet | {"block_out_channels": (160, 320)}
+            ),
+        ),
+    }
+)
+CASES = {
+    "every weight, float32": Case(
+        Recipe("all", "language", "all", bf16=False), Load(4, 256, tiles=12, drawn=4, learned=500)
+    ),
+    "LoRA, bfloat16, checkpointing": Case(
+        Recipe("lora", "language", "lora", bf16=True, lora=True, checkpointing=True),
+        Load(8, 256, tiles=24, drawn=8, learned=1000),
+    ),
+    "U-Net, float32": Case(Recipe("unet", "condition", "unet", bf16=False), Load(16, 96)),
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """
+    Attributes:
+        matrix, convolution: FLOPs a second by dtype.
+        bandwidth: bytes a second of an elementwise operation that reads one tensor and makes another.
+        call: seconds that an operation takes whatever its size.
+    """
+
+    matrix: dict[torch.dtype, float]
+    convolution: dict[torch.dtype, float]
+    bandwidth: float
+    call: float
+
+    @staticmethod
+    def measure() -> Machine:
+        dtypes = (torch.float32, torch.bfloat16)
+        values, little = torch.randn(1024, 1024), torch.zeros(8)
+        return Machine(
+            {dtype: 2 * 512 * 1024 * 1024 / _seconds(_matrix(dtype)) for dtype in dtypes},
+            {dtype: 2 * 16 * 144 * 160 * 160 * 9 / _seconds(_convolution(dtype)) for dtype in dtypes},
+            2 * values.nbytes / _seconds(lambda: values * 2),
+            _seconds(lambda: little + 1),
+        )
+
+    def seconds(self, reading: Measured) -> float:
+        """Of all operations of a step, one after the other."""
+        total = 0.0
+        for operation, times in reading.operations.items():
+            speeds = self.convolution if operation.kind == "convolution" else self.matrix
+            busy = operation.flops / speeds[operation.dtype] if operation.flops else 0.0
+            total += times * (max(busy, operation.bytes / self.bandwidth) + self.call)
+        return total
+
+
+def _matrix(dtype: torch.dtype) -> Callable[[], Tensor]:
+    x, weight = torch.randn(512, 1024, dtype=dtype), torch.randn(1024, 1024, dtype=dtype)
+    return lambda: F.linear(x, weight)
+
+
+def _convolution(dtype: torch.dtype) -> Callable[[], Tensor]:
+    x, weight = torch.randn(16, 160, 12, 12, dtype=dtype), torch.randn(160, 160, 3, 3, dtype=dtype)
+    return lambda: F.conv2d(x, weight, padding=1)
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    """CPU seconds of one call, the median of some rounds of 20 milliseconds."""
+    run()
+    rounds = []
+    for _ in range(REPEATS):
+        start, calls = time.process_time(), 0
+        while time.process_time() - start < 0.02:
+            run()
+            calls += 1
+        rounds.append((time.process_time() - start) / calls)
+    return statistics.median(rounds)
+
+
+def predict(case: Case, machines: list[Machine]) -> dict[str, float]:
+    recipe = case.recipe
+
+    def step() -> LanguageStep | DetokenizerStep:
+        model = trained.build(recipe)
+        if isinstance(model, SeedX):
+            return LanguageStep(model)
+        with torch.device("meta"):
+            vision = VisionTransformer(PRESETS[recipe.preset].vision).requires_grad_(False)
+        return DetokenizerStep(model, vision)  # type: ignore[arg-type]
+
+    reading = meter(step, case.load, gpu=False, sharded=False, bf16=recipe.bf16, checkpointing=recipe.checkpointing)
+    modules = step()
+    held, count = sum(p.numel() for p in modules.parameters()), trained.count(modules)
+    seconds = [machine.seconds(reading) + PASSES * 4 * count / machine.bandwidth for machine in machines]
+    return {"memory": 4 * held + 8 * count + reading.peak, "time": statistics.mean(seconds)}
+
+
+def measure(case: Case, steps: int) -> dict[str, float]:
+    before = status("VmRSS")
+    model, loss = (_language if case.recipe.stage == "language" else _detokenizer)(case)
+    parameters = list(trained.trained(model).values())
+    optim = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
+    times = []
+    for number in range(steps + 1):
+        start = time.process_time()
+        with torch.autocast("cpu", torch.bfloat16, enabled=case.recipe.bf16):
+            value = loss()
+        value.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optim.step()
+        optim.zero_grad(set_to_none=True)
+        times.append(time.process_time() - start)
+        if number == 0:  # the first one makes the optimiser's state and the libraries' workspaces
+            Path("/proc/self/clear_refs").write_text("5")
+    return {"memory": status("VmHWM") - before, "time": statistics.median(times[1:])}
+
+
+def status(field: str) -> int:
+    """Bytes of a field of /proc/self/status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
+
+
+def _language(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
+    config, load = PRESETS[case.recipe.preset], case.load
+    model = SeedX(config).train()
+    if case.recipe.lora:
+        model.language.add_lora()
+    trained.apply(model, trained.DEFAULTS["language"] if not case.recipe.lora else LORA)
+    if case.recipe.checkpointing:
+        checkpointed(model)
+    shape, queries, side = (load.rows, load.length), config.bridge.queries, config.vision.image_size
+    batch = Batch(
+        input_ids=torch.randint(1000, shape),
+        labels=torch.full(shape, -100),
+        position_ids=(torch.arange(load.length) % (load.length // 2)).expand(shape),
+        read_mask=torch.zeros(shape, dtype=torch.bool),
+        draw_mask=torch.zeros(shape, dtype=torch.bool),
+        tiles=torch.randn(load.tiles, 3, side, side),
+        tile_positions=torch.rand(load.tiles, 2),
+        targets=torch.randn(load.drawn, 3, side, side),
+    )
+    batch.read_mask.view(-1)[: load.tiles * queries] = True
+    batch.draw_mask.view(-1)[-load.drawn * queries :] = True
+    batch.labels[:, 1 : 1 + load.learned // load.rows] = 7
+    return model, lambda: model(batch).total
+
+
+def _detokenizer(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
+    config, load = PRESETS[case.recipe.preset], case.load
+    model = Detokenizer(config.detokenizer, config.vision.output_dim).train()
+    vision = VisionTransformer(config.vision).requires_grad_(False)
+    trained.apply(model, trained.DEFAULTS["condition"])
+    pixels = torch.randn(load.rows, 3, load.length, load.length)
+
+    def loss() -> Tensor:
+        with torch.no_grad():
+            latents, condition, features = model.vae.encode(pixels), model.condition(pixels), vision(pixels)
+        times = torch.randint(1000, (load.rows,))
+        return model.loss(latents, features, condition, torch.randn_like(latents), times)
+
+    return model, loss
+
+
+LORA = ("*lora_*", "*norm*", "*embed_tokens*", "*lm_head*", "input_resampler.*", "output_resampler.*", "tile_positions")
+
+
+def one(name: str, steps: int) -> dict[str, Any]:
+    """A case, in this process."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    first = Machine.measure()
+    measured = measure(CASES[name], steps)
+    machines = [first, Machine.measure()]
+    predicted = predict(CASES[name], machines)
+    return {
+        "case": name,
+        "predicted_mib": predicted["memory"] / MIB,
+        "measured_mib": measured["memory"] / MIB,
+        "memory_error": predicted["memory"] / measured["memory"] - 1,
+        "predicted_seconds": predicted["time"],
+        "measured_seconds": measured["time"],
+        "time_error": predicted["time"] / measured["time"] - 1,
+        "machine": [
+            {
+                **{f"matrix_{str(d)[6:]}_gflops": v / 1e9 for d, v in m.matrix.items()},
+                "bandwidth_gbs": m.bandwidth / 1e9,
+                "call_us": m.call * 1e6,
+            }
+            for m in machines
+        ],
+    }
+
+
+def apart(name: str, steps: int) -> dict[str, Any]:
+    """A case in a process of its own, whose memory goes back to the system as soon as it is free."""
+    settings = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+    command = [sys.executable, __file__, "--one", name, "--steps", str(steps)]
+    done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the case {name!r} failed: {done.stderr[-2000:]}")
+    return json.loads(done.stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--steps", type=int, default=5, help="steps measured of each case")
+    parser.add_argument("--one", choices=list(CASES), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(one(options.one, options.steps)))
+        return
+    results = [apart(name, options.steps) for name in CASES]
+    if options.json:
+        print(json.dumps({"threads": 1, "results": results}, indent=1))
+        return
+    for r in results:
+        print(
+            f"{r['case']:<32} memory {r['predicted_mib']:6.0f} MiB, measured {r['measured_mib']:6.0f} "
+            f"({r['memory_error']:+.0%})   time {r['predicted_seconds']:.2f} s, measured {r['measured_seconds']:.2f} "
+            f"({r['time_error']:+.0%})"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The verb that plans training on a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seedx.verbs.shared import print_json
+
+
+def plan(
+    recipe: Path,
+    /,
+    *,
+    gpus: int = 8,
+    gpu: str = "h100",
+    mfu: float = 0.4,
+    samples: float | None = None,
+    tokens: float | None = None,
+    tiles: float | None = None,
+    drawn: float | None = None,
+    learned: float | None = None,
+    all: bool = False,
+    json: bool = False,
+) -> None:
+    """Tell what training by a recipe needs: memory, operations, traffic, time, and which settings fit.
+
+    Args:
+        recipe: TOML file of the stage.
+        gpus: how many.
+        gpu: a100-40g, a100-80g, h100, h800, or a TOML file with the fields memory, tflops, intra, inter, per_node.
+        mfu: share of the GPUs' peak that running operations reach.
+        samples: tell the days for so many, not for the recipe's steps.
+        tokens: of an average sample; by the recipe's data unless given, as are the next three.
+        tiles: read in an average sample, thumbnails included.
+        drawn: images drawn in an average sample.
+        learned: tokens with a label in an average sample.
+        all: show settings that do not fit, too.
+        json: print one object instead of tables.
+    """
+    import dataclasses
+
+    from seedx.train import plan as planning
+    from seedx.train.clusters import find
+    from seedx.train.plan_table import table
+    from seedx.train.recipe import load_recipe
+    from seedx.train.samples import average
+
+    read = load_recipe(recipe)
+    given = {"tokens": tokens, "tiles": tiles, "drawn": drawn, "learned": learned}
+    changes = {name: value for name, value in given.items() if value is not None}
+    sample = dataclasses.replace(average(read.data), **changes) if changes else None
+    made = planning.plan(read, find(gpu), gpus, mfu, sample)
+    print_json(planning.as_dict(made, samples)) if json else print(table(made, samples, all))
