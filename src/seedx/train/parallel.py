@@ -6,9 +6,10 @@ of its gradient and of its optimiser state on each rank, gathers a block's weigh
 ranks' gradients up. They are summed, never averaged: the loop divides its losses by counts of the whole global batch.
 
 How a sharded model differs for whoever holds it:
-    - its parameters are DTensors: `trained` gives them as the optimiser holds them, `local` this rank's share;
+    - its parameters are DTensors: `optimised` gives them as the optimiser holds them, `local` this rank's share;
     - weights are there only while the model's forward runs, or a method in `FORWARDS`, or within `gathered`;
-    - all ranks must do all of this together, in the same order.
+    - all ranks must do all of this together, in the same order, whatever their data: a rank without pictures runs the
+      modules that read pictures on an empty batch.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ log = logging.getLogger(__name__)
 CPU = torch.device("cpu")
 
 # Classes whose weights are gathered together, by name: no model has to be imported to shard another. The rest of a
-# model (embeddings, head, norms, positions) is one more unit.
-BLOCKS = frozenset(
-    {"LlamaDecoderLayer", "Block", "QueryResampler", "PerceiverLayer", "BasicTransformerBlock", "ResnetBlock2D"}
-)
+# model (embeddings, head, resamplers, norms, positions) is one more unit.
+BLOCKS = frozenset({"LlamaDecoderLayer", "Block", "PerceiverLayer", "BasicTransformerBlock", "ResnetBlock2D"})
+# Never sharded while nothing in them is trained.
+FROZEN = frozenset({"VisionTransformer", "Autoencoder"})
 # What a training step calls instead of `forward`. None of them calls another.
 FORWARDS = {"Detokenizer": ("context", "predict"), "Autoencoder": ("mode", "decode")}
 
@@ -167,28 +168,27 @@ def shard(model: nn.Module, world: World, recipe: Precision, replicas: int = 1) 
         sharded = fully_shard(unit, mesh=mesh, mp_policy=policy, ignored_params=ignored)
         sharded.set_gradient_divide_factor(1.0)
         sharded.set_force_sum_reduction_for_comms(True)  # gloo can't multiply while it sums
-        for method in FORWARDS.get(type(unit).__name__.removeprefix("FSDP"), ()):
+        for method in FORWARDS.get(_class(unit), ()):
             register_fsdp_forward_method(unit, method)
-    # The first unit that runs would make itself the root, and a frozen visual tokenizer may run before the model does.
+    # Otherwise the first unit that runs makes itself the root, such as a block within `gathered`.
     model._get_fsdp_state()._lazy_init()  # type: ignore[operator]
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:
     """The units of a model that are gathered (or checkpointed, or compiled) one at a time, inner ones first."""
-    found = [module for _, module in model.named_modules() if module is not model and _is_block(module)]
+    found = [module for module in model.modules() if module is not model and _class(module) in BLOCKS]
     return found[::-1]
 
 
-def _is_block(module: nn.Module) -> bool:
-    name = type(module).__name__.removeprefix("FSDP")
-    # A frozen visual tokenizer is called by itself, outside of the forward of the model around it.
-    return name in BLOCKS or (name == "VisionTransformer" and not trains(module))
+def _class(module: nn.Module) -> str:
+    return type(module).__name__.removeprefix("FSDP")
 
 
 def _replicated(model: nn.Module) -> Iterator[nn.Module]:
-    """Frozen autoencoders: small, called by many methods, and float32 where the rest is not."""
+    """The frozen parts that stay whole on every rank. A rank runs them when it has pictures that no cache holds, while
+    another has none: gathering their weights would wait for it for ever."""
     for module in model.modules():
-        if type(module).__name__ == "Autoencoder" and not trains(module):
+        if _class(module) in FROZEN and not any(parameter.requires_grad for parameter in module.parameters()):
             yield module
 
 
@@ -200,11 +200,7 @@ def _mesh(world: World, replicas: int) -> DeviceMesh:
     return init_device_mesh(world.device.type, (replicas, world.size // replicas), mesh_dim_names=("copy", "shard"))
 
 
-def trains(module: nn.Module) -> bool:
-    return any(parameter.requires_grad for parameter in module.parameters())
-
-
-def trained(model: nn.Module) -> dict[str, nn.Parameter]:
+def optimised(model: nn.Module) -> dict[str, nn.Parameter]:
     """The trained parameters by name, sharded: the objects that an optimiser made after `shard` holds.
 
     Names are those of the plain model, whatever wraps its modules.

@@ -12,7 +12,7 @@ With many ranks all of them see the same folder, and all call `save` and `resume
 The state is a dictionary:
     model    nn.Module; its trained parameters are stored, and nothing that is frozen
     optim    torch.optim.Optimizer over them; what it keeps for each parameter, not its settings, which the recipe gives
-    average  optional, name -> tensor beside each trained parameter (`parallel.trained`), sharded as it is
+    average  optional, name -> tensor beside each trained parameter (`parallel.optimised`), sharded as it is
     others   equal on all ranks (the first one's are stored): numbers, strings, tensors, None, lists, tuples and
              dictionaries of these
 
@@ -40,7 +40,7 @@ from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadat
 from torch.distributed.checkpoint.staging import BlockingAsyncStager
 
 from seedx.train import folders
-from seedx.train.parallel import World, local, trained
+from seedx.train.parallel import World, local, optimised
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -189,7 +189,7 @@ def _cause(error: BaseException) -> str:
 
 def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:
     """Every tensor of the state under a flat name: model/NAME, optim/NAME/exp_avg, average/NAME."""
-    parameters = trained(state["model"])
+    parameters = optimised(state["model"])
     tensors = {f"model/{name}": p.detach() for name, p in parameters.items()}
     for name, p in parameters.items():
         kept = state["optim"].state.get(p, {})
@@ -200,7 +200,7 @@ def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:
 @torch.no_grad()
 def _targets(state: dict[str, Any], metadata: Metadata, path: Path) -> dict[str, Tensor]:
     """The tensors to read into, by the names in the checkpoint; the optimiser's are made here, as it has none yet."""
-    parameters, optim = trained(state["model"]), state["optim"]
+    parameters, optim = optimised(state["model"]), state["optim"]
     stored = metadata.state_dict_metadata
     _expect_parameters({n: p.shape for n, p in parameters.items()}, stored, path)
     targets = {f"model/{name}": p.detach() for name, p in parameters.items()}
