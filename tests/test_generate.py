@@ -14,8 +14,8 @@ from seedx.generate import Answer, End, ImageFeatures, Options, Prompt, Session,
 from seedx.sampling import sample, suppress
 from seedx.text_stream import TextStream
 from seedx.verify import build
-from seedx.verify.detokenizer_cases import read_case
-from seedx.verify.model_cases import prompt_of
+from seedx.verify.answer_case import prompt_of
+from seedx.verify.case import read_case
 
 GOLDEN = Path(__file__).parent / "golden"
 CASE = read_case(GOLDEN, "d_generate")

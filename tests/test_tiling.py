@@ -19,7 +19,7 @@ from seedx.tiling import (
     tile_count,
     tile_image,
 )
-from seedx.verify.encoding_cases import CASES
+from seedx.verify import kind
 
 GOLDEN = Path(__file__).parent / "golden"
 FIT = TilingConfig(tile=20, policy="fit", max_tiles=6, single_tile=False)
@@ -33,7 +33,7 @@ def picture(width: int, height: int) -> PIL.Image.Image:
 
 @pytest.mark.parametrize("name", ["f_any_res", "f_any_res_pixels"])
 def test_golden(name: str) -> None:
-    results = CASES[name](GOLDEN, name)
+    results = kind(name)(GOLDEN, name)
     assert len(results) > 10
     assert [check for check, error in results if error] == []
 

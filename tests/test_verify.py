@@ -58,7 +58,8 @@ def test_the_manifest_beside_the_folder_is_checked_too(folder):
 
 
 def test_kinds():
-    assert kind("f_any_res_pixels") is not kind("f_any_res")
+    assert kind("f_any_res_pixels") is not kind("f_any_res") is kind("f_small")
+    assert kind("e_small_sampling_2") is kind("e_sampling")
     assert kind("a_anything") is kind("a_vit_256_patches")
     with pytest.raises(ValueError, match="'apple' is a case of unknown kind"):
         kind("apple")
@@ -69,6 +70,9 @@ def test_folders_that_hold_no_cases(tmp_path):
         verify(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="holds no golden case"):
         verify(tmp_path)
-    (tmp_path / "z_new.json").write_text("{}")
-    with pytest.raises(ValueError, match="'z_new' is a case of unknown kind"):
-        verify(tmp_path)
+
+
+def test_a_case_of_unknown_kind_does_not_hide_the_others(folder):
+    (folder / "z_new.json").write_text("{}")
+    right, unknown = verify(folder)
+    assert right.passed and not unknown.passed and "'z_new' is a case of unknown kind" in unknown.worst

@@ -12,7 +12,7 @@ from seedx.config import DetokenizerConfig
 from seedx.model.autoencoder import Autoencoder
 from seedx.model.denoise import branches, denoise
 from seedx.model.detokenizer import Detokenizer, coordinates, scheduler, widen
-from seedx.verify.detokenizer_cases import CASES
+from seedx.verify import kind
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FEATURES = 12
@@ -73,7 +73,7 @@ def draw(model: Detokenizer, rows: int = 2, **options: object) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", ["e_adapter_forward", "e_sampling"])
 def test_release_numbers(name: str) -> None:
-    results = CASES[name](GOLDEN, name)
+    results = kind(name)(GOLDEN, name)
     worst = max(results, key=lambda result: result[1])
     assert len(results) >= 23
     assert worst[1] < 5e-5, worst

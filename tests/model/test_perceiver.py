@@ -7,14 +7,14 @@ import torch
 
 from seedx.config import DetokenizerConfig
 from seedx.model.perceiver import PerceiverResampler
-from seedx.verify.detokenizer_cases import CASES
+from seedx.verify.detokenizer_cases import resampler
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SMALL = DetokenizerConfig(dim=16, depth=1, head_dim=8, heads=2, queries=4, context_dims=(6, 10))
 
 
 def test_release_numbers() -> None:
-    results = CASES["e_resampler_xlv2"](GOLDEN, "e_resampler_xlv2")
+    results = resampler(GOLDEN, "e_resampler_xlv2")
     assert len(results) == 8  # two settings, two inputs, two outputs
     assert max(error for _, error in results) < 5e-5
 

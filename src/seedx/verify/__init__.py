@@ -1,7 +1,7 @@
 """Runs a folder of golden cases, made by the release's own code, against this library.
 
-A case NAME is NAME.json with its sizes and, mostly, NAME.safetensors; the start of the name tells its kind. Sizes,
-seeds and names of sub-cases are read from the files, so a folder of other ones works as well. `tokenizer/` and
+A case NAME is NAME.json with its sizes and, mostly, NAME.safetensors; the words of the name tell its kind. Sizes, seeds
+and names of sub-cases are read from the files, so a folder of other ones works as well. `tokenizer/` and
 `images/`, where a case needs them, are in the folder or beside it; so is manifest.json, the full-size release's names.
 """
 
@@ -36,6 +36,7 @@ CASES: dict[str, Check] = {
     **encoding_cases.CASES,
     **conversation_cases.CASES,
 }
+KINDS = [(name.split("_"), check) for name, check in CASES.items()]
 
 
 @dataclass(frozen=True)
@@ -55,42 +56,46 @@ class Result:
 
 
 def verify(folder: str | Path) -> list[Result]:
-    """Check every case of a folder.
+    """Check every case of a folder. A file of an unknown kind is a case that fails.
 
     Raises:
-        ValueError: no folder, no case in it, or a file of an unknown kind.
+        ValueError: no folder, or no case in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"expected a folder of golden cases, and {str(folder)!r} is none")
-    names = sorted({file.stem for file in folder.iterdir() if file.suffix in (".json", ".safetensors")} - {"manifest"})
+    stems = sorted({file.stem for file in folder.iterdir() if file.suffix in (".json", ".safetensors")})
+    names = [stem for stem in stems if not stem.startswith("manifest")]
     if not names:
         raise ValueError(
             f"{str(folder)!r} holds no golden case: expected files such as a_vit.json and a_vit.safetensors"
         )
-    checks = {name: kind(name) for name in names}
+    results = [run(folder, name) for name in names]
     manifest = next((place for place in (folder, folder.parent) if (place / "manifest.json").is_file()), None)
-    results = [run(check, folder, name) for name, check in checks.items()]
-    return results if manifest is None else [*results, run(manifest_case.check, manifest, "manifest")]
+    return results if manifest is None else [*results, run(manifest, "manifest", manifest_case.check)]
 
 
 def kind(name: str) -> Check:
-    """The check of the longest kind that starts `name`: "e_sampling_small" is an "e_sampling".
+    """The check of the kind with the most words in `name`, after its letter: "e_small_sampling" is an "e_sampling".
 
     Raises:
-        ValueError: no kind does.
+        ValueError: no kind fits.
     """
-    known = [start for start in CASES if name == start or name.startswith(f"{start}_")]
+    letter, *words = name.split("_")
+    known = [
+        (kind_words, check) for kind_words, check in KINDS if kind_words[0] == letter and {*kind_words[1:]} <= {*words}
+    ]
     if not known:
-        raise ValueError(f"{name!r} is a case of unknown kind; its name must start with one of {', '.join(CASES)}")
-    return CASES[max(known, key=len)]
+        raise ValueError(f"{name!r} is a case of unknown kind; the kinds are {', '.join(CASES)}")
+    return max(known, key=lambda one: len(one[0]))[1]
 
 
-def run(check: Check, folder: Path, name: str) -> Result:
+def run(folder: Path, name: str, check: Check | None = None) -> Result:
     try:
-        checks = [(what, math.inf if math.isnan(error) else error) for what, error in check(folder, name)]
+        pairs = (check or kind(name))(folder, name)
     except Exception as error:  # one broken case must not hide the others
         return Result(name, math.inf, False, 0, f"{type(error).__name__}: {error}")
+    checks = [(what, math.inf if math.isnan(error) else error) for what, error in pairs]
     if not checks:
         return Result(name, math.inf, False, 0, "nothing was compared")
     what, worst = max(checks, key=lambda result: result[1])

@@ -53,10 +53,10 @@ class Case:
         shared = self.config.get(key, default)
         return shared.get(sub, default) if isinstance(shared, dict) else shared
 
-    def compare(self, name: str, ours: Tensor) -> Iterator[tuple[str, float]]:
-        """The error against `out/NAME`, if the case has it."""
+    def compare(self, name: str, ours: Tensor, unit: float = 1.0) -> Iterator[tuple[str, float]]:
+        """The error against `out/NAME` in units of `unit`, if the case has it."""
         if f"out/{name}" in self.tensors:
-            yield name, worst(ours, self.tensors[f"out/{name}"])
+            yield name, worst(ours, self.tensors[f"out/{name}"]) / unit
 
 
 def read_case(folder: Path, name: str) -> Case:
@@ -90,6 +90,10 @@ def worst(ours: Tensor, expected: Tensor) -> float:
     if ours.shape != expected.shape or not ours.isfinite().all():
         return ABSENT
     return (ours.double() - expected.double()).abs().max().item() if ours.numel() else 0.0
+
+
+def largest(results: Results) -> float:
+    return max(error for _, error in results)
 
 
 def unlike(ours: Iterable[str], expected: Iterable[str]) -> float:

@@ -108,4 +108,4 @@ def trainable(case: Case, model: Detokenizer, official_class: str, also: tuple[s
     return results
 
 
-CASES: dict[str, Callable[[Path, str], Results]] = {"e_resampler_xlv2": resampler, "e_adapter_forward": forward}
+CASES: dict[str, Callable[[Path, str], Results]] = {"e_resampler": resampler, "e_adapter": forward}

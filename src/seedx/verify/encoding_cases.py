@@ -126,4 +126,4 @@ def differences(ours: Sequence[Any], theirs: Sequence[Any]) -> int:
     return abs(len(ours) - len(theirs)) + sum(a != b for a, b in zip(ours, theirs, strict=False))
 
 
-CASES: dict[str, Callable[[Path, str], Results]] = {"f_any_res": grids, "f_any_res_pixels": pixels, "i": llama}
+CASES: dict[str, Callable[[Path, str], Results]] = {"f": grids, "f_pixels": pixels, "i": llama}

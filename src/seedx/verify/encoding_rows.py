@@ -69,16 +69,26 @@ class World:
         """Images read and drawn take the same number of placeholders in our model. Where they do not, a row is encoded
         with either number, and goes over from one to the other before the image that is drawn."""
         read, drawn = (row["args"][f"num_img_{way}_tokens"] for way in ("in", "out"))
-        sides = [
-            prepare(messages, self.tokenizer, config(row, queries), max_length=UNLIMITED) for queries in (read, drawn)
-        ]
-        assert sides[0] is not None and sides[1] is not None
+        sides = [self._whole(row, messages, queries) for queries in (read, drawn)]
         starts = [int(side.draw_mask.int().argmax()) - 1 for side in sides]
-        fields = ("input_ids", "labels", "read_mask", "draw_mask")
-        joined = {
-            key: torch.cat([getattr(sides[0], key)[: starts[0]], getattr(sides[1], key)[starts[1] :]]) for key in fields
-        }
-        return dataclasses.replace(sides[0], position_ids=torch.arange(len(joined["labels"])), **joined)
+
+        def join(field: str) -> torch.Tensor:
+            before, after = (getattr(side, field) for side in sides)
+            return torch.cat([before[: starts[0]], after[starts[1] :]])
+
+        return dataclasses.replace(
+            sides[0],
+            input_ids=(ids := join("input_ids")),
+            labels=join("labels"),
+            position_ids=torch.arange(len(ids)),
+            read_mask=join("read_mask"),
+            draw_mask=join("draw_mask"),
+        )
+
+    def _whole(self, row: Row, messages: list[Message], queries: int) -> Encoded:
+        encoded = prepare(messages, self.tokenizer, config(row, queries), max_length=UNLIMITED)
+        assert encoded is not None, "nothing is too long without a limit"
+        return encoded
 
 
 def passes(row: Row, messages: list[Message]) -> bool:

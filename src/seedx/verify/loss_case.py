@@ -16,7 +16,7 @@ from seedx.batch import Batch
 from seedx.model.seedx import Losses, SeedX
 from seedx.model.vision import pool_features
 from seedx.verify.build import POOL, seedx, vision
-from seedx.verify.case import ABSENT, Case, Results, read_case, worst
+from seedx.verify.case import ABSENT, Case, Results, largest, read_case, worst
 
 LOSSES = {"total_loss": "total", "lm_loss": "text", "rec_loss": "image"}
 
@@ -24,14 +24,16 @@ LOSSES = {"total_loss": "total", "lm_loss": "text", "rec_loss": "image"}
 def forward(folder: Path, name: str) -> Results:
     """Features, every variant's losses, states and logits, gradients, and the first updates of AdamW."""
     case = read_case(folder, name)
-    features, results = None, []
+    features: Tensor | None = None
+    results: Results = []
     if "in/batch/images" in case.tensors:
         with torch.no_grad():
             features = vision(case)(case.tensors["in/batch/images"][valid(case)])
         results += case.compare("image_embeds", features)
     variants = case.facts["outputs"]["variants"]
     for variant, facts in variants.items():
-        results += min((of_rows(case, variant, facts, features, rows) for rows in candidates(case, facts)), key=largest)
+        tried: list[Results] = [of_rows(case, variant, facts, features, rows) for rows in candidates(case, facts)]
+        results += sorted(tried, key=largest)[0]
     whole = "mixed" if "mixed" in variants else next(iter(variants))  # whose gradients were taken
     rows = next(candidates(case, variants[whole]))
     return results + gradients(case, *of_variant(case, variants[whole], features, rows))
@@ -177,10 +179,6 @@ def updates(case: Case, model: SeedX, batch: Batch) -> Results:
         results += [(f"adamw/{step}/{key}", error) for key, error in against(ours, losses)]
         results.append((f"adamw/{step}/grad_norm", abs(norm_before - norm)))
     return results
-
-
-def largest(results: Results) -> float:
-    return max(error for _, error in results)
 
 
 CASES: dict[str, Callable[[Path, str], Results]] = {"c": forward}

@@ -15,7 +15,7 @@ from seedx.model.denoise import denoise, draw_noise
 from seedx.model.detokenizer import Detokenizer, scheduler, widen
 from seedx.model.vision import VisionTransformer, pool_features
 from seedx.verify.build import POOL, first_stage, vision
-from seedx.verify.case import Case, Results, fill, read_case, worst
+from seedx.verify.case import Case, Results, fill, largest, read_case, worst
 
 TWIN = 1e-3  # the worst error of a drawing by the right one of two models
 
@@ -49,13 +49,9 @@ def by_the_right_stage(case: Case, sub: str, stages: list[Detokenizer], eye: Vis
     return min(results, drawing(case, sub, likely[1], eye), key=largest)
 
 
-def largest(results: Results) -> float:
-    return max(error for _, error in results)
-
-
 def drawing(case: Case, sub: str, model: Detokenizer, eye: VisionTransformer) -> Results:
     """One call: its contexts, every step's latents, its pixels."""
-    t, trace = case.under(f"in/{sub}/"), {}
+    t, trace = case.under(f"in/{sub}/"), dict[int, Tensor]()
     noise, condition = t["noise"], None
     results: Results = []
     with torch.no_grad():
@@ -69,6 +65,9 @@ def drawing(case: Case, sub: str, model: Detokenizer, eye: VisionTransformer) ->
             prompt, pooled = model.context(given)
             results += case.compare(f"{sub}/{side}prompt_embeds", prompt)
             results += case.compare(f"{sub}/{side}pooled", pooled)
+    schedule = scheduler(model.config.sampler, model.config)
+    schedule.set_timesteps(steps_of(case, sub))
+    results += table_of(case, sub, schedule)
     image = denoise(
         model,
         features,
@@ -76,14 +75,22 @@ def drawing(case: Case, sub: str, model: Detokenizer, eye: VisionTransformer) ->
         range(len(features)),
         size=tuple(side * model.vae.factor for side in noise.shape[2:]),  # type: ignore[arg-type]
         condition=condition,
-        steps=steps_of(case, sub),
+        steps=len(schedule.timesteps),
         noise=noise,
         callback=lambda step, _, latents: trace.update({step - 1: latents.clone()}),
         **guidance_of(case, sub, condition is not None),
     )
+    unit = float(schedule.init_noise_sigma)  # what a latent of 1 is multiplied by at the start: rounding is as well
     for step, latents in trace.items():
-        results += case.compare(f"{sub}/latents_step_{step}", latents)
-    return [*results, *case.compare(f"{sub}/latents", latents), *case.compare(f"{sub}/image", image)]
+        results += case.compare(f"{sub}/latents_step_{step}", latents, unit)
+    return [*results, *case.compare(f"{sub}/latents", latents, unit), *case.compare(f"{sub}/image", image)]
+
+
+def table_of(case: Case, sub: str, schedule: Any) -> Results:
+    """Timesteps and deviations of a call's steps."""
+    expected = case.facts["outputs"].get(sub, {})
+    ours = {key: torch.as_tensor(getattr(schedule, key)) for key in ("timesteps", "sigmas", "init_noise_sigma")}
+    return [(f"{sub}/{key}", worst(ours[key], torch.tensor(expected[key]))) for key in ours if key in expected]
 
 
 def context_of(case: Case, sub: str, model: Detokenizer, eye: VisionTransformer) -> tuple[Tensor, Tensor]:
