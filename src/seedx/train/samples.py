@@ -1,8 +1,8 @@
 """What an average sample of each data format is made of, for planning before there is any data.
 
 Rough figures of ours, from the formats' documentation and the release's tiling: an image that is read takes 2.2 tiles
-and its thumbnail, 66 tokens each; one that is drawn 66 tokens. `seedx train RECIPE --dry-run` measures the real ones, which
-`seedx plan` takes instead (--tokens, --tiles, --drawn, --learned).
+and its thumbnail, 66 tokens each; one that is drawn 66 tokens. `seedx train RECIPE --dry-run` measures the real ones,
+which `seedx plan` takes instead (--tokens, --tiles, --drawn, --learned).
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ class Load:
         length: tokens of a row, or the side of a picture in pixels.
         tiles, drawn: images read (thumbnails included) and drawn, in all rows together.
         learned: supervised tokens in all rows together.
+        packed: rows hold several documents, which a mask keeps apart; else one each.
     """
 
     rows: int
@@ -47,6 +48,7 @@ class Load:
     tiles: int = 0
     drawn: int = 0
     learned: int = 0
+    packed: bool = True
 
 
 class LanguageStep(nn.Module):
@@ -69,7 +71,8 @@ class LanguageStep(nn.Module):
         read = model.read(features[: load.tiles], torch.empty(load.tiles, 2))
         embeds = model.language.embed(torch.zeros(load.rows, load.length, dtype=torch.int64))
         placeholders = torch.zeros(load.rows, load.length, 1, dtype=torch.bool)
-        states = self.states(embeds.masked_scatter(placeholders, read.to(embeds.dtype))).flatten(0, 1)
+        embeds = embeds.masked_scatter(placeholders, read.to(embeds.dtype))
+        states = self.states(embeds, load.packed).flatten(0, 1)
         labels = torch.zeros(load.learned, dtype=torch.int64)
         text = F.cross_entropy(model.language.head(states[labels]).float(), labels, reduction="sum")
         places = torch.zeros(load.drawn * queries, dtype=torch.int64)
@@ -77,10 +80,10 @@ class LanguageStep(nn.Module):
         wanted = pool_features(features[load.tiles :], pool)
         return text + regression(drawn.float(), wanted.float(), model.config.bridge)[0]
 
-    def states(self, x: Tensor) -> Tensor:
-        """`Language.states` of rows that hold several documents: their mask can't be derived from fake positions."""
+    def states(self, x: Tensor, packed: bool) -> Tensor:
+        """`Language.states`: fake positions can't tell whether a mask is needed."""
         llm, (rows, length) = self.model.language.llm.model, x.shape[:2]
-        mask = torch.ones(rows, 1, length, length, dtype=torch.bool)
+        mask = torch.ones(rows, 1, length, length, dtype=torch.bool) if packed else None
         rotations = llm.rotary_emb(x, torch.zeros(rows, length, dtype=torch.int64))
         for layer in llm.layers:
             x = layer(x, attention_mask=mask, position_embeddings=rotations, past_key_values=None)

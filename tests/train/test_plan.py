@@ -1,0 +1,246 @@
+"""The plan: its meter against real steps, its arithmetic against worked examples."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from small import SMALL
+from torch import Tensor, nn
+
+from seedx import cli
+from seedx.batch import Batch
+from seedx.config import PRESETS, LoraConfig
+from seedx.data.share import Data
+from seedx.model.detokenizer import Detokenizer
+from seedx.model.seedx import SeedX
+from seedx.model.vision import VisionTransformer
+from seedx.train import costs, plan, trained
+from seedx.train.clusters import CLUSTERS, GIB, Cluster, find
+from seedx.train.costs import Memory, Setting, Sizes
+from seedx.train.meter import Meter
+from seedx.train.plan_table import table
+from seedx.train.recipe import Recipe
+from seedx.train.samples import FORMATS, Sample, average
+from seedx.train.workload import DetokenizerStep, LanguageStep, Load, checkpointed, meter
+
+SIZES = Sizes(total=1000, trained=100, root=200, largest=300, largest_trained=60, whole=50)
+RECIPE = Recipe("small", "language", "small", steps=10, batch=8, micro=2, row=32, data=(Data("a.jsonl", "llava"),))
+CLUSTER = Cluster("two by two", memory=8, tflops=100, intra=100, inter=50, per_node=2)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    language = dataclasses.replace(SMALL.language, lora=LoraConfig(rank=2))
+    monkeypatch.setitem(PRESETS, "small", dataclasses.replace(SMALL, language=language))
+
+
+class Chain(nn.Module):
+    """Four bytes a number; rows of 100 numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(100, 100, bias=False)
+        self.second = nn.Linear(100, 50, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x).sigmoid())
+
+
+def test_the_meter_counts_flops_by_part_and_the_peak() -> None:
+    model, x = Chain(), torch.randn(8, 100)
+    with Meter(model, {"first": "one", "second": "two"}) as read:
+        model(x).sum().backward()
+    # Forward, and backward by the weights; `second` also by its input, `first` has none that needs it.
+    assert read.reading.flops == {"one": 2 * 2 * 8 * 100 * 100, "two": 3 * 2 * 8 * 100 * 50}
+    # At the end of the backward pass: the gradients of both weights, the sigmoid's output and its input's gradient.
+    weights, hidden = 4 * (100 * 100 + 50 * 100), 4 * 8 * 100
+    assert weights + hidden <= read.reading.peak <= weights + 3 * hidden
+
+
+def batch(load: Load) -> Batch:
+    shape, queries, side = (load.rows, load.length), SMALL.bridge.queries, SMALL.vision.image_size
+    made = Batch(
+        input_ids=torch.randint(100, shape),
+        labels=torch.full(shape, -100),
+        position_ids=torch.arange(load.length).expand(shape),
+        read_mask=torch.zeros(shape, dtype=torch.bool),
+        draw_mask=torch.zeros(shape, dtype=torch.bool),
+        tiles=torch.randn(load.tiles, 3, side, side),
+        tile_positions=torch.rand(load.tiles, 2),
+        targets=torch.randn(load.drawn, 3, side, side),
+    )
+    made.read_mask.view(-1)[: load.tiles * queries] = True
+    made.draw_mask.view(-1)[-load.drawn * queries :] = True
+    made.labels[:, 1 : 1 + load.learned // load.rows] = 7
+    return made
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_metered_language_step_costs_what_the_real_one_does(checkpointing: bool) -> None:
+    recipe = dataclasses.replace(RECIPE, lora=True)
+    load = Load(2, 32, tiles=3, drawn=2, learned=20, packed=False)
+    fake = meter(
+        lambda: LanguageStep(trained.build(recipe)),  # type: ignore[arg-type]
+        load,
+        gpu=False,
+        sharded=False,
+        bf16=True,
+        checkpointing=checkpointing,
+    )
+    model = SeedX(PRESETS["small"]).train()
+    model.language.add_lora()
+    trained.apply(model, trained.DEFAULTS["language"])
+    if checkpointing:
+        checkpointed(model)
+    parts = {name.removeprefix("model."): part for name, part in LanguageStep.parts.items()}
+    data = batch(load)
+    with Meter(model, parts) as read:
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = model(data).total
+        loss.backward()
+    assert fake.flops == read.reading.flops
+    assert fake.peak == pytest.approx(read.reading.peak, rel=0.05)
+
+
+def test_a_metered_detokenizer_step_costs_what_the_real_one_does() -> None:
+    recipe, load = dataclasses.replace(RECIPE, stage="condition"), Load(2, 16)
+    config = PRESETS["small"]
+
+    def step() -> DetokenizerStep:
+        with torch.device("meta"):
+            vision = VisionTransformer(config.vision).requires_grad_(False)
+        return DetokenizerStep(trained.build(recipe), vision)  # type: ignore[arg-type]
+
+    fake = meter(step, load, gpu=False, sharded=False, bf16=False, checkpointing=False)
+    model = Detokenizer(config.detokenizer, config.vision.output_dim).train()
+    trained.apply(model, trained.DEFAULTS["condition"])
+    pixels, features = torch.randn(2, 3, 16, 16), torch.randn(2, config.vision.queries, config.vision.output_dim)
+    times = torch.zeros(2, dtype=torch.int64)
+    parts = {name.removeprefix("model."): part for name, part in DetokenizerStep.parts.items() if name != "vision"}
+    with Meter(model, parts) as read:
+        with torch.no_grad():
+            latents, condition = model.vae.encode(pixels), model.condition(pixels)
+        model.loss(latents, features, condition, torch.randn_like(latents), times).backward()
+    assert {part: flops for part, flops in fake.flops.items() if part != "visual tokenizer"} == read.reading.flops
+    assert fake.peak == pytest.approx(read.reading.peak, rel=0.05)
+
+
+def test_under_sharding_gradients_leave_and_weights_come_in_half() -> None:
+    def read(gpu: bool, sharded: bool) -> int:
+        make = lambda: LanguageStep(trained.build(RECIPE))  # type: ignore[arg-type] # noqa: E731
+        return meter(make, Load(1, 32, 1, 1, 4), gpu=gpu, sharded=sharded, bf16=True, checkpointing=True).peak
+
+    gradients = 4 * trained.count(trained.build(RECIPE))
+    assert read(gpu=True, sharded=True) < read(gpu=True, sharded=False) - gradients / 2
+
+
+def test_memory_of_a_share() -> None:
+    setting = Setting(micro=1, sharding="full", checkpointing=True)
+    memory = costs.memory(SIZES, RECIPE, setting, 4, CLUSTER, activations=7)
+    assert memory == Memory(
+        weights=1000,  # 4 bytes of 1000 over 4 GPUs
+        gradients=100,
+        optimiser=200,
+        average=0,
+        whole=200,
+        gathered=2 * (200 + 3 * 300),
+        unreduced=6 * 60,
+        activations=7,
+    )
+    with_average = costs.memory(SIZES, dataclasses.replace(RECIPE, ema=0.99), setting, 4, CLUSTER, 7)
+    assert with_average.total == memory.total + 100
+    alone = costs.memory(SIZES, RECIPE, setting, 1, CLUSTER, 7)
+    assert (alone.weights, alone.gathered, alone.gradients) == (4000, 0, 0)
+
+
+def test_a_setting_fits_if_something_is_left_for_the_runtime() -> None:
+    held = (CLUSTER.memory * GIB - costs.RESERVED) / (1 + costs.FRAGMENTED)
+    assert Memory(held - 1, 0, 0, 0, 0, 0, 0, 0).fits(CLUSTER)
+    assert not Memory(held + 1, 0, 0, 0, 0, 0, 0, 0).fits(CLUSTER)
+
+
+def test_traffic_is_as_slow_as_its_slowest_link() -> None:
+    gathered, reduced = 2 * (2 * 1000 - 200), 4 * 100  # twice, but for the root; float32 gradients
+
+    def seconds(sharding: str, gpus: int) -> float:
+        return costs.traffic(SIZES, RECIPE, Setting(1, sharding, True), gpus, CLUSTER).seconds  # type: ignore[arg-type]
+
+    # 4 GPUs in 2 nodes: 3/4 comes in at 100 GB/s, 1/2 into the node at 50 GB/s; the second is longer.
+    assert seconds("full", 4) == pytest.approx((gathered + reduced) * 0.5 / 50e9 / costs.LINE_RATE)
+    # Within a node, and the gradients of two copies, of which a node sends and receives one half twice.
+    inside, across = (gathered + reduced) * 0.5 / 100e9, 2 * reduced * 0.5 / 50e9
+    assert seconds("node", 4) == pytest.approx((inside + across) / costs.LINE_RATE)
+    assert seconds("none", 2) == pytest.approx(2 * reduced * 0.5 / 100e9 / costs.LINE_RATE)
+    assert seconds("full", 1) == 0
+
+
+def test_a_plan_of_a_small_recipe() -> None:
+    made = plan.plan(RECIPE, CLUSTER, gpus=4, mfu=0.5)
+    own = made.choices[0]
+    assert own.setting == Setting(2, "full", False)
+    assert {choice.setting.sharding for choice in made.choices} == {"full", "node", "none"}
+    assert own.accumulation == 1 and own.fits
+    assert made.days(own) == pytest.approx(10 * own.step / 86400)
+    assert made.days(own, samples=own.samples * 86400) == pytest.approx(1)
+    assert own.compute == pytest.approx(sum(made.flops.values()) * 2 * made.samples_per_row / (100e12 * 0.5))
+    repeated = next(c for c in made.choices if c.setting == Setting(2, "full", True))
+    assert repeated.compute > own.compute and repeated.memory.activations < own.memory.activations
+    text = table(made, samples=1e6)
+    assert "days for 1,000,000 samples" in text and "visual tokenizer" in text
+    assert json.loads(json.dumps(plan.as_dict(made)))["choices"][0]["days"] == made.days(own)
+
+
+def test_what_can_not_be_planned_says_so() -> None:
+    with pytest.raises(ValueError, match="at least one GPU"):
+        plan.plan(RECIPE, CLUSTER, 0)
+    with pytest.raises(ValueError, match="share of the peak"):
+        plan.plan(RECIPE, CLUSTER, 4, mfu=40)
+    with pytest.raises(ValueError, match="'vae' has no model of a preset"):
+        plan.plan(dataclasses.replace(RECIPE, stage="vae"), CLUSTER, 4)
+    with pytest.raises(ValueError, match="names no data"):
+        plan.plan(dataclasses.replace(RECIPE, data=()), CLUSTER, 4)
+
+
+def test_the_average_sample_follows_the_weights() -> None:
+    mixed = average([Data("a.tar", "text", weight=3.0), Data("b.tar", "grit", weight=1.0)])
+    assert mixed.tokens == (3 * FORMATS["text"].tokens + FORMATS["grit"].tokens) / 4
+    assert mixed.tiles == FORMATS["grit"].tiles / 4
+    assert average([Data("a.tar", "mine.formats:own")]) == FORMATS["messages"]
+    with pytest.raises(ValueError, match="no more learned ones than tokens"):
+        Sample(tokens=10, learned=11)
+
+
+def test_clusters_come_by_name_or_from_a_file(tmp_path: Path) -> None:
+    assert find("h800") is CLUSTERS["h800"]
+    file = tmp_path / "mine.toml"
+    file.write_text("memory = 141\ntflops = 989\nintra = 450\ninter = 400\n")
+    assert find(str(file)) == Cluster("mine", 141, 989, 450, 400, per_node=8)
+    with pytest.raises(ValueError, match="did you mean 'h800'"):
+        find("h80")
+    with pytest.raises(ValueError, match="no cluster file"):
+        find(str(tmp_path / "other.toml"))
+    for wrong, said in (
+        ("memory = 1", "no whole cluster"),
+        ("memory =", "is not TOML"),
+        ("memory = 1\ntflop = 2", "did you mean 'tflops'"),
+        ("memory = 0\ntflops = 1\nintra = 1\ninter = 1", "memory is a positive number"),
+    ):
+        file.write_text(wrong)
+        with pytest.raises(ValueError, match=said):
+            find(str(file))
+
+
+def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "recipe.toml"
+    file.write_text(
+        'name = "s"\nstage = "language"\npreset = "small"\nbatch = 4\nrow = 32\n[[data]]\nsource = "a.jsonl"\n'
+    )
+    assert cli.main(["plan", str(file), "--gpus", "2", "--gpu", "a100-40g", "--tokens", "200", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["sample"]["tokens"] == 200 and shown["gpus"] == 2
+    assert cli.main(["plan", str(file), "--gpu", "h900"]) == 2
+    assert "did you mean" in capsys.readouterr().err
