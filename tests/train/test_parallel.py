@@ -1,0 +1,154 @@
+"""Two and four processes do what one does, for every kind of training; a checkpoint of four goes on with two and one.
+
+The processes are forked from one that has imported everything, and all tests look at what one start of them made.
+"""
+
+import multiprocessing
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import ranks
+import torch
+from torch import nn
+
+from seedx.model.detokenizer import Detokenizer
+from seedx.model.seedx import SeedX
+from seedx.train import folders, parallel
+from seedx.train.parallel import World
+from seedx.train.saving import Saver
+from small import SMALL
+
+IMPORTS = ["torch", "peft", "seedx.model.seedx", "seedx.model.detokenizer", "seedx.train.saving"]
+KINDS = [(kind, size) for kind in ranks.STAGES for size in (2, 4) if (kind, size) != ("autoencoder", 4)]
+ONE = World()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What four processes made, and then two of them."""
+    folder = tmp_path_factory.mktemp("ranks")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTS)
+    ports = ranks.free_port(), ranks.free_port()
+    processes = [context.Process(target=ranks.main, args=(rank, ports, folder)) for rank in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(600)  # a quarter of a minute, were the machine ours
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    assert codes == [0, 0, 0, 0]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """One process's training by kind, run once."""
+    return {kind: ranks.train(kind, ONE)[0] for kind in ranks.STAGES}
+
+
+def assert_same(found, expected, steps=slice(None)):
+    assert found["losses"] == pytest.approx(expected["losses"][steps], rel=1e-5)
+    assert found["norms"] == pytest.approx(expected["norms"][steps], rel=1e-4)
+    for which in ("weights", "average"):
+        assert found[which].keys() == expected[which].keys()
+        torch.testing.assert_close(found[which], expected[which], rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "size"), KINDS)
+def test_many_processes_do_what_one_does(folder, alone, kind, size):
+    assert_same(torch.load(folder / f"{kind}-{size}.pt"), alone[kind])
+
+
+@pytest.mark.parametrize("kind", ranks.STAGES)
+def test_training_moves_what_is_trained_and_nothing_else(alone, kind):
+    torch.manual_seed(0)
+    start = ranks.STAGES[kind]().model
+    moved = {name for name, t in start.state_dict().items() if not torch.equal(t, alone[kind]["weights"][name])}
+    names = {name for name, p in start.named_parameters() if p.requires_grad}
+    assert moved and moved <= names
+
+
+@pytest.mark.slow
+def test_replicas_of_a_sharded_model_do_the_same(folder, alone):
+    assert_same(torch.load(folder / "full-4-replicas.pt"), alone["full"])
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_four_goes_on_with_two(folder, alone):
+    assert_same(torch.load(folder / "full-2-resume.pt"), alone["full"], slice(ranks.SAVED, None))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["full", "lora", "detokenizer"])
+def test_a_checkpoint_of_four_goes_on_with_one(folder, alone, kind, tmp_path):
+    shutil.copytree(folder / kind, tmp_path / kind)
+    assert_same(ranks.train(kind, ONE, tmp_path / kind, resume=True)[0], alone[kind], slice(ranks.SAVED, None))
+
+
+@pytest.mark.slow
+def test_a_rank_that_dies_says_why_and_leaves_a_checkpoint(tmp_path):
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    script = Path(__file__).parent / "dying.py"
+    done = subprocess.run([sys.executable, *command, script, tmp_path], capture_output=True, text=True, timeout=600)
+    assert done.returncode != 0
+    assert "rank 1 of 2 stops: MemoryError: no room for step 3. The last checkpoint stays." in done.stderr
+    assert "MemoryError" in done.stderr.split("Root Cause")[1]
+    path = folders.path(tmp_path / "checkpoints", 2)
+    assert folders.problem(path) is None
+    model = nn.Linear(4, 3)
+    state = {"model": model, "optim": torch.optim.AdamW(model.parameters())}
+    assert Saver(tmp_path, ONE).resume(state) == 2
+
+
+def test_blocks_are_found_in_every_model():
+    seedx, detokenizer = SeedX(SMALL), Detokenizer(SMALL.detokenizer, SMALL.vision.output_dim)
+    found = [type(block).__name__ for block in parallel.blocks(seedx)]
+    assert sorted(found) == ["Block", "LlamaDecoderLayer", "LlamaDecoderLayer"]
+    found = {type(block).__name__ for block in parallel.blocks(detokenizer)}
+    assert found == {"PerceiverLayer", "BasicTransformerBlock", "ResnetBlock2D"}
+
+
+def test_one_process_needs_no_group(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    world = parallel.world()
+    assert (world.rank, world.size, world.first) == (0, 1, True)
+    assert world.gather("a") == ["a"]
+    assert world.sum(torch.ones(2)).tolist() == [1, 1]
+    assert not torch.distributed.is_initialized()
+
+
+def test_half_of_torchruns_variables_are_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match="RANK, MASTER_ADDR, MASTER_PORT is not set; start many processes by torchrun"):
+        parallel.world()
+
+
+def test_replicas_divide_the_ranks():
+    with pytest.raises(ValueError, match="4 ranks can't hold 3 replicas"):
+        parallel.shard(nn.Linear(2, 2), World(0, 4), type("R", (), {"bf16": False})(), replicas=3)
+
+
+def test_clipping_gives_the_norm_before():
+    parameter = nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.tensor([3.0, 4.0])
+    assert parallel.clip([parameter], 1.0).item() == 5
+    torch.testing.assert_close(parameter.grad, torch.tensor([0.6, 0.8]))
+
+
+def test_a_skeleton_takes_no_memory_and_the_whole_is_a_copy():
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    frame = parallel.skeleton(model)
+    assert all(t.is_meta for t in frame.state_dict().values())
+    filled = parallel.whole(model, frame, {"0.bias": torch.full((2,), 7.0)})
+    assert filled is frame and filled[0].bias.tolist() == [7, 7]
+    assert torch.equal(filled[0].weight, model[0].weight) and filled[0].weight is not model[0].weight
+    filled[0].weight.data.zero_()
+    assert model[0].weight.abs().sum() > 0
