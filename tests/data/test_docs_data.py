@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import tomllib
 from layouts import layout, make_pictures, rng, shown
 
 from seedx.data import formats
@@ -15,6 +14,7 @@ from seedx.data.formats.filters import Filters
 from seedx.data.record import Record
 from seedx.data.share import Data
 from seedx.data.sources import open_source
+from seedx.train.recipe import tomllib
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 

@@ -11,7 +11,7 @@ from seedx.data.faults import Fault
 from seedx.data.record import Record
 from seedx.messages import Box, Image, Text
 
-JUNK = (None, 3, -1.5, True, "x", "", [], {}, [None], [3], {"x": None}, ["x", "y"], float("nan"))
+JUNK = (None, 3, -1.5, True, "x", "", b"x", [], {}, [None], [3], {"x": None}, ["x", "y"], float("nan"))
 OPTIONS = {
     "grit": ({"draw": 1.0}, {"spans": "noun_chunks"}),
     "referring": ({"locate": 1.0}, {"locate": 0.0}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from seedx.data.formats.boxes import Style, parse
 from seedx.data.formats.fields import PICTURES, Fields
@@ -90,10 +90,9 @@ def vqa(record: Record, rng: random.Random) -> list[Message]:
 
 def _turns(fields: Fields) -> list[tuple[Role, str]]:
     """Who says what, checked: perhaps a system's text, then questions and answers by turns."""
+    turns: list[tuple[Any, Any]]
     if fields.find("conversations") is None:
-        said = fields.entries("data")
-        names = ["human", "gpt"] * len(said)
-        turns = list(zip(names, said))  # noqa: B905
+        turns = [(("human", "gpt")[i % 2], text) for i, text in enumerate(fields.entries("data"))]
     else:
         said = [turn if isinstance(turn, dict) else {} for turn in fields.entries("conversations")]
         turns = [(turn.get("from"), turn.get("value")) for turn in said]

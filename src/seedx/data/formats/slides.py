@@ -24,7 +24,7 @@ from seedx.messages import Image, Message, Part, Text, assistant, system, user
 from seedx.tokens import LOCS, to_loc
 
 _LOC = re.compile(r"<loc-\d+>")
-_HERE = "\0"  # where a picture goes, in JSON that is not written yet: no text may hold it
+_HERE = "\0"  # where a picture goes: no JSON holds it, which writes it as \u0000
 
 
 def slides(record: Record, rng: random.Random, *, draw: Ratio = 1.0, instruct: bool = True) -> list[Message]:
@@ -89,6 +89,11 @@ def _place(value: Any, size: float, name: str, fields: Fields) -> str:
 
 def _paragraphs(element: dict[str, Any], fields: Fields) -> list[dict[str, Any]]:
     found = element.get("paragraphs")
-    if not isinstance(found, list) or not all(isinstance(p, dict) and isinstance(p.get("texts"), str) for p in found):
-        raise fields.bad('a text has "paragraphs" of {"texts", "font_size"}')
-    return [{"texts": p["texts"].replace(_HERE, ""), "font_size": p.get("font_size")} for p in found]
+    written = []
+    for paragraph in found if isinstance(found, list) else [found]:
+        match paragraph:
+            case {"texts": str(texts), "font_size": (int() | float() | None) as size}:
+                written.append({"texts": texts, "font_size": size})
+            case _:
+                raise fields.bad(f'a paragraph is {{"texts": words, "font_size": a number or null}}, not {paragraph!r}')
+    return written
