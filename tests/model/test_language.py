@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from seedx.config import LanguageConfig, LoraConfig
+from seedx.model.attention import Documents, attend, attend_within
 from seedx.model.cache import GROWTH
-from seedx.model.language import Language, document_mask, ordinal_rows
+from seedx.model.language import Language, document_mask, find_documents, ordinal_rows
 
 CONFIG = LanguageConfig(vocab_size=50, hidden_size=32, intermediate_size=48, layers=2, heads=4, kv_heads=2, context=600)
 LORA = dataclasses.replace(CONFIG, lora=LoraConfig(rank=4, alpha=4))
@@ -45,6 +46,20 @@ def test_packed_documents_equal_documents_apart(language):
     packed = run(language, ids, positions)
     apart = [run(language, ids[:, a:b]) for a, b in ((0, 4), (4, 6), (6, 9))]
     close(packed, torch.cat(apart, dim=1))
+
+
+def test_find_documents():
+    assert find_documents(torch.arange(5).expand(2, 5)) is None
+    assert find_documents(torch.tensor([[0, 1, 2, 0, 1], [0, 1, 2, 3, 4]])) == Documents([3, 2, 5])
+    assert find_documents(torch.tensor([[4, 5, 0, 1], [0, 0, 1, 2]])) == Documents([2, 2, 1, 3])
+
+
+def test_documents_apart_attend_as_under_their_mask():
+    torch.manual_seed(0)
+    q, k, v = torch.randn(3, 2, 4, 5, 8)
+    positions = torch.tensor([[0, 1, 2, 0, 1], [0, 1, 2, 3, 4]])
+    masked = attend(q, k, v, document_mask(positions)).transpose(1, 2)
+    torch.testing.assert_close(attend_within(q, k, v, Documents([3, 2, 5])), masked)
 
 
 def test_document_mask():

@@ -20,7 +20,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from seedx.config import LanguageConfig
-from seedx.model import attention  # noqa: F401 (registers "seedx")
+from seedx.model.attention import Documents  # and registers "seedx"
 from seedx.model.cache import Cache
 
 HEAD_SCALE = 3.0  # of a new row of the output head, in means of the old rows (the release)
@@ -51,11 +51,14 @@ class Language(nn.Module):
         Without a cache a row may hold several documents, each with positions from 0: none sees another. With a cache
         the positions of a row are consecutive and follow what it holds.
         """
-        mask = document_mask(position_ids) if cache is None else cache.place(position_ids)
+        documents = find_documents(position_ids) if cache is None else None
+        mask = None
+        if documents is None:
+            mask = document_mask(position_ids) if cache is None else cache.place(position_ids)
         rotations = self.llm.model.rotary_emb(embeds, position_ids)
         x = embeds
         for layer in self.llm.model.layers:
-            x = layer(x, attention_mask=mask, position_embeddings=rotations, past_key_values=cache)
+            x = layer(x, attention_mask=mask, documents=documents, position_embeddings=rotations, past_key_values=cache)
         return self.llm.model.norm(x)
 
     def head(self, states: Tensor) -> Tensor:
@@ -150,6 +153,21 @@ def document_mask(position_ids: Tensor) -> Tensor | None:
     document = starts.cumsum(dim=1)
     same = document[:, None, :, None] == document[:, None, None, :]
     return same.tril()
+
+
+def find_documents(position_ids: Tensor) -> Documents | None:
+    """Where the documents of packed rows are; None if there is one in each row, or a mask serves better.
+
+    Positions [[0 1 2 0 1] [0 1 2 3 4]] are documents of [3 2 5] tokens.
+    """
+    if position_ids.device.type != "cpu" or torch.compiler.is_compiling():  # lengths would be compiled in
+        return None
+    starts = position_ids == 0
+    starts[:, 0] = True
+    if not starts[:, 1:].any():
+        return None
+    at = starts.flatten().nonzero()[:, 0]
+    return Documents(at.diff(append=at.new_tensor([starts.numel()])).tolist())
 
 
 def ordinal_rows(count: int, dim: int, std: float) -> Tensor:
