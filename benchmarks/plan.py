@@ -6,7 +6,8 @@ Three small configurations, each in a process of its own with one thread. Predic
 fake tensors:
     memory  4 bytes a parameter, 8 a trained one for AdamW, and the peak of what the step makes (gradients included)
     time    a roofline: of every operation the longer of FLOPs / matrix speed and bytes / memory bandwidth, plus what
-            calling it costs; the optimiser passes its memory ten times
+            new memory for its results costs (the system clears it) and the call itself; the optimiser passes its memory
+            ten times
 Measured are steps of the real model by its own loss, with clipping and AdamW:
     memory  the peak of the process (Linux's VmHWM, reset after the first step) over what it had before the model
     time    the CPU time of a step, the median
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
 import json
 import os
 import statistics
@@ -59,7 +61,7 @@ def language(lora: bool) -> Config:
         vocab_size=8192,
         hidden_size=512,
         intermediate_size=1408,
-        layers=8,
+        layers=6,
         heads=8,
         lora=LoraConfig() if lora else None,
     )
@@ -73,20 +75,20 @@ PRESETS.update(
         "unet": dataclasses.replace(
             TINY,
             detokenizer=dataclasses.replace(
-                TINY.detokenizer, unet=TINY.detokenizer.unet | {"block_out_channels": (160, 320)}
+                TINY.detokenizer, unet=TINY.detokenizer.unet | {"block_out_channels": (128, 256)}
             ),
         ),
     }
 )
 CASES = {
     "every weight, float32": Case(
-        Recipe("all", "language", "all", bf16=False), Load(4, 256, tiles=12, drawn=4, learned=500, packed=False)
+        Recipe("all", "language", "all", bf16=False), Load(2, 256, tiles=6, drawn=2, learned=200, packed=False)
     ),
     "LoRA, bfloat16, checkpointing": Case(
         Recipe("lora", "language", "lora", bf16=True, lora=True, checkpointing=True),
-        Load(8, 256, tiles=24, drawn=8, learned=1000, packed=False),
+        Load(4, 256, tiles=12, drawn=4, learned=400, packed=False),
     ),
-    "U-Net, float32": Case(Recipe("unet", "condition", "unet", bf16=False), Load(16, 96)),
+    "U-Net, float32": Case(Recipe("unet", "condition", "unet", bf16=False), Load(8, 96)),
 }
 
 
@@ -95,23 +97,27 @@ class Machine:
     """
     Attributes:
         matrix, convolution: FLOPs a second by dtype.
-        bandwidth: bytes a second of an elementwise operation that reads one tensor and makes another.
+        bandwidth: bytes a second that are read and written in place.
+        fresh: seconds that a byte of new memory costs.
         call: seconds that an operation takes whatever its size.
     """
 
     matrix: dict[torch.dtype, float]
     convolution: dict[torch.dtype, float]
     bandwidth: float
+    fresh: float
     call: float
 
     @staticmethod
     def measure() -> Machine:
         dtypes = (torch.float32, torch.bfloat16)
         values, little = torch.randn(1024, 1024), torch.zeros(8)
+        in_place = _seconds(lambda: values.neg_())
         return Machine(
             {dtype: 2 * 512 * 1024 * 1024 / _seconds(_matrix(dtype)) for dtype in dtypes},
-            {dtype: 2 * 16 * 144 * 160 * 160 * 9 / _seconds(_convolution(dtype)) for dtype in dtypes},
-            2 * values.nbytes / _seconds(lambda: values * 2),
+            {dtype: 2 * 8 * 144 * 128 * 128 * 9 / _seconds(_convolution(dtype)) for dtype in dtypes},
+            2 * values.nbytes / in_place,
+            max(0.0, _seconds(values.neg) - in_place) / values.nbytes,
             _seconds(lambda: little + 1),
         )
 
@@ -121,17 +127,18 @@ class Machine:
         for operation, times in reading.operations.items():
             speeds = self.convolution if operation.kind == "convolution" else self.matrix
             busy = operation.flops / speeds[operation.dtype] if operation.flops else 0.0
-            total += times * (max(busy, operation.bytes / self.bandwidth) + self.call)
+            total += times * (max(busy, operation.bytes / self.bandwidth) + operation.new * self.fresh + self.call)
         return total
 
 
 def _matrix(dtype: torch.dtype) -> Callable[[], Tensor]:
-    x, weight = torch.randn(512, 1024, dtype=dtype), torch.randn(1024, 1024, dtype=dtype)
-    return lambda: F.linear(x, weight)
+    x, weight = torch.randn(512, 1024).to(dtype), torch.randn(1024, 1024).to(dtype)
+    out = torch.empty_like(x)
+    return lambda: torch.mm(x, weight, out=out)
 
 
 def _convolution(dtype: torch.dtype) -> Callable[[], Tensor]:
-    x, weight = torch.randn(16, 160, 12, 12, dtype=dtype), torch.randn(160, 160, 3, 3, dtype=dtype)
+    x, weight = torch.randn(8, 128, 12, 12).to(dtype), torch.randn(128, 128, 3, 3).to(dtype)
     return lambda: F.conv2d(x, weight, padding=1)
 
 
@@ -148,7 +155,8 @@ def _seconds(run: Callable[[], object]) -> float:
     return statistics.median(rounds)
 
 
-def predict(case: Case, machines: list[Machine]) -> dict[str, float]:
+def read(case: Case) -> tuple[Measured, int, int]:
+    """What the meter reads, and the numbers of parameters held and trained."""
     recipe = case.recipe
 
     def step() -> LanguageStep | DetokenizerStep:
@@ -161,9 +169,7 @@ def predict(case: Case, machines: list[Machine]) -> dict[str, float]:
 
     reading = meter(step, case.load, gpu=False, sharded=False, bf16=recipe.bf16, checkpointing=recipe.checkpointing)
     modules = step()
-    held, count = sum(p.numel() for p in modules.parameters()), trained.count(modules)
-    seconds = [machine.seconds(reading) + PASSES * 4 * count / machine.bandwidth for machine in machines]
-    return {"memory": 4 * held + 8 * count + reading.peak, "time": statistics.mean(seconds)}
+    return reading, sum(parameter.numel() for parameter in modules.parameters()), trained.count(modules)
 
 
 def measure(case: Case, steps: int) -> dict[str, float]:
@@ -240,10 +246,13 @@ def one(name: str, steps: int) -> dict[str, Any]:
     """A case, in this process."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
+    reading, held, count = read(CASES[name])  # first: it imports what the measured model needs, too
+    gc.collect()
     first = Machine.measure()
     measured = measure(CASES[name], steps)
     machines = [first, Machine.measure()]
-    predicted = predict(CASES[name], machines)
+    seconds = [machine.seconds(reading) + PASSES * 4 * count / machine.bandwidth for machine in machines]
+    predicted = {"memory": 4 * held + 8 * count + reading.peak, "time": statistics.mean(seconds)}
     return {
         "case": name,
         "predicted_mib": predicted["memory"] / MIB,
@@ -256,6 +265,7 @@ def one(name: str, steps: int) -> dict[str, Any]:
             {
                 **{f"matrix_{str(d)[6:]}_gflops": v / 1e9 for d, v in m.matrix.items()},
                 "bandwidth_gbs": m.bandwidth / 1e9,
+                "fresh_ns_per_kb": m.fresh * 1e12,
                 "call_us": m.call * 1e6,
             }
             for m in machines

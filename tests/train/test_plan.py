@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import SMALL
 from torch import Tensor, nn
 
 from seedx import cli
@@ -26,6 +25,7 @@ from seedx.train.plan_table import table
 from seedx.train.recipe import Recipe
 from seedx.train.samples import FORMATS, Sample, average
 from seedx.train.workload import DetokenizerStep, LanguageStep, Load, checkpointed, meter
+from small import SMALL
 
 SIZES = Sizes(total=1000, trained=100, root=200, largest=300, largest_trained=60, whole=50)
 RECIPE = Recipe("small", "language", "small", steps=10, batch=8, micro=2, row=32, data=(Data("a.jsonl", "llava"),))

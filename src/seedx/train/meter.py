@@ -39,12 +39,14 @@ class Operation:
         dtype: in which it is done: that of its result.
         flops: multiplications and additions; 0 for elementwise ones.
         bytes: read and written.
+        new: bytes of memory that it was given for its results.
     """
 
     kind: str
     dtype: torch.dtype
     flops: int
     bytes: int
+    new: int
 
 
 @dataclass
@@ -99,31 +101,29 @@ class Meter(TorchDispatchMode):
             self._known.setdefault(tensor.untyped_storage(), None)  # was there before: not ours
         out = func(*args, **kwargs)
         made = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
-        for tensor in made:
-            self._allocate(tensor.untyped_storage())
+        new = sum(self._allocate(tensor.untyped_storage()) for tensor in made)
         if made and not func.is_view:
-            self._count(func, args, kwargs, out, read, made)
+            formula = flop_registry.get(func.overloadpacket)
+            flops = int(formula(*args, **kwargs, out_val=out)) if formula else 0
+            kind = "elementwise" if not flops else "convolution" if "conv" in func.__name__ else "matrix"
+            moved = sum(tensor.numel() * tensor.element_size() for tensor in (*read, *made))
+            self.reading.operations[Operation(kind, made[0].dtype, flops, moved, new)] += 1
+            if flops:
+                self.reading.flops[self._part()] += flops
         return out
 
-    def _allocate(self, storage: Any) -> None:
+    def _allocate(self, storage: Any) -> int:
+        """Bytes of a storage that is new to us."""
         if storage in self._known:
-            return
+            return 0
         self._known[storage] = None
         self.live += storage.nbytes()
         self.reading.peak = max(self.reading.peak, self.live)
         weakref.finalize(storage, self._release, storage.nbytes())
+        return storage.nbytes()
 
     def _release(self, size: int) -> None:
         self.live -= size
-
-    def _count(self, func: Any, args: Any, kwargs: Any, out: Any, read: list[Tensor], made: list[Tensor]) -> None:
-        formula = flop_registry.get(func.overloadpacket)
-        flops = int(formula(*args, **kwargs, out_val=out)) if formula else 0
-        kind = "elementwise" if not flops else "convolution" if "conv" in func.__name__ else "matrix"
-        moved = sum(tensor.numel() * tensor.element_size() for tensor in (*read, *made))
-        self.reading.operations[Operation(kind, made[0].dtype, flops, moved)] += 1
-        if flops:
-            self.reading.flops[self._part()] += flops
 
     def _part(self) -> str:
         """Whose operation this is: of the module that runs, or, going backward, of the one that ran then."""
