@@ -92,6 +92,11 @@ def worst(ours: Tensor, expected: Tensor) -> float:
     return (ours.double() - expected.double()).abs().max().item() if ours.numel() else 0.0
 
 
+def of_norm(ours: float, expected: float) -> float:
+    """The error of a norm of gradients, relative if that is over 1: a sum over so many is rounded at its own size."""
+    return abs(ours - expected) / max(expected, 1.0)
+
+
 def largest(results: Results) -> float:
     return max(error for _, error in results)
 

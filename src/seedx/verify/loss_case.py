@@ -16,7 +16,7 @@ from seedx.batch import Batch
 from seedx.model.seedx import Losses, SeedX
 from seedx.model.vision import pool_features
 from seedx.verify.build import POOL, seedx, vision
-from seedx.verify.case import ABSENT, Case, Results, largest, read_case, worst
+from seedx.verify.case import ABSENT, Case, Results, largest, of_norm, read_case, worst
 
 LOSSES = {"total_loss": "total", "lm_loss": "text", "rec_loss": "image"}
 
@@ -150,7 +150,9 @@ def gradients(case: Case, model: SeedX, batch: Batch) -> Results:
     norms = {key: gradient.norm().item() for key, gradient in official.items()}
     results = [(f"train/{key}", error) for key, error in against(losses, outputs["train_mode_losses"])]
     if theirs := outputs.get("grad_norms"):  # one that is missing is as good as one of zeros
-        errors = [(f"grad_norms/{key}", abs(norms.get(key, 0.0) - theirs.get(key, 0.0))) for key in {**theirs, **norms}]
+        errors = [
+            (f"grad_norms/{key}", of_norm(norms.get(key, 0.0), theirs.get(key, 0.0))) for key in {**theirs, **norms}
+        ]
         results += [max(errors, key=lambda result: result[1]), ("grad_norms/names", unknown(norms, theirs))]
     for key, tensor in case.under("grad/").items():
         results.append((f"grad/{key}", worst(official[key], tensor) if key in official else ABSENT))
@@ -177,7 +179,7 @@ def updates(case: Case, model: SeedX, batch: Batch) -> Results:
         norm_before = torch.nn.utils.clip_grad_norm_(trained, facts["clip_grad_norm"]).item()
         optimizer.step()
         results += [(f"adamw/{step}/{key}", error) for key, error in against(ours, losses)]
-        results.append((f"adamw/{step}/grad_norm", abs(norm_before - norm)))
+        results.append((f"adamw/{step}/grad_norm", of_norm(norm_before, norm)))
     return results
 
 
