@@ -1,13 +1,15 @@
 """What all kinds of sources promise: every sample once, in parts or whole, and resumed anywhere."""
 
+import io
 import json
 import multiprocessing
 import pickle
+from pathlib import Path
 
 import pytest
 from shards import items, number, write_jsonl, write_parquet, write_tar
 
-from seedx.data import sources
+from seedx.data import sources, tar
 from seedx.data.record import Record
 from seedx.data.sources import open_source
 
@@ -39,6 +41,39 @@ def test_reading_goes_on_after_any_item(source, parts):
             position = json.loads(json.dumps(position))  # as a checkpoint keeps it
             again = [(position, number(item), item.where) for position, item in unit.read(position)]
             assert again == whole[at + 1 :]
+
+
+class Counted(io.FileIO):
+    """A file that counts the bytes that are read from all of its kind."""
+
+    total = 0
+
+    def readinto(self, buffer):
+        count = super().readinto(buffer)
+        Counted.total += count
+        return count
+
+
+@pytest.mark.parametrize("parts", [1, 8])
+@pytest.mark.parametrize(
+    ("write", "name", "count", "most"),  # of 5 and 0.4 MB, and three times that
+    [(write_tar, "s.tar", 300, tar.WINDOW + 20_000), (write_jsonl, "s.jsonl", 6000, 20_000)],
+)
+def test_opening_and_resuming_read_no_more_of_a_larger_file(tmp_path, monkeypatch, write, name, count, most, parts):
+    monkeypatch.setattr("seedx.data.jsonl.COUNTED", 0)
+    path = write(tmp_path / name, count)
+    place = list(open_source(path, parts)[-1].read())[-5][0]
+    monkeypatch.setattr("seedx.data.storage.open_file", lambda path: io.BufferedReader(Counted(path)))
+    for larger in (False, True):
+        if larger:  # the same file behind two of its kind, without their end marks
+            content = Path(path).read_bytes()
+            before = content.rstrip(b"\0") if name == "s.jsonl" else content[: content.rindex(b"}") // 512 * 512 + 512]
+            Path(path).write_bytes(before * 2 + content)
+            place = place + 2 * len(before) if isinstance(place, int) else [place[0] + 2 * len(before), None]
+        Counted.total = 0
+        unit = open_source(path, parts)[-1]
+        _, item = next(unit.read(place))
+        assert number(item) == count - 4 and 0 < Counted.total < most * parts
 
 
 def test_units_are_the_same_in_every_process(source):
