@@ -29,9 +29,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, causal: 
     kv, groups, length = k.shape[1], q.shape[1] // k.shape[1], q.shape[2]
     if q.device.type != "cpu" or k.shape[-2] > SHORT:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=groups > 1)
-    queries = (
-        (q * q.shape[-1] ** -0.5).unflatten(1, (kv, groups)).flatten(2, 3)
-    )  # those that share keys, as one product
+    # Heads that share keys go through one product.
+    queries = (q * q.shape[-1] ** -0.5).unflatten(1, (kv, groups)).flatten(2, 3)
     weights = (queries @ k.transpose(-1, -2)).unflatten(2, (groups, length))
     if causal:
         mask = torch.ones(weights.shape[-2:], dtype=torch.bool).tril()[None, None]
