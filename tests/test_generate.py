@@ -149,6 +149,19 @@ def test_session_reads_only_what_is_new(model, monkeypatch):
         assert_same(generate(model, TOKENIZER, [alone], options)[0], now)
 
 
+def test_an_answer_that_ends_with_a_picture_leaves_its_last_token_to_the_next_turn(model):
+    session, room = Session.start(model), Options(max_new_tokens=QUERIES + 1)
+    first = Prompt([*DRAW.ids, SPECIALS.image_start])
+    answer = generate(model, TOKENIZER, [first], room, session)[0]
+    assert len(answer.images) == 1 and answer.reason == "length"
+    assert session.pending == [[SPECIALS.image_end]] and session.lengths == [len(first.ids) + QUERIES]
+    more = TOKENIZER.encode("\n[INST] And now? [/INST]\n")
+    continued = generate(model, TOKENIZER, [Prompt(more)], Options(max_new_tokens=12), session)[0]
+    ids = [*first.ids, *answer.ids, *more]
+    alone = Prompt(ids, read_mask=[False] * len(ids))
+    assert_same(generate(model, TOKENIZER, [alone], Options(max_new_tokens=12))[0], continued)
+
+
 def test_session_goes_on_after_a_stream_was_closed(model):
     session, events = Session.start(model), []
     running = stream(model, TOKENIZER, [READ], Options(max_new_tokens=12), session)

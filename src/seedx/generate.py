@@ -57,7 +57,7 @@ def generate(
     return answers
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def stream(
     model: SeedX,
     tokenizer: Decoder,
@@ -113,6 +113,11 @@ class _Row:
     def left(self) -> int:
         """How many more tokens this answer may have."""
         return min(self.options.max_new_tokens - len(self.new), self.context - self.position - len(self.pending))
+
+    @property
+    def due(self) -> int:
+        """How many of the pending tokens are read next: not the `</img>` after which the answer is at its end."""
+        return len(self.pending) - (self.span is not None and not self.left)
 
     @property
     def may_draw(self) -> bool:
@@ -212,17 +217,18 @@ def _read(model: SeedX, specials: SpecialTokens, prompts: Sequence[Prompt], rows
 def _advance(model: SeedX, rows: list[_Row], embeds: Tensor | None, cache: Cache) -> tuple[Tensor, Tensor]:
     """Read what is pending. Returns the states of it (B, T, dim) and those of each row's last token (B, dim)."""
     device = _device(model)
-    pending = [row.pending if row.running else [row.specials.pad] for row in rows]
-    counts = [len(ids) for ids in pending]
+    counts = [row.due if row.running else 1 for row in rows]
     if embeds is None:
+        pending = [row.pending if row.running else [row.specials.pad] for row in rows]
         embeds = model.language.embed(_pad(pending, rows[0].specials.pad, device))
+    embeds = embeds[:, : max(counts)]
     starts = torch.tensor([row.position for row in rows], device=device)
     positions = starts[:, None] + torch.arange(embeds.shape[1], device=device)
     states = model.language.states(embeds, positions, cache)
     for row, count in zip(rows, counts, strict=True):
         if row.running:
             row.position += count
-            row.pending = []
+            row.pending = row.pending[count:]
     last = torch.tensor(counts, device=device) - 1
     return states, states[torch.arange(len(rows), device=device), last]
 

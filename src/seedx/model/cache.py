@@ -53,6 +53,9 @@ class Cache:
 
     def _write(self, store: list[Tensor], new: Tensor, layer: int) -> Tensor:
         held = store[layer]
+        if held.dim() == 1 and new.shape[2] == self.end:  # the first pass: kept as it is, and copied if more follows
+            store[layer] = new
+            return new
         if held.dim() == 1 or held.shape[2] < self.end:
             rows, heads, _, width = new.shape
             grown = new.new_zeros(rows, heads, self.end + GROWTH, width)  # zeros: a masked NaN would still spread
