@@ -29,7 +29,7 @@ def answers(folder: Path, name: str) -> Results:
     subs = [sub for sub in case.facts["inputs"] if f"out/{sub}/new_ids" in case.tensors]
     results: Results = []
     for sub in case.facts["inputs"]:
-        if sub not in subs:
+        if sub not in subs and f"in/{sub}/scores" in case.tensors:
             results += suppression(case, sub, tokenizer.specials)
     by_length: dict[int, list[str]] = {}
     for sub in subs:

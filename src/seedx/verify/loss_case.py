@@ -81,17 +81,18 @@ def of_rows(case: Case, variant: str, facts: dict[str, Any], features: Tensor | 
 
 def of_variant(case: Case, facts: dict[str, Any], features: Tensor | None, rows: Sequence[int]) -> tuple[SeedX, Batch]:
     """The model with a variant's settings, and the rows and images that it was given."""
-    t, agent = case.under("in/batch/"), {**case.config["agent"], **facts["agent"]}
+    t, agent = case.under("in/batch/"), {**case.config["agent"], **facts.get("agent", {})}
     kept = slice(None) if len(rows) == len(t["input_ids"]) else list(rows)
     tiles = targets = centres = None
-    if features is not None and facts["image_embeds"] is not None:
-        if facts["image_embeds"][1] * POOL == features.shape[1]:  # given as pooled ones
+    given = None if features is None else facts.get("image_embeds", list(features.shape))
+    if features is not None and given is not None:
+        if given[1] * POOL == features.shape[1]:  # given as pooled ones
             features = pool_features(features, POOL)
         read, drawn = owners(case, rows)
         reads, draws = (t[f"embeds_{side}_mask"][valid(case)] for side in ("cmp", "gen"))
         tiles = features[reads][read] if read.any() else None
         targets = features[draws][drawn] if drawn.any() else None
-        if read.any() and facts["patch_positions"] and "patch_position" in t:
+        if read.any() and facts.get("patch_positions", True) and "patch_position" in t:
             centres = t["patch_position"][valid(case)][reads][read]
     ids = t["input_ids"][kept]
     batch = Batch(

@@ -105,8 +105,11 @@ def context_of(case: Case, sub: str, model: Detokenizer, eye: VisionTransformer)
     if "image_tensor" not in t and negatives[False].shape[1] % POOL == 0:
         negatives[True] = pool_features(negatives[False], POOL)
     negatives = {down: negative.expand(len(features), -1, -1) for down, negative in negatives.items()}
-    expected = case.tensors[f"out/{sub}/negative_pooled"]
-    found = min(negatives, key=lambda down: worst(model.context(negatives[down])[1], expected))
+    expected = case.tensors.get(f"out/{sub}/negative_pooled")
+    if expected is None:
+        found = features.shape[1] != negatives[False].shape[1]
+    else:
+        found = min(negatives, key=lambda down: worst(model.context(negatives[down])[1], expected))
     return features, negatives[case.setting("vit_down", sub, found)]
 
 
