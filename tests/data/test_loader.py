@@ -79,6 +79,21 @@ def test_it_goes_on_when_iterated_again():
     assert [row.keys for _ in range(3) for _, row in zip(range(4), one, strict=False)] == whole
 
 
+def test_files_with_a_broken_line(tmp_path):
+    """The same without `numbers`: positions are bytes in a file, which is split so that every stream has parts."""
+    lines = [json.dumps({"messages": [{"role": "assistant", "content": str(i)}]}) for i in range(100)]
+    lines[7] = lines[7][:20]
+    (tmp_path / "talk.jsonl").write_text("\n".join(lines) + "\n")
+    data = [Data(str(tmp_path / "*.jsonl"), epochs=1)]
+    whole = list(loader(data))
+    keys = sorted(key for row in whole for key in row.keys)
+    assert len(set(keys)) == len(keys) == 97  # 39 and 79 are too long
+    first = loader(data, workers=2)
+    assert [row.keys for _, row in zip(range(9), first, strict=False)] == [row.keys for row in whole[:9]]
+    rest = loader(data, state=json.loads(json.dumps(first.state)))
+    assert [row.keys for row in rest] == [row.keys for row in whole[9:]]
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_errors_keep_their_words(workers):
     def fail(messages):
