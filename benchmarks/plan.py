@@ -97,7 +97,7 @@ class Machine:
     """
     Attributes:
         matrix, convolution: FLOPs a second by dtype.
-        bandwidth: bytes a second that are read and written in place.
+        bandwidth: bytes a second that are read and written in place, of 4 MiB: a step's data is mostly in a cache, too.
         fresh: seconds that a byte of new memory costs.
         call: seconds that an operation takes whatever its size.
     """

@@ -142,8 +142,10 @@ class Workload:
         if not self.language:
             return Load(rows, self.config.detokenizer.image_size)
         samples = rows * self.samples_per_row
-        counts = (math.ceil(samples * n) for n in (self.sample.tiles, self.sample.drawn, self.sample.learned))
-        return Load(rows, self.recipe.row, *counts)
+        tiles, drawn, learned = (
+            math.ceil(samples * n) for n in (self.sample.tiles, self.sample.drawn, self.sample.learned)
+        )
+        return Load(rows, self.recipe.row, tiles, drawn, learned)
 
     def activations(self, rows: int, checkpointing: bool) -> float:
         """Peak bytes, by a line through the two numbers of rows that are metered."""

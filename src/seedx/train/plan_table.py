@@ -6,6 +6,7 @@ from seedx.train.clusters import GIB
 from seedx.train.plan import Choice, Plan
 
 T = 1e12
+SHOWN = 0.0005  # share of the whole that is worth a line
 
 
 def table(plan: Plan, samples: float | None = None, everything: bool = False) -> str:
@@ -47,12 +48,13 @@ def _head(plan: Plan) -> list[str]:
 
 def _flops(plan: Plan) -> list[str]:
     total = sum(plan.flops.values())
-    rows = [f"  {part:<20}{flops / T:>10.3f}{flops / total:>8.0%}" for part, flops in plan.flops.items()]
+    parts = {part: flops for part, flops in plan.flops.items() if flops >= SHOWN * total}
+    rows = [f"  {part:<20}{flops / T:>10.3f}{flops / total:>8.1%}" for part, flops in parts.items()]
     return [
         "TFLOPs of a sample, forward and backward",
         *rows,
         f"  {'together':<20}{total / T:>10.3f}",
-        f"  {'repeated':<20}{plan.repeated / T:>10.3f}{plan.repeated / total:>8.0%}  with activation checkpointing",
+        f"  {'repeated':<20}{plan.repeated / T:>10.3f}{plan.repeated / total:>8.1%}  with activation checkpointing",
     ]
 
 
