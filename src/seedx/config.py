@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -206,10 +207,15 @@ def from_dict(cls: type, values: dict[str, Any], path: str = "") -> Any:
     hints = typing.get_type_hints(cls)
     unknown = [key for key in values if key not in hints]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], hints, n=1)
-        suggestion = f"; did you mean {path + near[0]!r}?" if near else f"; known: {', '.join(hints)}."
-        raise ValueError(f"unknown setting {path + unknown[0]!r}{suggestion}")
+        raise ValueError(f"unknown setting {path + unknown[0]!r}{nearest(unknown[0], hints, path)}")
     return cls(**{key: _build(hints[key], value, f"{path}{key}.") for key, value in values.items()})
+
+
+def nearest(name: str, known: Iterable[str], path: str = "") -> str:
+    """What to add to a message about an unknown name: the nearest known one, or all of them."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {path + near[0]!r}?" if near else f"; known: {', '.join(known)}."
 
 
 def _build(hint: Any, value: Any, path: str) -> Any:
@@ -220,5 +226,6 @@ def _build(hint: Any, value: Any, path: str) -> Any:
     if isinstance(hint, type) and dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return from_dict(hint, value, path)
     if typing.get_origin(hint) is tuple and isinstance(value, (list, tuple)):
-        return tuple(value)
+        item = typing.get_args(hint)[0]  # of tuple[X, ...]; plain values need no building
+        return tuple(_build(item, one, f"{path}{i}.") for i, one in enumerate(value))
     return value

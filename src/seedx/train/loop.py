@@ -1,160 +1,232 @@
-"""The training loop: one for every stage.
+"""The training loop: one for every stage, on one process or many.
 
-A stage says what is trained and what its loss is; the loop owns the optimiser, the schedule, the average of the
-weights, checkpoints and the log. The batch of a step is a function of (seed, step) alone, so a resumed run sees exactly
-what an uninterrupted one would have seen, and its random numbers start from the step too.
+A stage (`stage.py`) gives data and sums of losses; the loop owns the optimiser, the schedule, the average of the weights,
+checkpoints and the log. What a step does follows from the recipe, the step's number and the weights alone: data has a
+position that is part of a checkpoint, and random numbers start anew from (seed, step, rank). So a run that is killed
+and resumed ends, on one machine, with the same bits as one that was not.
 """
 
 from __future__ import annotations
 
-import copy
+import functools
 import json
 import math
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from tqdm import tqdm
+from torch import nn
+from torch.utils.checkpoint import checkpoint
 
+from seedx.data.faults import Faults
+from seedx.train.gradients import accumulate, compute
+from seedx.train.log import Log
+from seedx.train.optim import Average, optimiser, set_rates
+from seedx.train.parallel import World, blocks, clip, gathered, shard, skeleton, trained, trains, whole
+from seedx.train.pixels import side_by_side
 from seedx.train.recipe import Recipe
+from seedx.train.saving import Saver
+from seedx.train.speed import flops
+from seedx.train.stage import Stage, Step, mixed
+from seedx.train.stop import on_request
 
 
-class Stage(Protocol):
-    """What the loop trains. `model` holds the trained parameters (`requires_grad`) and whatever the loss needs."""
+def train(stage: Stage, recipe: Recipe, run: Path, folder: Path, world: World | None = None) -> bool:
+    """Train from the last checkpoint in `run`, or from the start; once done, write the result into `folder`.
 
-    model: nn.Module
-
-    def batch(self, step: int) -> Any:
-        """The data of a step; depends on nothing but the step."""
-
-    def losses(self, batch: Any) -> dict[str, Tensor]:
-        """Scalars to log; "loss" is the one that is minimised."""
-
-    def save(self, model: nn.Module, folder: Path) -> None:
-        """Write what was trained into a model's folder."""
-
-
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """The factor of a step (counted from 0): linear warm-up, then a cosine down to `min_ratio` at the last step."""
-    if step < recipe.warmup:
-        return (step + 1) / recipe.warmup
-    done = (step - recipe.warmup) / max(1, recipe.steps - 1 - recipe.warmup)
-    return recipe.min_ratio + (1 - recipe.min_ratio) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-
-def optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW over what requires gradients; vectors (biases, norms, positions) are not decayed."""
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    for name, parameter in named:
-        factor = next((f for prefix, f in recipe.lr_factors.items() if name.startswith(prefix)), 1.0)
-        groups.setdefault((factor, parameter.dim() > 1), []).append(parameter)
-    settings = [
-        {"params": p, "lr": recipe.lr * factor, "weight_decay": recipe.weight_decay if decayed else 0.0}
-        for (factor, decayed), p in groups.items()
-    ]
-    return torch.optim.AdamW(settings, betas=recipe.betas, eps=recipe.eps, fused=True)
-
-
-class Average:
-    """Exponential moving average of a model's trained parameters."""
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.values = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
-
-    def update(self, model: nn.Module, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
-        current = dict(model.named_parameters())
-        torch._foreach_lerp_(list(self.values.values()), [current[n].detach() for n in self.values], 1 - decay)
-
-    def apply(self, model: nn.Module) -> nn.Module:
-        """A copy of the model with the averaged weights."""
-        averaged = copy.deepcopy(model)
-        for name, parameter in averaged.named_parameters():
-            if name in self.values:
-                parameter.data.copy_(self.values[name])
-        return averaged
-
-
-def train(stage: Stage, recipe: Recipe, run: Path, folder: Path) -> None:
-    """Train from the last checkpoint in `run`, or from the start, and write the result into `folder`.
+    Returns:
+        Whether it is done. If not, it was asked to stop (SIGTERM, Ctrl-C), saved, and the same call goes on.
 
     Raises:
-        FloatingPointError: a loss or gradient was not finite; the last checkpoint stays.
+        ValueError: the data ended early or is too bad, too many steps were not finite, or a setting can't be.
+        OSError: data can't be read, or the last checkpoint could not be written.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    optim = optimiser(stage.model, recipe)
-    base = [group["lr"] for group in optim.param_groups]
-    average = Average(stage.model, recipe.ema) if recipe.ema else None
-    start = _resume(run, stage.model, optim, average)
-    saved = time.monotonic()
-    for step in _progress(range(start, recipe.steps), recipe):
-        for group, lr in zip(optim.param_groups, base, strict=True):
-            group["lr"] = lr * learning_rate(recipe, step)
-        record = _step(stage, recipe, optim, step)
-        if average:
-            average.update(stage.model, step)
-        if step % recipe.log_every == 0 or step == recipe.steps - 1:
-            _log(run, {"step": step, "lr": optim.param_groups[0]["lr"], "time": time.time(), **record})
-        if time.monotonic() - saved > recipe.save_seconds:
-            _checkpoint(run, step + 1, stage.model, optim, average)
-            stage.save(average.apply(stage.model) if average else stage.model, run)
-            saved = time.monotonic()
-    _checkpoint(run, recipe.steps, stage.model, optim, average)
-    stage.save(average.apply(stage.model) if average else stage.model, folder)
+    loop = Loop(stage, recipe, run, world or World())
+    with on_request() as asked:
+        done = loop.train(asked)
+    if done:
+        result = whole(stage.model, loop.frame, loop.average.values if loop.average else None)
+        if result is not None:
+            stage.save(result, folder)
+    return done
 
 
-def _step(stage: Stage, recipe: Recipe, optim: torch.optim.Optimizer, step: int) -> dict[str, float]:
-    torch.manual_seed(recipe.seed * 1_000_003 + step)
-    batch = stage.batch(step)
-    # On a CPU the fused attention's backward is slower than the plain products by half.
-    with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
-        losses = stage.losses(batch)
-    losses["loss"].backward()
-    parameters = [p for group in optim.param_groups for p in group["params"]]
-    norm = nn.utils.clip_grad_norm_(parameters, recipe.clip)
-    if not (torch.isfinite(losses["loss"]) and torch.isfinite(norm)):
-        raise FloatingPointError(f"loss or gradient is not finite at step {step} of {recipe.name}")
-    optim.step()
-    optim.zero_grad(set_to_none=True)
-    return {**{name: float(value.detach()) for name, value in losses.items()}, "grad_norm": float(norm)}
+class Loop:
+    """One run. After `train` the stage's model has the last weights, and `average` their average."""
+
+    def __init__(self, stage: Stage, recipe: Recipe, run: Path, world: World) -> None:
+        recipe.micro_rows(world.size)  # raises before anything is built
+        self.stage, self.recipe, self.run, self.world = stage, recipe, run, world
+        self.frame = skeleton(stage.model)
+        prepare_blocks(stage.model, recipe)
+        shard(stage.model, world, recipe)
+        self.optim = optimiser(stage.model, recipe)
+        self.average = Average(stage.model, recipe.ema) if recipe.ema else None
+        run.mkdir(parents=True, exist_ok=True)
+        self.saver = Saver(run, world, recipe.keep)
+        self.position: Any = None  # of this rank's data
+        self.faults = Faults()  # of this rank's data
+        self.bad, self.bad_in_a_row = 0, 0  # steps that were not finite
+        self.score = [0.0, 0]  # sum and number of losses since the last checkpoint
+        self.saved = time.monotonic()
+
+    def train(self, asked: Callable[[], bool]) -> bool:
+        """Do all steps; False: stopped before, because `asked` said so on some rank."""
+        start = self._resume()
+        batches = self.stage.batches(start, self.position, self.world.rank, self.world.size)
+        with Log(self.run, self.recipe, start, self.world.device) if self.world.first else nullcontext() as log:
+            for step in range(start, self.recipe.steps):
+                data = self._fetch(step, batches, asked, log)
+                if data is None:
+                    self.saver.wait()
+                    return False
+                self._learn(step, data, log)
+                self._show(step)
+            self._save(self.recipe.steps)
+        self.saver.wait()
+        return True
+
+    def _resume(self) -> int:
+        """The step to begin with; everything is as it was before it."""
+        state = self._state()
+        start = self.saver.resume(state)
+        if start is None:
+            return 0
+        self.position = state["data"]
+        if self.world.first:
+            self.faults = Faults.from_json(state["faults"])  # of all ranks until they are gathered again
+        return start
+
+    def _save(self, step: int) -> None:
+        total, count = self.score
+        self.saver.save(step, self._state(), -total / count if count else None)
+        self.score, self.saved = [0.0, 0], time.monotonic()
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "model": self.stage.model,
+            "optim": self.optim,
+            "average": self.average and self.average.values,
+            "data": self.stage.merge_states(self.world.gather(self.position)),
+            "faults": self._all_faults().to_json(),
+        }
+
+    def _fetch(self, step: int, batches: Iterator[Step], asked: Callable[[], bool], log: Log | None) -> Step | None:
+        """The data of a step; None if the run is to stop. All ranks agree, and save together where it is time to."""
+        began = time.perf_counter()
+        data, error = _next(batches)
+        if log:
+            log.waited(time.perf_counter() - began)
+        due = self.world.first and time.monotonic() - self.saved > self.recipe.save_seconds
+        have, stop, due = self._votes(data is not None, asked(), due)
+        complete = have == self.world.size
+        if stop or due or not complete:
+            self._save(step)
+        if stop:
+            return None
+        if not complete:
+            self.saver.wait()
+            raise error or ValueError(
+                f"the data of {self.recipe.name} is used up after {step} of {self.recipe.steps} steps: "
+                f"give it more epochs, or fewer steps (--set steps={step})"
+            )
+        return data
+
+    def _votes(self, *votes: bool) -> list[int]:
+        return [int(votes) for votes in self.world.sum(torch.tensor(votes, dtype=torch.int64))]
+
+    def _learn(self, step: int, data: Step, log: Log | None) -> None:
+        """One step of the optimiser, unless the loss or its gradient is not finite; and what is told about it."""
+        if log and not log.flops and self.world.size == 1:
+            log.flops = self._flops(data)
+        rate = set_rates(self.optim, self.recipe, step)
+        torch.manual_seed(mixed(self.recipe.seed, step, self.world.rank))
+        values, counts = accumulate(self.stage, data.micro, self.recipe, self.world)
+        values["grad_norm"] = float(clip(trained(self.stage.model).values(), self.recipe.clip))
+        finite = math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])
+        if finite:
+            self.optim.step()
+            if self.average:
+                self.average.update(self.stage.model, step)
+            self.score = [self.score[0] + values["loss"], self.score[1] + 1]
+        self.optim.zero_grad(set_to_none=True)
+        self.position = data.state
+        self.faults.merge(data.faults)
+        if log:
+            log.step(step, values if finite else {}, counts)
+        self._judge(step, finite, values, data.keys)
+        if (step + 1) % self.recipe.log_every == 0 or step + 1 == self.recipe.steps:
+            self._tell(step, rate, log)
+
+    def _judge(self, step: int, finite: bool, values: dict[str, float], keys: list[str]) -> None:
+        """Note a step that was left out with its samples, and stop after too many in a row."""
+        if finite:
+            self.bad_in_a_row = 0
+            return
+        self.bad += 1
+        self.bad_in_a_row += 1
+        file = self.run / "bad_steps.jsonl"
+        keys = [key for rank in self.world.gather(keys) for key in rank]
+        if self.world.first:
+            with file.open("a", encoding="utf-8") as notes:
+                notes.write(json.dumps({"step": step, **{n: repr(v) for n, v in values.items()}, "samples": keys}) + "\n")
+        if self.bad_in_a_row >= self.recipe.max_bad_steps:
+            raise ValueError(
+                f"{self.recipe.name}: {self.bad_in_a_row} steps in a row had a loss or gradient that is not finite, the "
+                f"last is step {step}; none of them changed the weights. Their samples are in {file}: look at these, or "
+                "lower lr. The last checkpoint stays"
+            )
+
+    def _tell(self, step: int, rate: float, log: Log | None) -> None:
+        faults = self._all_faults()
+        if log:
+            log.write(step, {"lr": rate, "bad_steps": self.bad, "faults": faults.causes})
+        faults.check(self.recipe.max_faults)
+
+    def _all_faults(self) -> Faults:
+        total = Faults()
+        for faults in self.world.gather(self.faults):
+            total.merge(faults)
+        return total
+
+    def _flops(self, data: Step) -> int:
+        """Of a step, from doing its first micro-batch once more: what that leaves behind is taken away."""
+        def once() -> None:
+            accumulate(self.stage, data.micro[:1], self.recipe, World(device=self.world.device))
+
+        total = flops(once) * len(data.micro)
+        self.optim.zero_grad(set_to_none=True)
+        return total
+
+    def _show(self, step: int) -> None:
+        """Sample pictures, where it is time for them and the stage has some."""
+        if not self.recipe.sample_every or (step + 1) % self.recipe.sample_every:
+            return
+        with gathered(self.stage.model), compute(self.recipe, self.world.device):
+            pictures = self.stage.sample(step)  # on every rank: a sharded model can't run on one alone
+        if pictures and self.world.first:
+            folder = self.run / "samples"
+            folder.mkdir(exist_ok=True)
+            side_by_side(pictures).save(folder / f"{step + 1:08d}.png")
 
 
-def _progress(steps: range, recipe: Recipe) -> Iterator[int]:
-    return iter(tqdm(steps, initial=steps.start, total=steps.stop, desc=recipe.name, mininterval=2))
+def prepare_blocks(model: nn.Module, recipe: Recipe) -> None:
+    """Activation checkpointing and torch.compile, block by block, in place and without new names."""
+    for block in blocks(model) if recipe.checkpointing or recipe.compile else []:
+        if not trains(block):
+            continue
+        if recipe.checkpointing:
+            block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
+        if recipe.compile:
+            block.compile()
 
 
-def _log(run: Path, record: dict[str, Any]) -> None:
-    with (run / "log.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
-
-
-def _checkpoint(run: Path, step: int, model: nn.Module, optim: torch.optim.Optimizer, average: Average | None) -> None:
-    trained = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
-    state = {"step": step, "model": trained, "optim": optim.state_dict(), "average": average and average.values}
-    aside = run / "checkpoint.pt.part"
-    torch.save(state, aside)
-    os.replace(aside, run / "checkpoint.pt")
-
-
-def _resume(run: Path, model: nn.Module, optim: torch.optim.Optimizer, average: Average | None) -> int:
-    path = run / "checkpoint.pt"
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True)
-    parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    if parameters.keys() != state["model"].keys():
-        raise ValueError(f"{path} holds other parameters than this recipe trains; choose another run folder")
-    with torch.no_grad():
-        for name, value in state["model"].items():
-            parameters[name].copy_(value)
-    optim.load_state_dict(state["optim"])
-    if average and state["average"]:
-        average.values = state["average"]
-    return state["step"]
+def _next(batches: Iterator[Step]) -> tuple[Step | None, Exception | None]:
+    """The next step's data; or None at its end, or with what went wrong."""
+    try:
+        return next(batches, None), None
+    except (ValueError, OSError, RuntimeError) as error:
+        return None, error

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from seedx.stickers.art import OBJECTS, WORN
@@ -35,3 +37,19 @@ def dress(rng: random.Random, scene: Scene, share: float = 0.3) -> Scene:
         return (rng.choice(list(WORN)),) if OBJECTS[name].face and rng.random() < share else ()
 
     return scene.with_stickers(*(dataclasses.replace(s, wears=dressed(s.name)) for s in scene.stickers))
+
+
+def to_picture(pixels: Tensor) -> Image.Image:
+    """(3, H, W) in -1..1 -> a picture."""
+    values = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return Image.fromarray(values.permute(1, 2, 0).cpu().numpy())
+
+
+def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures in one row, at the height of the tallest."""
+    row = Image.new("RGB", (sum(picture.width for picture in pictures), max(picture.height for picture in pictures)))
+    left = 0
+    for picture in pictures:
+        row.paste(picture, (left, 0))
+        left += picture.width
+    return row
