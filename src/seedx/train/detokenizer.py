@@ -1,28 +1,52 @@
-"""The de-tokenizer's two stages, on what the frozen visual tokenizer and autoencoder make of scenes.
+"""The de-tokenizer's two stages: what they share, whatever the pictures come from.
 
-Stage 1: an image's own features in, the image out. Here, where there is no SDXL to start from, the whole U-Net trains.
-Stage 2 adds the condition picture: editing pairs, pictures that are their own condition, and plain ones without.
+Stage 1 (`detokenizer`): an image's own features in, the image out. Stage 2 (`condition`) adds the condition picture:
+editing pairs, and pictures without one. Both learn the scheduler's target, noise or velocity, at random times.
+
+Pictures are scenes made up here (`detokenizer_scenes.py`), or those of a recipe's `[[data]]` (`detokenizer_pictures.py`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import random
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from PIL import Image
 from torch import Tensor, nn
 
-from seedx.config import PRESETS
+from seedx.model.denoise import denoise
 from seedx.model.detokenizer import Detokenizer, widen
 from seedx.model.vision import VisionTransformer, pool_features
-from seedx.stickers import tasks
-from seedx.stickers.scenes import TILE, Scene, sample
-from seedx.train.bank import Bank, fill
-from seedx.train.pixels import dress
-from seedx.train.recipe import Recipe
+from seedx.train import parts
+from seedx.train.pixels import to_picture
+from seedx.train.recipe import Recipe, chosen
+from seedx.train.trained import DEFAULTS, apply
+
+FIRST = "detokenizer-1"  # stage 1's file in the folder, until stage 2 has gone on from it
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    Attributes:
+        start: go on from this stage's own weights in the folder, not from the ones of the stage before.
+        feature_noise: the most that is added to features, in their deviations: what is regressed is never exact.
+        drop: share of rows with the negative's features, for guidance.
+        high_noise: the larger, the more often the time steps are noisy ones. What is where is learnt there.
+        scenes, edits: of pictures made up, how many are encoded.
+        edited, own: of pictures made up, the shares of editing pairs, and of pictures that are their own condition.
+    """
+
+    start: bool = False
+    feature_noise: float = 0.2
+    drop: float = 0.1
+    high_noise: float = 1.5
+    scenes: int = 40000
+    edits: int = 30000
+    edited: float = 0.6
+    own: float = 0.1
 
 
 @dataclass
@@ -30,118 +54,72 @@ class Noised:
     latents: Tensor  # (B, C, h, w) to be drawn
     condition: Tensor | None  # (B, C, h, w)
     features: Tensor  # (B, Kp, D)
-    noise: Tensor
+    noise: Tensor  # (B, C, h, w)
     timesteps: Tensor  # (B,)
 
 
 class DetokenizerStage:
-    """
-    Options:
-        scenes: how many are encoded.
-        feature_noise: the most that is added to features, in their deviations: what is regressed is never exact.
-        drop: share of rows with the negative's features, for guidance.
-        high_noise: the larger, the more often the time steps are noisy ones. What is where is learnt there.
-    """
+    """Base of both kinds. `condition` tells which of the stages it is."""
 
-    condition = False
-
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, options: Options) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe = recipe
-        config = PRESETS[recipe.preset]
-        vision = VisionTransformer(config.vision)
-        vision.load_state_dict(load_file(folder / "vision.safetensors"))
+        self.recipe, self.options, self.condition = recipe, options, recipe.stage == "condition"
+        self.weights = chosen({"drawing": 1.0}, recipe.losses, "loss")
+        source = parts.source(recipe, folder)
+        config = parts.config_of(source, recipe.preset)
+        self.vision = VisionTransformer(config.vision).eval().requires_grad_(False)
+        parts.read(self.vision, source, "vision")
         self.model = Detokenizer(dataclasses.replace(config.detokenizer, condition=False), config.vision.output_dim)
-        self.model.vae.load_state_dict(load_file(folder / "vae.safetensors"))
-        self.model.vae.requires_grad_(False)
-        vision.eval().requires_grad_(False)
+        self._read_weights(source)
+        parts.read(self.model.vae, source, "vae")
+        apply(self.model, recipe.trained or DEFAULTS[recipe.stage])
         with torch.no_grad():
-            empty = vision(torch.zeros(1, 3, TILE, TILE))
-        self.negative = pool_features(empty, config.vision.pool)
-        count = recipe.options.get("scenes", 40000)
-        self.scenes = fill(folder / "cache/scenes.safetensors", "scenes", count, plain, vision, self.model.vae)
-        self.spread = float(self.scenes.features[:2000].float().std())
-        self.prepare(folder, vision)
+            size = config.vision.image_size
+            self.negative = pool_features(self.vision(torch.zeros(1, 3, size, size)), config.vision.pool)
 
-    def prepare(self, folder: Path, vision: VisionTransformer) -> None:
-        """What only one of the stages needs."""
+    def _read_weights(self, source: Path) -> None:
+        """Of stage 1: none, its own or a whole model's. Of stage 2: stage 1's, widened, or its own."""
+        first = source / f"{FIRST}.safetensors"
+        own = self.options.start or not first.exists()
+        if not self.condition:
+            if self.options.start or self.recipe.model:
+                parts.read(self.model, source, "detokenizer", FIRST if first.exists() else "")
+        elif own:
+            parts.read(widen(self.model), source, "detokenizer")
+        else:
+            parts.read(self.model, source, "detokenizer", FIRST)
+            widen(self.model)
 
-    def batch(self, step: int) -> Noised:
-        pick = torch.randint(len(self.scenes), (self.recipe.batch,))
-        return self.noised(self.scenes.latents[pick], self.scenes.features[pick], None)
+    def counts(self, batch: Noised) -> dict[str, int]:
+        return {"drawing": batch.latents.numel(), "samples": len(batch.latents)}
 
-    def noised(self, modes: Tensor, features: Tensor, condition: Tensor | None) -> Noised:
-        vae, options, rows = self.model.vae, self.recipe.options, len(modes)
-        latents = (modes.float() - vae.shift) * vae.scale
-        level = options.get("feature_noise", 0.2) * self.spread * torch.rand(rows, 1, 1)
-        features = features.float()
+    def losses(self, batch: Noised) -> dict[str, Tensor]:
+        loss = self.model.loss(batch.latents, batch.features, batch.condition, batch.noise, batch.timesteps)
+        return {"drawing": loss * batch.latents.numel()}
+
+    def noised(self, latents: Tensor, features: Tensor, spread: float, condition: Tensor | None) -> Noised:
+        """Random times and noise, by torch's global generator, and features as inexact as regressed ones.
+
+        Args:
+            spread: deviation of the features.
+        """
+        options, rows = self.options, len(latents)
+        level = options.feature_noise * spread * torch.rand(rows, 1, 1)
         features = features + level * torch.randn_like(features)
-        dropped = torch.rand(rows) < options.get("drop", 0.1)
+        dropped = torch.rand(rows) < options.drop
         features = torch.where(dropped[:, None, None], self.negative, features)
-        uniform = torch.rand(rows) ** (1 / options.get("high_noise", 1.5))
+        uniform = torch.rand(rows) ** (1 / options.high_noise)
         steps = self.model.noise_schedule.config.num_train_timesteps
         timesteps = (uniform * steps).long().clamp(max=steps - 1)
         return Noised(latents, condition, features, torch.randn_like(latents), timesteps)
 
-    def losses(self, batch: Noised) -> dict[str, Tensor]:
-        loss = self.model.loss(batch.latents, batch.features, batch.condition, batch.noise, batch.timesteps)
-        return {"loss": loss}
+    def drawn(self, features: Tensor, condition: Tensor | None) -> list[Image.Image]:
+        """What the model draws of features (B, Kp, D) by now."""
+        device = self.model.device
+        condition = condition if condition is None else condition.to(device)
+        seeds = range(len(features))
+        pixels = denoise(self.model, features.to(device), self.negative.to(device), seeds, condition=condition)
+        return [to_picture(2 * picture - 1) for picture in pixels]
 
     def save(self, model: nn.Module, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {name: t.contiguous() for name, t in model.state_dict().items() if not name.startswith("vae.")}
-        name = "detokenizer" if self.condition else "detokenizer-1"
-        save_file(state, folder / f"{name}.safetensors")
-
-
-class ConditionStage(DetokenizerStage):
-    """
-    Options besides:
-        start: go on from the de-tokenizer of this stage in the folder, not from that of the first.
-        edits: how many pairs are encoded.
-        edited, own: shares of editing pairs, and of pictures that are their own condition.
-    """
-
-    condition = True
-
-    def prepare(self, folder: Path, vision: VisionTransformer) -> None:
-        vae_state = {f"vae.{k}": v for k, v in self.model.vae.state_dict().items()}
-        start = self.recipe.options.get("start", False)
-        if start:
-            widen(self.model)
-        weights = load_file(folder / ("detokenizer.safetensors" if start else "detokenizer-1.safetensors"))
-        self.model.load_state_dict({**weights, **vae_state})
-        if not start:
-            widen(self.model)
-        count = self.recipe.options.get("edits", 30000)
-        vae = self.model.vae
-        self.sources: Bank = fill(folder / "cache/sources.safetensors", "edits", count, edit_source, None, vae)
-        self.targets: Bank = fill(folder / "cache/targets.safetensors", "edits", count, edit_target, vision, vae)
-
-    def batch(self, step: int) -> Noised:
-        rows, options = self.recipe.batch, self.recipe.options
-        edited = round(rows * options.get("edited", 0.6))
-        own = round(rows * options.get("own", 0.1))
-        pairs = torch.randint(len(self.targets), (edited,))
-        plain_ones = torch.randint(len(self.scenes), (rows - edited,))
-        modes = torch.cat([self.targets.latents[pairs], self.scenes.latents[plain_ones]])
-        features = torch.cat([self.targets.features[pairs], self.scenes.features[plain_ones]])
-        condition = torch.cat([self.sources.latents[pairs], self.scenes.latents[plain_ones]]).float()
-        condition[edited + own :] = 0
-        return self.noised(modes, features, condition * self.model.config.condition_scale)
-
-
-def plain(rng: random.Random) -> Scene:
-    """A scene to draw: half of them composed as a wish or a caption asks, half at random."""
-    if rng.random() < 0.5:
-        return dress(rng, sample(rng))
-    return tasks.sample(rng, "draw" if rng.random() < 0.8 else "wish").scenes[-1]
-
-
-def edit_source(rng: random.Random) -> Scene:
-    return tasks.sample(rng, "edit").scenes[0]
-
-
-def edit_target(rng: random.Random) -> Scene:
-    """Of the same pair as `edit_source` with an equal generator."""
-    return tasks.sample(rng, "edit").scenes[-1]
+        parts.write(model, folder, "detokenizer", "" if self.condition else FIRST)

@@ -1,107 +1,132 @@
 """Multimodal pre-training and instruction tuning: the language model, both resamplers and the tile positions.
 
-Both stages are the same code on other mixtures. The visual tokenizer is frozen.
+Both stages are the same code on other mixtures. The visual tokenizer is frozen, and reads each picture once, inside the
+model's forward; features that a cache has are handed over in the place of pixels.
 """
 
 from __future__ import annotations
 
-import random
+import dataclasses
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from seedx.batch import Batch
-from seedx.checkpoint import part_state
-from seedx.collate import Encoded, collate, pack
-from seedx.config import PRESETS, Config
-from seedx.messages import Image, Message
+from seedx.collate import IGNORE, Encoded, collate
+from seedx.config import Config, LoraConfig, from_dict
+from seedx.data.pictures import decoded
+from seedx.data.stream import Row
+from seedx.messages import Message
 from seedx.model.seedx import SeedX
 from seedx.prompt import prepare
 from seedx.stickers import tasks
-from seedx.stickers.scenes import render
-from seedx.stickers.tasks.documents import DOCUMENTS
-from seedx.tiling import tile_image
 from seedx.tokenizer import Tokenizer, load, train_tokenizer
-from seedx.train.recipe import Recipe
+from seedx.train import parts
+from seedx.train.recipe import Recipe, chosen
+from seedx.train.rows import RowStage
+from seedx.train.sticker_data import open_stickers, rendered
+from seedx.train.trained import DEFAULTS, apply
 
-ROW = 256  # tokens of a packed row
 
-
-class LanguageStage:
+@dataclass(frozen=True)
+class Options:
     """
-    Options:
-        mixture: weights of the kinds of `tasks`, and of those of `DOCUMENTS`.
-        start: whether to go on from the parts that an earlier stage wrote.
+    Attributes:
+        start: go on from the language model and resamplers in the folder, which an earlier stage wrote.
     """
 
+    start: bool = False
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Messages -> a document of at most `length` tokens with its tiles."""
+
+    tokenizer: Tokenizer
+    config: Config
+    length: int
+    too_long: Literal["drop", "cut"]
+
+    def __call__(self, messages: list[Message]) -> Encoded | None:
+        pictures = decoded(rendered(messages))
+        return prepare(pictures, self.tokenizer, self.config, max_length=self.length, too_long=self.too_long)
+
+
+class LanguageStage(RowStage):
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.config = recipe, PRESETS[recipe.preset]
-        self.tokenizer = tokenizer(folder, self.config)
-        self.mixture: dict[str, float] = recipe.options["mixture"]
-        self.model = SeedX(self.config)
-        self.model.vision.load_state_dict(load_file(folder / "vision.safetensors"))
-        if recipe.options.get("start"):
-            self.model.language.load_state_dict(load_file(folder / "language.safetensors"))
-            self.model.load_state_dict({**self.model.state_dict(), **load_file(folder / "bridge.safetensors")})
+        self.recipe, self.row = recipe, recipe.row
+        self.options: Options = from_dict(Options, recipe.options, "options.")
+        source = parts.source(recipe, folder)
+        self.config = _with_lora(parts.config_of(source, recipe.preset), recipe)
+        bridge = self.config.bridge
+        self.weights = chosen({"text": bridge.text_weight, "image": bridge.image_weight}, recipe.losses, "loss")
+        self.tokenizer = tokenizer(source, self.config)
+        self.encode = Encode(self.tokenizer, self.config, recipe.row, recipe.too_long)
+        open_stickers(f"{recipe.name}/{recipe.seed}")
+        self.model = self._model(source)
+
+    def _model(self, source: Path) -> SeedX:
+        model = SeedX(self.config)
+        parts.read(model.vision, source, "vision")
+        if self.options.start or self.recipe.model:
+            parts.read(model.language, source, "language")
+            parts.read(model, source, "bridge")
         else:
-            self.model.input_resampler.init_local()
-            self.model.output_resampler.init_local()
-            self.model.language.init_ordinal_rows(self.tokenizer.specials.loc(0), 224)
+            model.input_resampler.init_local()
+            model.output_resampler.init_local()
+            model.language.init_ordinal_rows(self.tokenizer.specials.loc(0), 224)
+        if self.recipe.lora:
+            model.language.add_lora()
+        if self.recipe.trained or not self.recipe.lora:
+            apply(model, self.recipe.trained or DEFAULTS["language"])
+        return model
 
-    def batch(self, step: int) -> Batch:
-        """As many conversations as fill `recipe.batch` rows."""
-        rng = random.Random(f"{self.recipe.name}/{self.recipe.seed}/{step}")
-        room = self.recipe.batch * ROW
-        documents: list[Encoded] = []
-        while True:
-            document = self.document(rng)
-            room -= len(document)
-            if room < 0:
-                break
-            documents.append(document)
-        rows = pack(sorted(documents, key=len, reverse=True), ROW)
-        batch = collate(rows, self.tokenizer.specials.pad, ROW)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            for name in ("tiles", "targets"):
-                pixels = getattr(batch, name)
-                if pixels is not None:
-                    setattr(batch, name, self.model.vision(pixels))
-        return batch
+    def batch_of(self, rows: Sequence[Row], seeds: Sequence[str]) -> Batch:
+        """As long as a row may be, however full: shapes stay the same."""
+        return collate([row.encoded for row in rows], self.tokenizer.specials.pad, self.row)
 
-    def document(self, rng: random.Random) -> Encoded:
-        kind = rng.choices(list(self.mixture), list(self.mixture.values()))[0]
-        messages = DOCUMENTS[kind](rng) if kind in DOCUMENTS else tasks.mixture(rng, {kind: 1.0}).messages
-        encoded = prepare([self.tiled(message) for message in messages], self.tokenizer, self.config, max_length=ROW)
-        return encoded if encoded is not None else self.document(rng)
-
-    def tiled(self, message: Message) -> Message:
-        """The message with its scenes as tiles."""
-        return Message(
-            message.role,
-            tuple(
-                Image(tile_image(render(part.image), self.config.tiling)) if isinstance(part, Image) else part
-                for part in message.content
-            ),
-        )
+    def counts(self, batch: Batch) -> dict[str, int]:
+        vision, bridge = self.config.vision, self.config.bridge
+        drawn = 0 if batch.targets is None else len(batch.targets)
+        width = vision.output_dim if bridge.regression == "mse" else 1
+        return {
+            "text": int((batch.labels[:, 1:] != IGNORE).sum()),
+            "image": drawn * vision.pooled * width,
+            "samples": int((batch.position_ids == 0).sum()),
+            "tokens": int((batch.input_ids != self.tokenizer.specials.pad).sum()),
+        }
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         losses = self.model(batch)
-        used = (batch.input_ids != self.tokenizer.specials.pad).sum()
-        return {"loss": losses.total, "text": losses.text, "image": losses.image, "tokens": used.float()}
+        return {"text": losses.text_sum, "image": losses.image_sum}
 
     def save(self, model: nn.Module, folder: Path) -> None:
         assert isinstance(model, SeedX)
-        folder.mkdir(parents=True, exist_ok=True)
-        for part, module in (("language", model.language), ("bridge", model)):
-            state = {name: tensor.contiguous() for name, tensor in part_state(part, module).items()}
-            save_file(state, folder / f"{part}.safetensors")
+        if self.recipe.lora:
+            model.language.merge_lora()
+        parts.write(model.language, folder, "language")
+        parts.write(model, folder, "bridge")
 
 
 def tokenizer(folder: Path, config: Config) -> Tokenizer:
     """The model's tokenizer; learnt on the tasks' words if the folder has none yet."""
-    if not (folder / "tokenizer.json").exists():
-        train_tokenizer(tasks.texts(20000, seed=1), config.language.vocab_size).save(folder)
+    if not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer.model")):
+        aside = folder / "tokenizer.part"  # other ranks may look for it at this moment
+        aside.mkdir(parents=True, exist_ok=True)
+        train_tokenizer(tasks.texts(20000, seed=1), config.language.vocab_size).save(aside)
+        for file in aside.iterdir():
+            file.replace(folder / file.name)
+        shutil.rmtree(aside, ignore_errors=True)
     return load(folder)
+
+
+def _with_lora(config: Config, recipe: Recipe) -> Config:
+    if not recipe.lora or config.language.lora:
+        return config
+    return dataclasses.replace(config, language=dataclasses.replace(config.language, lora=LoraConfig()))

@@ -10,6 +10,12 @@ from torch import nn
 
 from seedx import checkpoint
 from seedx.config import PRESETS, Config, nearest
+from seedx.train.recipe import Recipe
+
+
+def source(recipe: Recipe, folder: Path) -> Path:
+    """Where a stage's parts are read: the model that the recipe starts from, or the folder that is trained."""
+    return checkpoint.locate(recipe.model) if recipe.model else folder
 
 
 def config_of(folder: Path, preset: str) -> Config:

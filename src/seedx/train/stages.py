@@ -1,37 +1,124 @@
-"""The stages by name, and how one is run."""
+"""The stages by name, and how a recipe is run.
+
+    FOLDER/                the model: parts that stages wrote, where the next ones find them
+    FOLDER/runs/NAME/      a run: recipe.json, log.jsonl, checkpoints/, samples/, bad_steps.jsonl
+"""
 
 from __future__ import annotations
 
 import importlib
+import json
+import logging
+import shutil
 from pathlib import Path
 
 import torch
 
+from seedx.config import nearest
+from seedx.train import parts, recipe as recipes
+from seedx.train.describe import describe
 from seedx.train.loop import train
-from seedx.train.recipe import load_recipe
+from seedx.train.parallel import World, close, reported, world
+from seedx.train.recipe import Recipe, load_recipe
+from seedx.train.stage import Stage
+
+log = logging.getLogger(__name__)
 
 STAGES = {
     "vision": "seedx.train.vision.VisionStage",
     "vae": "seedx.train.vae.VaeStage",
-    "detokenizer": "seedx.train.detokenizer.DetokenizerStage",
-    "condition": "seedx.train.detokenizer.ConditionStage",
+    "detokenizer": "seedx.train.detokenizer_scenes.SceneStage",
+    "condition": "seedx.train.detokenizer_scenes.SceneStage",
     "language": "seedx.train.language.LanguageStage",
+}
+# Of a recipe that names its data.
+WITH_DATA = {
+    "detokenizer": "seedx.train.detokenizer_pictures.PictureStage",
+    "condition": "seedx.train.detokenizer_pictures.PictureStage",
 }
 
 
-def run(recipe_path: Path, folder: Path, threads: int | None = None, **changes: object) -> None:
+def run(
+    recipe_path: Path,
+    folder: Path,
+    threads: int | None = None,
+    accept_changes: bool = False,
+    dry_run: bool = False,
+    **changes: object,
+) -> bool:
     """Train the stage of a recipe on the model in `folder`, where its weights are written, too.
 
-    The run's log and checkpoints are in `folder/runs/NAME`; the same call goes on from the last checkpoint.
+    The same call goes on from the last checkpoint. Under torchrun it is one process of many.
+
+    Args:
+        threads: of the CPU.
+        accept_changes: go on although the recipe is not the one that the run began with.
+        dry_run: only show what would be trained, on what.
+
+    Returns:
+        Whether the run is done; False: it was asked to stop, and saved.
+
+    Raises:
+        ValueError: a mistake in the recipe, a changed one, or as `loop.train`.
     """
     recipe = load_recipe(recipe_path, **changes)
-    if recipe.stage not in STAGES:
-        raise ValueError(f"there is no stage {recipe.stage!r}; there are: {', '.join(STAGES)}")
     if threads:
         torch.set_num_threads(threads)
-    module, name = STAGES[recipe.stage].rsplit(".", 1)
-    stage = getattr(importlib.import_module(module), name)(recipe, folder)
-    train(stage, recipe, folder / "runs" / recipe.name, folder)
+    if dry_run:
+        print("\n".join(describe(build(recipe, folder), recipe)))
+        return True
+    ranks = world()
+    with reported(ranks):
+        keep_recipe(recipe, folder / "runs" / recipe.name, accept_changes, ranks)
+        done = train(build(recipe, folder), recipe, folder / "runs" / recipe.name, folder, ranks)
+        if done and ranks.first:
+            complete(recipe, folder)
+    close(ranks)
+    return done
+
+
+def build(recipe: Recipe, folder: Path) -> Stage:
+    """The stage of a recipe, its model's weights read or begun.
+
+    Raises:
+        ValueError: no such stage, a setting that it does not have, or a part that is missing.
+    """
+    if recipe.stage not in STAGES:
+        raise ValueError(f"there is no stage {recipe.stage!r}{nearest(recipe.stage, STAGES)}")
+    name = (WITH_DATA if recipe.data else {}).get(recipe.stage, STAGES[recipe.stage])
+    module, cls = name.rsplit(".", 1)
+    return getattr(importlib.import_module(module), cls)(recipe, folder)
+
+
+def keep_recipe(recipe: Recipe, run: Path, accept: bool, ranks: World) -> None:
+    """Hold the recipe against the one that the run began with, and keep it.
+
+    Raises:
+        ValueError: it has changed in what matters, there is a checkpoint of it, and nobody said yes.
+    """
+    file = run / "recipe.json"
+    if file.exists() and any((run / "checkpoints").glob("step-*")):
+        changed = recipes.changes(json.loads(file.read_text(encoding="utf-8")), recipe)
+        if changed and not accept:
+            raise ValueError(
+                f"the recipe is not the one that {run} began with ({'; '.join(changed)}): take the changes back, give "
+                "another name, or say --accept-changes to go on from the last checkpoint with them"
+            )
+        for line in changed if ranks.first else []:
+            log.warning("changed in the middle of the run: %s", line)
+    ranks.barrier()
+    if ranks.first:
+        run.mkdir(parents=True, exist_ok=True)
+        parts.replace_text(file, json.dumps(recipes.as_json(recipe), indent=1) + "\n")
+
+
+def complete(recipe: Recipe, folder: Path) -> None:
+    """After a stage on another model: its other parts come along, so that the folder is a model as it is."""
+    if not recipe.model:
+        return
+    for file in parts.source(recipe, folder).iterdir():
+        if file.is_file() and not (folder / file.name).exists():
+            shutil.copyfile(file, folder / file.name)
 
 
 if __name__ == "__main__":

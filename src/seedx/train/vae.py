@@ -3,58 +3,91 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from PIL import Image
+from torch import Tensor, nn
 
-from seedx.config import PRESETS
+from seedx.config import from_dict
 from seedx.model.autoencoder import Autoencoder
 from seedx.stickers.scenes import TILE, sample, sample_size
-from seedx.train.pixels import dress, scene_pixels
-from seedx.train.recipe import Recipe
+from seedx.train import parts
+from seedx.train.pixels import dress, scene_pixels, to_picture
+from seedx.train.recipe import Recipe, chosen
+from seedx.train.stage import Stepwise
+from seedx.train.trained import apply
+
+SHOWN = 4  # samples
 
 
-class VaeStage:
-    """Mean absolute plus squared error of the pixels, and a light pull of the latents to a unit normal.
-
-    Options:
-        pull: weight of that pull.
+@dataclass(frozen=True)
+class Options:
+    """
+    Attributes:
         noise: on the latents; the U-Net's are never exact.
         start: go on from the autoencoder in the folder.
         decoder: train the decoder alone, the latents stay what they are.
     """
 
+    noise: float = 0.05
+    start: bool = False
+    decoder: bool = False
+
+
+@dataclass
+class Pixels:
+    pixels: Tensor  # (B, 3, S, S) in -1..1
+    noise: Tensor  # (B, C, h, w), of unit deviation
+
+
+class VaeStage(Stepwise):
+    """Absolute and squared error of the pixels, and a light pull of the latents to a unit normal."""
+
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        self.model = Autoencoder(PRESETS[recipe.preset].detokenizer.vae)
-        if recipe.options.get("start"):
-            self.model.load_state_dict(load_file(folder / "vae.safetensors"))
-        if recipe.options.get("decoder"):
-            self.model.model.encoder.requires_grad_(False)
-        self.pull = recipe.options.get("pull", 1e-3)
-        self.noise = recipe.options.get("noise", 0.05)
+        self.options: Options = from_dict(Options, recipe.options, "options.")
+        self.weights = chosen({"absolute": 1.0, "squared": 4.0, "pull": 1e-3}, recipe.losses, "loss")
+        source = parts.source(recipe, folder)
+        self.model = Autoencoder(parts.config_of(source, recipe.preset).detokenizer.vae)
+        if self.options.start or recipe.model:
+            parts.read(self.model, source, "vae")
+        if recipe.trained or self.options.decoder:
+            apply(self.model, recipe.trained or ("model.decoder.*",))
 
-    def batch(self, step: int) -> Tensor:
+    def batch(self, step: int) -> Pixels:
         rng = random.Random(f"vae/{self.recipe.seed}/{step}")
         scenes = []
         for _ in range(self.recipe.batch):
             size = (TILE, TILE) if rng.random() < 0.8 else sample_size(rng)
             scenes.append(dress(rng, sample(rng, size)))
-        return torch.stack([scene_pixels(scene) for scene in scenes])
+        side = TILE // self.model.factor
+        noise = torch.randn(len(scenes), self.model.channels, side, side)
+        return Pixels(torch.stack([scene_pixels(scene) for scene in scenes]), noise)
 
-    def losses(self, pixels: Tensor) -> dict[str, Tensor]:
-        latents = self.model.mode(pixels)
-        noisy = latents + self.noise * torch.randn_like(latents)
+    def counts(self, batch: Pixels) -> dict[str, int]:
+        pixels = batch.pixels.numel()
+        return {"absolute": pixels, "squared": pixels, "pull": batch.noise.numel(), "samples": len(batch.pixels)}
+
+    def losses(self, batch: Pixels) -> dict[str, Tensor]:
+        latents = self.model.mode(batch.pixels)
+        noisy = latents + self.options.noise * batch.noise
         restored = self.model.decode((noisy - self.model.shift) * self.model.scale).float()
-        squared = (restored - pixels).square().mean()
-        absolute = (restored - pixels).abs().mean()
-        pull = latents.float().square().mean()
-        psnr = 10 * torch.log10(4 / squared.detach())
-        return {"loss": absolute + 4 * squared + self.pull * pull, "psnr": psnr, "pull": pull}
+        error = restored - batch.pixels
+        return {
+            "absolute": error.abs().sum(),
+            "squared": error.square().sum(),
+            "pull": latents.float().square().sum(),
+        }
 
-    def save(self, model: torch.nn.Module, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(model.state_dict(), folder / "vae.safetensors")
+    def sample(self, step: int) -> list[Image.Image]:
+        """Pictures, each beside what is left of it."""
+        rng = random.Random("vae samples")
+        pixels = torch.stack([scene_pixels(dress(rng, sample(rng))) for _ in range(SHOWN)])
+        restored = self.model.decode(self.model.encode(pixels.to(next(self.model.parameters()).device)))
+        return [to_picture(picture) for pair in zip(pixels, restored, strict=True) for picture in pair]
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        parts.write(model, folder, "vae")

@@ -21,19 +21,25 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from seedx.config import PRESETS, VisionConfig
+from seedx.config import VisionConfig, from_dict
 from seedx.model.vision import POSITION_GRID, VisionTransformer, pool_features
 from seedx.stickers.art import BACKGROUNDS, OBJECTS, aspect, sized
 from seedx.stickers.scenes import TILE, Scene, box, render, sample, sample_size, worn_box
+from seedx.train import parts
 from seedx.train.pixels import as_tile, dress
-from seedx.train.recipe import Recipe
+from seedx.train.recipe import Recipe, chosen
+from seedx.train.stage import Stepwise
+from seedx.train.trained import apply
 
 CELLS = 8
 PARTS = 2 * CELLS  # named parts along a side
 COLOURS = 6 * CELLS  # redrawn pixels along a side
+READ = ("patches", "all", "pooled")  # the features that must tell
+WEIGHTS = {"names": 1.0, "boxes": 4.0, "redrawn": 4.0, "placed": 1.0}  # of the losses on each
+WHOLE = "whole.safetensors"  # in a run's folder, when it has ended
 NAMES = [*OBJECTS, *BACKGROUNDS]
 INDEX = {name: i for i, name in enumerate(NAMES)}
 
@@ -43,6 +49,8 @@ class Labelled:
     pixels: Tensor  # (N, 3, S, S) uint8
     names: Tensor  # (N, PARTS, PARTS) index into NAMES
     corners: Tensor  # (N, PARTS, PARTS, 4) the box of the sticker under a part, in fractions of the tile
+    noise: Tensor  # (N, Q, D) for the features, of unit deviation
+    pooled_noise: Tensor  # (N, Q / pool, D)
 
 
 def label(scene: Scene) -> tuple[Image.Image, np.ndarray, np.ndarray]:
@@ -130,12 +138,14 @@ class Pretrained(nn.Module):
         self.heads = nn.ModuleDict({name: Head(*sizes) for name, sizes in widths.items()})
         see_locally(self.vision)
 
-    def forward(self, pixels: Tensor, noise: float) -> dict[str, tuple[Tensor, ...]]:
+    def forward(self, pixels: Tensor, noise: Tensor, pooled_noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
+        """The noise is in deviations of an image's features."""
         patches = self.vision.patches(pixels)
         features = self.vision.read(patches)
         noisy = {"patches": patches}
-        for name, x in (("all", features), ("pooled", pool_features(features, self.vision.config.pool))):
-            noisy[name] = x + noise * x.detach().std() * torch.randn_like(x)
+        pooled = pool_features(features, self.vision.config.pool)
+        for name, x, added in (("all", features, noise), ("pooled", pooled, pooled_noise)):
+            noisy[name] = x + added * x.detach().float().std(dim=(1, 2), keepdim=True)
         return {name: self.heads[name](x) for name, x in noisy.items()}
 
 
@@ -161,53 +171,100 @@ def see_locally(vision: VisionTransformer) -> None:
     pool.attn.in_proj_weight[width : 2 * width] = turned
 
 
-class VisionStage:
+@dataclass(frozen=True)
+class Options:
     """
-    Options:
+    Attributes:
         noise: on the features, in their deviations.
-        start: the name of an earlier run to go on from.
+        start: the name of an earlier run of this stage to go on from.
     """
 
+    noise: float = 0.25
+    start: str = ""
+
+
+class VisionStage(Stepwise):
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe = recipe
-        self.model = Pretrained(PRESETS[recipe.preset].vision)
-        if earlier := recipe.options.get("start"):
-            trained = torch.load(folder / "runs" / earlier / "checkpoint.pt", weights_only=True)["model"]
-            self.model.load_state_dict({**self.model.state_dict(), **trained})
-        self.noise = recipe.options.get("noise", 0.25)
-        line = (torch.arange(CELLS) + 0.5) / CELLS
-        self.centres = torch.stack([line.expand(CELLS, -1), line[:, None].expand(-1, CELLS)], dim=-1)
+        self.recipe, self.folder = recipe, folder
+        self.options: Options = from_dict(Options, recipe.options, "options.")
+        self.weights = chosen(
+            {f"{which}.{name}": weight for which in READ for name, weight in WEIGHTS.items()}, recipe.losses, "loss"
+        )
+        self.model = Pretrained(parts.config_of(parts.source(recipe, folder), recipe.preset).vision)
+        if self.options.start:
+            read_run(self.model, folder / "runs" / self.options.start)
+        if recipe.trained:
+            apply(self.model, recipe.trained)
 
     def batch(self, step: int) -> Labelled:
         rng = random.Random(f"vision/{self.recipe.seed}/{step}")
         pixels, names, corners = zip(*(sample_tile(rng) for _ in range(self.recipe.batch)), strict=True)
         stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
-        return Labelled(stacked, torch.from_numpy(np.stack(names)), torch.from_numpy(np.stack(corners)))
+        config = self.model.vision.config
+        noise = self.options.noise * torch.randn(len(pixels), config.queries, config.output_dim)
+        pooled = self.options.noise * torch.randn(len(pixels), config.pooled, config.output_dim)
+        return Labelled(stacked, torch.from_numpy(np.stack(names)), torch.from_numpy(np.stack(corners)), noise, pooled)
+
+    def counts(self, batch: Labelled) -> dict[str, int]:
+        things = int((batch.names < len(OBJECTS)).sum())
+        each = {
+            "names": batch.names.numel() + things,  # a thing's part counts twice: most parts are ground
+            "boxes": 4 * things,
+            "redrawn": 3 * COLOURS**2 * len(batch.pixels),
+            "placed": 2 * CELLS**2 * len(batch.pixels),
+            "right": things,
+        }
+        return {f"{which}.{name}": count for which in READ for name, count in each.items()} | {
+            "samples": len(batch.pixels)
+        }
 
     def losses(self, batch: Labelled) -> dict[str, Tensor]:
         pixels = batch.pixels.float() / 127.5 - 1
         colours = F.avg_pool2d(pixels, TILE // COLOURS)
         things = batch.names < len(OBJECTS)
-        weight = 1.0 + things.float()  # most parts are ground
         losses: dict[str, Tensor] = {}
-        for which, (names, corners, drawn, centres) in self.model(as_tile(pixels), self.noise).items():
+        read = self.model(as_tile(pixels), batch.noise, batch.pooled_noise)
+        for which, (names, corners, drawn, centres) in read.items():
             named = F.cross_entropy(names.flatten(0, 2), batch.names.flatten(), reduction="none")
-            named = (named * weight.flatten()).sum() / weight.sum()
-            boxes = (corners - batch.corners)[things].abs().mean()
-            redrawn = (drawn - colours).square().mean()
-            placed = (centres - self.centres).abs().mean()
-            losses["loss"] = losses.get("loss", 0) + named + 4 * boxes + 4 * redrawn + placed
-            right = (names.argmax(-1) == batch.names)[things].float().mean()
-            losses |= {f"{which}.things": right, f"{which}.boxes": boxes, f"{which}.redrawn": redrawn}
+            each = {
+                "names": (named * (1.0 + things.flatten().float())).sum(),
+                "boxes": (corners - batch.corners)[things].abs().sum(),
+                "redrawn": (drawn - colours).square().sum(),
+                "placed": (centres - cell_centres(centres.device)).abs().sum(),
+                "right": (names.argmax(-1) == batch.names)[things].float().sum(),
+            }
+            losses |= {f"{which}.{name}": value for name, value in each.items()}
         return losses
 
     @torch.no_grad()
     def save(self, model: nn.Module, folder: Path) -> None:
         """Features are brought to a unit deviation: the regression's loss is a squared error on them."""
         assert isinstance(model, Pretrained)
+        run = self.folder / "runs" / self.recipe.name
+        run.mkdir(parents=True, exist_ok=True)
+        save_file(model.state_dict(), run / WHOLE)
+        torch.manual_seed(self.recipe.seed)
         pixels = self.batch(0).pixels.float() / 127.5 - 1
-        spread = model.vision(as_tile(pixels)).std()
-        state = model.vision.state_dict()
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file({**state, "proj": state["proj"] / spread}, folder / "vision.safetensors")
+        model.vision.proj /= model.vision(as_tile(pixels)).std()
+        parts.write(model.vision, folder, "vision")
+
+
+def cell_centres(device: torch.device) -> Tensor:
+    """(CELLS, CELLS, 2): x and y of each cell in 0..1."""
+    line = (torch.arange(CELLS, device=device) + 0.5) / CELLS
+    return torch.stack([line.expand(CELLS, -1), line[:, None].expand(-1, CELLS)], dim=-1)
+
+
+def read_run(model: Pretrained, run: Path) -> None:
+    """Load what an earlier run ended with, heads included.
+
+    Raises:
+        ValueError: it has not ended yet.
+    """
+    if (run / WHOLE).is_file():
+        model.load_state_dict(load_file(run / WHOLE))
+    elif (run / "checkpoint.pt").is_file():  # of a run from before there were checkpoint folders
+        model.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["model"])
+    else:
+        raise ValueError(f"{run} holds no run to go on from: train its recipe to the end first")

@@ -1,0 +1,85 @@
+"""The de-tokenizer's stages on scenes made up here, encoded once by the frozen parts and kept (`bank.py`).
+
+Where there is no SDXL to start from, the first stage trains the whole U-Net.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from seedx.config import from_dict
+from seedx.stickers import tasks
+from seedx.stickers.scenes import Scene, sample
+from seedx.train.bank import Bank, fill
+from seedx.train.detokenizer import DetokenizerStage, Noised, Options
+from seedx.train.pixels import dress, to_picture
+from seedx.train.recipe import Recipe
+from seedx.train.stage import Stepwise
+
+SHOWN = 4  # samples
+
+
+class SceneStage(DetokenizerStage, Stepwise):
+    """Plain pictures without a condition; in the second stage editing pairs and pictures that are their own, too."""
+
+    def __init__(self, recipe: Recipe, folder: Path) -> None:
+        super().__init__(recipe, folder, from_dict(Options, recipe.options, "options."))
+        vae, cache = self.model.vae, folder / "cache"
+        self.scenes = fill(cache / "scenes.safetensors", "scenes", self.options.scenes, plain, self.vision, vae)
+        self.spread = float(self.scenes.features[:2000].float().std())
+        if self.condition:
+            count = self.options.edits
+            self.sources: Bank = fill(cache / "sources.safetensors", "edits", count, edit_source, None, vae)
+            self.targets: Bank = fill(cache / "targets.safetensors", "edits", count, edit_target, self.vision, vae)
+
+    def batch(self, step: int) -> Noised:
+        modes, features, condition = self._conditioned() if self.condition else self._plain()
+        return self.noised(self._scaled(modes), features.float(), self.spread, condition)
+
+    def _plain(self) -> tuple[Tensor, Tensor, None]:
+        pick = torch.randint(len(self.scenes), (self.recipe.batch,))
+        return self.scenes.latents[pick], self.scenes.features[pick], None
+
+    def _conditioned(self) -> tuple[Tensor, Tensor, Tensor]:
+        rows = self.recipe.batch
+        edited, own = round(rows * self.options.edited), round(rows * self.options.own)
+        pairs = torch.randint(len(self.targets), (edited,))
+        others = torch.randint(len(self.scenes), (rows - edited,))
+        modes = torch.cat([self.targets.latents[pairs], self.scenes.latents[others]])
+        features = torch.cat([self.targets.features[pairs], self.scenes.features[others]])
+        condition = torch.cat([self.sources.latents[pairs], self.scenes.latents[others]]).float()
+        condition[edited + own :] = 0
+        return modes, features, condition * self.model.config.condition_scale
+
+    def _scaled(self, modes: Tensor) -> Tensor:
+        return (modes.float() - self.model.vae.shift) * self.model.vae.scale
+
+    def sample(self, step: int) -> list[Image.Image]:
+        """A few pictures as the autoencoder has them, then as they are drawn from their features."""
+        bank = self.targets if self.condition else self.scenes
+        condition = self.sources.latents[:SHOWN].float() if self.condition else None
+        if condition is not None:
+            condition = condition * self.model.config.condition_scale
+        pixels = self.model.vae.decode(self._scaled(bank.latents[:SHOWN]).to(self.model.device))
+        return [*map(to_picture, pixels), *self.drawn(bank.features[:SHOWN].float(), condition)]
+
+
+def plain(rng: random.Random) -> Scene:
+    """A scene to draw: half of them composed as a wish or a caption asks, half at random."""
+    if rng.random() < 0.5:
+        return dress(rng, sample(rng))
+    return tasks.sample(rng, "draw" if rng.random() < 0.8 else "wish").scenes[-1]
+
+
+def edit_source(rng: random.Random) -> Scene:
+    return tasks.sample(rng, "edit").scenes[0]
+
+
+def edit_target(rng: random.Random) -> Scene:
+    """Of the same pair as `edit_source` with an equal generator."""
+    return tasks.sample(rng, "edit").scenes[-1]
