@@ -1,86 +1,152 @@
-"""The loop: schedule, resumption, averages, errors."""
+"""The loop: resumption, stopping, steps that are not finite, bad data, logs."""
 
 import dataclasses
+import json
+import os
+import signal
 
 import pytest
 import torch
 from torch import nn
 
-from seedx.train.loop import Average, learning_rate, optimiser, train
-from seedx.train.recipe import Recipe, load_recipe
+from seedx.data.faults import Fault, Faults
+from seedx.train.log import read, rewind
+from seedx.train.loop import train
+from seedx.train.optim import Average, optimiser, schedule, set_rates
+from seedx.train.recipe import Recipe
+from seedx.train.stage import Stepwise
 
-RECIPE = Recipe(name="toy", stage="toy", steps=8, lr=0.1, warmup=2, bf16=False, log_every=1, ema=0.9, save_seconds=0)
+RECIPE = Recipe(
+    name="toy",
+    stage="toy",
+    steps=8,
+    batch=4,
+    lr=0.1,
+    warmup=2,
+    bf16=False,
+    log_every=1,
+    ema=0.9,
+    save_seconds=0,
+    max_bad_steps=2,
+)
 
 
-class Toy:
-    """A regression whose data and noise come from the step."""
+class Toy(Stepwise):
+    """A regression with noise of its own. `events` happen when the data of their step is made."""
 
-    def __init__(self, stop_at: int | None = None) -> None:
+    def __init__(self, recipe=RECIPE, events=None):
         torch.manual_seed(1)
+        self.recipe, self.events = recipe, events or {}
         self.model = nn.Linear(3, 2)
-        self.stop_at = stop_at
+        self.weights = {"error": 1.0}
 
     def batch(self, step):
-        if step == self.stop_at:
-            raise KeyboardInterrupt
-        return torch.randn(4, 3)
+        batch = torch.randn(self.recipe.batch, 3)
+        return self.events[step](batch) if step in self.events else batch
+
+    def counts(self, batch):
+        return {"error": 2 * len(batch), "samples": len(batch)}
 
     def losses(self, batch):
-        return {"loss": (self.model(batch) - batch[:, :2]).square().mean()}
+        noisy = self.model(batch) + 0.1 * torch.randn(len(batch), 2)  # as dropout: from the loop's seed
+        return {"error": (noisy - batch[:, :2]).square().sum()}
 
     def save(self, model, folder):
         folder.mkdir(parents=True, exist_ok=True)
         torch.save(model.state_dict(), folder / "toy.pt")
 
 
-def test_the_learning_rate_warms_up_and_ends_at_its_floor():
-    factors = [learning_rate(RECIPE, step) for step in range(RECIPE.steps)]
-    assert factors[:2] == [0.5, 1.0]
-    assert factors[-1] == pytest.approx(RECIPE.min_ratio)
-    assert factors[1:] == sorted(factors[1:], reverse=True)
+def result(folder):
+    return torch.load(folder / "toy.pt", weights_only=True)
 
 
-def test_a_resumed_run_ends_with_the_same_weights(tmp_path):
+def failing(batch):
+    raise MemoryError("as a process that dies")
+
+
+def terminated(batch):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return batch
+
+
+def infinite(batch):
+    return batch * float("inf")
+
+
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
     train(Toy(), RECIPE, tmp_path / "whole", tmp_path / "a")
-    with pytest.raises(KeyboardInterrupt):
-        train(Toy(stop_at=5), RECIPE, tmp_path / "cut", tmp_path / "b")
+    with pytest.raises(MemoryError):
+        train(Toy(events={5: failing}), RECIPE, tmp_path / "cut", tmp_path / "b")
     assert not (tmp_path / "b").exists()
-    train(Toy(), RECIPE, tmp_path / "cut", tmp_path / "b")
-    first, second = torch.load(tmp_path / "a/toy.pt"), torch.load(tmp_path / "b/toy.pt")
+    stage = Toy(events={0: failing})  # the first steps are not done again
+    assert train(stage, RECIPE, tmp_path / "cut", tmp_path / "b")
+    first, second = result(tmp_path / "a"), result(tmp_path / "b")
     assert all(torch.equal(first[name], second[name]) for name in first)
+    logged = [[record["loss"] for record in read(tmp_path / run / "log.jsonl")] for run in ("whole", "cut")]
+    assert logged[0] == logged[1] and len(logged[0]) == RECIPE.steps
+
+
+def test_sigterm_saves_and_stops_and_the_same_call_goes_on(tmp_path):
+    recipe = dataclasses.replace(RECIPE, save_seconds=1000)
+    before = signal.getsignal(signal.SIGTERM)
+    assert not train(Toy(events={3: terminated}), recipe, tmp_path / "run", tmp_path / "out")
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert [file.name for file in (tmp_path / "run/checkpoints").iterdir()] == ["step-00000003"]
+    assert not (tmp_path / "out").exists()
+    assert train(Toy(), recipe, tmp_path / "run", tmp_path / "out")
+    train(Toy(), recipe, tmp_path / "whole", tmp_path / "other")
+    assert torch.equal(result(tmp_path / "out")["weight"], result(tmp_path / "other")["weight"])
 
 
 def test_what_is_written_is_the_average(tmp_path):
     stage = Toy()
     train(stage, RECIPE, tmp_path / "run", tmp_path / "out")
-    assert not torch.equal(torch.load(tmp_path / "out/toy.pt")["weight"], stage.model.weight)
+    assert not torch.equal(result(tmp_path / "out")["weight"], stage.model.weight)
 
 
-def test_an_average_moves_slowly_and_leaves_the_model_alone():
-    model = nn.Linear(1, 1, bias=False)
-    nn.init.zeros_(model.weight)
-    average = Average(model, decay=0.5)
-    nn.init.ones_(model.weight)
-    average.update(model, step=1000)
-    assert average.apply(model).weight.item() == 0.5
-    assert model.weight.item() == 1
+def test_a_step_that_is_not_finite_is_left_out(tmp_path):
+    recipe = dataclasses.replace(RECIPE, steps=3, max_bad_steps=3, ema=0.0)
+    stage = Toy(events={0: infinite, 1: infinite})
+    start = stage.model.weight.detach().clone()
+    train(stage, recipe, tmp_path / "run", tmp_path / "out")
+    notes = [json.loads(line) for line in (tmp_path / "run/bad_steps.jsonl").read_text().splitlines()]
+    assert [note["step"] for note in notes] == [0, 1] and notes[1]["samples"] == ["toy, step 1"]
+    assert torch.isfinite(stage.model.weight).all() and not torch.equal(stage.model.weight, start)
+    assert read(tmp_path / "run/log.jsonl")[-1]["bad_steps"] == 2
 
 
-def test_vectors_are_not_decayed_and_rates_follow_names():
-    recipe = dataclasses.replace(RECIPE, weight_decay=0.3, lr_factors={"0": 0.1})
-    groups = optimiser(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), recipe).param_groups
-    settings = {(round(group["lr"], 6), group["weight_decay"]) for group in groups}
-    assert settings == {(0.01, 0.3), (0.01, 0.0), (0.1, 0.3), (0.1, 0.0)}
+def test_too_many_in_a_row_stop_the_run_with_its_samples_at_hand(tmp_path):
+    with pytest.raises(ValueError, match=r"2 steps in a row .* step 4; .*bad_steps\.jsonl"):
+        train(Toy(events={3: infinite, 4: infinite}), RECIPE, tmp_path / "run", tmp_path / "out")
+    assert (tmp_path / "run/checkpoints/step-00000003").exists()
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
-    stage = Toy()
-    nn.init.constant_(stage.model.weight, float("nan"))
-    with pytest.raises(FloatingPointError, match="step 0 of toy"):
-        train(stage, RECIPE, tmp_path / "run", tmp_path / "out")
+class Faulty(Toy):
+    """Half of its samples are bad; after step 2 there are no more."""
+
+    def __init__(self, bad):
+        super().__init__()
+        self.bad = bad
+
+    def batches(self, step, state, rank, ranks):
+        for number, data in zip(range(step, 3), super().batches(step, state, rank, ranks), strict=False):
+            data.faults = Faults(good=100)
+            for _ in range(self.bad):
+                data.faults.add(Fault("broken image", f"shard/{number}"))
+            yield data
 
 
-def test_another_stages_checkpoint_is_refused(tmp_path):
+def test_bad_data_is_counted_and_too_much_of_it_stops_the_run(tmp_path):
+    with pytest.raises(ValueError, match=r"used up after 3 of 8 steps.*--set steps=3"):
+        train(Faulty(bad=4), RECIPE, tmp_path / "run", tmp_path / "out")
+    assert [r["faults"] for r in read(tmp_path / "run/log.jsonl")] == [{"broken image": n} for n in (4, 8, 12)]
+    with pytest.raises(ValueError, match=r"used up after 3"):  # resumed: they are not counted twice
+        train(Faulty(bad=4), RECIPE, tmp_path / "run", tmp_path / "out")
+    with pytest.raises(ValueError, match=r"broken image: 100.*shard/0"):
+        train(Faulty(bad=100), RECIPE, tmp_path / "other", tmp_path / "out")
+
+
+def test_other_parameters_in_the_checkpoint_are_refused(tmp_path):
     train(Toy(), RECIPE, tmp_path / "run", tmp_path / "out")
     other = Toy()
     other.model = nn.Sequential(nn.Linear(3, 2))
@@ -88,12 +154,35 @@ def test_another_stages_checkpoint_is_refused(tmp_path):
         train(other, RECIPE, tmp_path / "run", tmp_path / "out")
 
 
-def test_an_unknown_field_suggests_the_nearest(tmp_path):
-    path = tmp_path / "recipe.toml"
-    path.write_text('name = "a"\nstage = "vae"\nstep = 3\n')
-    with pytest.raises(ValueError, match="'step'; did you mean 'steps'"):
-        load_recipe(path)
-    path.write_text('name = "a"\nstage = "vae"\nsteps = 3\n')
-    assert load_recipe(path, lr=0.5).lr == 0.5
-    with pytest.raises(ValueError, match="there is no recipe"):
-        load_recipe(tmp_path / "none.toml")
+def test_the_learning_rate_warms_up_and_ends_at_its_floor():
+    factors = [schedule(RECIPE, step) for step in range(RECIPE.steps)]
+    assert factors[:2] == [0.5, 1.0]
+    assert factors[-1] == pytest.approx(RECIPE.min_ratio)
+    assert factors[1:] == sorted(factors[1:], reverse=True)
+
+
+def test_vectors_are_not_decayed_and_rates_follow_names():
+    recipe = dataclasses.replace(RECIPE, weight_decay=0.3, lr_factors={"0.*": 0.1})
+    optim = optimiser(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), recipe)
+    assert set_rates(optim, recipe, step=1) == 0.1
+    settings = {(round(group["lr"], 6), group["weight_decay"]) for group in optim.param_groups}
+    assert settings == {(0.01, 0.3), (0.01, 0.0), (0.1, 0.3), (0.1, 0.0)}
+    with pytest.raises(ValueError, match="'head' of lr_factors fits no trained parameter"):
+        optimiser(nn.Linear(2, 2), dataclasses.replace(RECIPE, lr_factors={"head": 0.1}))
+
+
+def test_an_average_moves_slowly():
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    average = Average(model, decay=0.5)
+    nn.init.ones_(model.weight)
+    average.update(model, step=1000)
+    assert average.values["weight"].item() == 0.5 and model.weight.item() == 1
+
+
+def test_a_log_that_was_cut_off_is_mended(tmp_path):
+    file = tmp_path / "log.jsonl"
+    file.write_text('{"step": 0}\n{"step": 1}\n{"step": 2}\n{"ste')
+    assert [record["step"] for record in read(file)] == [0, 1, 2]
+    rewind(file, 2)
+    assert file.read_text() == '{"step": 0}\n{"step": 1}\n'

@@ -1,21 +1,26 @@
 """Every stage of the tiny model from its own recipe, cut to two steps of a model with one layer."""
 
 import dataclasses
+import json
 import random
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from seedx import checkpoint
+from seedx.cli import main
 from seedx.config import PRESETS, TINY
 from seedx.stickers.scenes import Scene, Sticker
 from seedx.train.bundle import bundle
 from seedx.train.recipe import load_recipe
-from seedx.train.stages import STAGES, run
+from seedx.train.stages import STAGES, build, look, run
 from seedx.train.vision import INDEX, PARTS, sample_tile, tile_label
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes/tiny").glob("*.toml"))
+SMALL = {"steps": 2, "warmup": 1, "batch": 2, "streams": 2}
 
 
 @pytest.fixture
@@ -24,7 +29,7 @@ def small(monkeypatch):
         TINY,
         vision=dataclasses.replace(TINY.vision, layers=1),
         language=dataclasses.replace(TINY.language, layers=1),
-        detokenizer=dataclasses.replace(TINY.detokenizer, depth=1),
+        detokenizer=dataclasses.replace(TINY.detokenizer, depth=1, steps=1),
     )
     monkeypatch.setitem(PRESETS, "tiny", config)
 
@@ -33,20 +38,145 @@ def small(monkeypatch):
 def test_the_stages_in_order_make_a_model(small, tmp_path):
     for path in RECIPES:
         recipe = load_recipe(path)
-        options = recipe.options | {"scenes": 4, "edits": 4}
-        run(path, tmp_path, steps=2, warmup=1, batch=2, options=options)
+        few = {"options.scenes": 4, "options.edits": 4} if recipe.stage in ("detokenizer", "condition") else {}
+        assert run(path, tmp_path, **SMALL, **few, sample_every=2)
         assert (tmp_path / "runs" / recipe.name / "log.jsonl").read_text()
+        drawn = recipe.stage in ("vae", "detokenizer", "condition")
+        assert (tmp_path / "runs" / recipe.name / "samples/00000002.png").exists() == drawn
     bundle(tmp_path, tmp_path / "model")
     assert checkpoint.load(tmp_path / "model").config.language == PRESETS["tiny"].language
+
+
+def recipe_of(tmp_path, text):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    return path
+
+
+LANGUAGE = """
+name = "mine"
+stage = "language"
+lr = 1e-2
+bf16 = false
+row = 200
+
+[[data]]
+source = "stickers:draw"
+"""
+
+
+def test_adapters_on_a_whole_model_give_a_whole_model(tiny_folder, tmp_path):
+    path = recipe_of(tmp_path, LANGUAGE)
+    assert run(path, tmp_path / "mine", **SMALL, model=str(tiny_folder), lora=True)
+    before, after = checkpoint.load(tiny_folder), checkpoint.load(tmp_path / "mine")
+    assert after.config == before.config
+    same = {n for n, t in after.seedx.state_dict().items() if torch.equal(t, before.seedx.state_dict()[n])}
+    assert "vision.proj" in same and "language.llm.model.layers.0.mlp.up_proj.weight" not in same
+
+
+def test_features_from_a_cache_give_the_same_losses(tiny_folder, tmp_path):
+    path = recipe_of(tmp_path, LANGUAGE)
+    losses = []
+    for options in ({}, {"feature_cache": str(tmp_path / "cache")}, {"feature_cache": str(tmp_path / "cache")}):
+        stage = build(load_recipe(path, **SMALL, model=str(tiny_folder), options=options), tmp_path)
+        step = next(stage.batches(0, None, 0, 1))
+        losses.append(float(stage.losses(step.micro[0])["image"].detach()))
+    assert stage.cache.hits and not stage.cache.misses
+    assert losses[1] == losses[2] == pytest.approx(losses[0], rel=1e-3)
+
+
+def test_the_rows_of_a_step_are_the_same_for_any_number_of_ranks(tiny_folder, tmp_path):
+    recipe = load_recipe(recipe_of(tmp_path, LANGUAGE), steps=2, batch=4, streams=4, model=str(tiny_folder))
+    stage = build(recipe, tmp_path)
+
+    def keys(ranks, start, state):
+        steps = [next(stage.batches(start, state, rank, ranks)) for rank in range(ranks)]
+        own = [[row for batch in step.micro for row in batch.input_ids] for step in steps]
+        return [row.tolist() for rows in zip(*own, strict=True) for row in rows], [step.state for step in steps]
+
+    alone, state = keys(1, 0, None)
+    together, states = keys(2, 0, None)
+    assert alone == together and stage.merge_states(states) == state[0]
+    assert keys(2, 1, state[0])[0] == keys(1, 1, stage.merge_states(states))[0]
+
+
+PICTURES = """
+name = "pictures"
+stage = "condition"
+bf16 = false
+
+[options]
+start = true
+
+[[data]]
+source = "stickers:edit"
+
+[[data]]
+source = "stickers:draw"
+"""
+
+
+def test_the_detokenizer_learns_from_pictures_of_any_data(tiny_folder, tmp_path):
+    path = recipe_of(tmp_path, PICTURES)
+    assert run(path, tmp_path / "out", **SMALL | {"batch": 4}, model=str(tiny_folder), sample_every=2)
+    before, after = (load_file(folder / "detokenizer.safetensors") for folder in (tiny_folder, tmp_path / "out"))
+    assert before.keys() == after.keys() and any(not torch.equal(before[n], after[n]) for n in before)
+    stage = build(load_recipe(path, **SMALL | {"batch": 4}, model=str(tiny_folder)), tmp_path)
+    whole = next(stage.batches(0, None, 0, 1)).micro[0]
+    assert set(whole.conditioned.tolist()) == {True, False}  # edits have a source, drawings have none
+    assert not stage.encoded(whole).condition[~whole.conditioned].any()
+    halves = build(load_recipe(path, **SMALL | {"batch": 4}, micro=2, model=str(tiny_folder)), tmp_path)
+    apart = sum(float(halves.losses(batch)["drawing"].detach()) for batch in next(halves.batches(0, None, 0, 1)).micro)
+    assert apart == pytest.approx(float(stage.losses(whole)["drawing"].detach()), rel=1e-4)
+
+
+def test_a_changed_recipe_needs_a_yes(tiny_folder, tmp_path, capsys):
+    path = recipe_of(tmp_path, LANGUAGE)
+    said = ["train", str(path), "--folder", str(tmp_path / "out"), "--set"]
+    said += [*(f"{name}={value}" for name, value in SMALL.items()), f"model={tiny_folder}"]
+    assert main(said) == 0
+    assert json.loads((tmp_path / "out/runs/mine/recipe.json").read_text())["lr"] == 1e-2
+    assert main([*said, "workers=1"]) == 0  # changes nothing that is learnt
+    capsys.readouterr()
+    assert main([*said, "lr=0.5", "steps=3"]) == 2
+    assert "lr: 0.01 -> 0.5" in (told := capsys.readouterr().err) and "--accept-changes" in told
+    assert main([*said, "lr=0.5", "steps=3", "--accept-changes"]) == 0
+    assert json.loads((tmp_path / "out/runs/mine/recipe.json").read_text())["lr"] == 0.5
+
+
+def test_a_look_tells_what_would_be_trained_on_what(tiny_folder, tmp_path):
+    text = look(recipe_of(tmp_path, LANGUAGE), tmp_path, model=str(tiny_folder), **SMALL)
+    assert "output_resampler.query" in text and "100.0%  stickers:draw" in text
+    assert "nine in ten" in text and "of it used" in text
+    assert not (tmp_path / "runs").exists()
 
 
 def test_every_recipe_names_a_stage():
     assert {load_recipe(path).stage for path in RECIPES} == set(STAGES)
 
 
-def test_an_unknown_stage_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="there is no stage 'nope'"):
-        run(RECIPES[0], tmp_path, stage="nope")
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"stage": "visio"}, "no stage 'visio'; did you mean 'vision'"),
+        ({"preset": "huge"}, "no preset 'huge'; known: "),
+        ({"options": {"nois": 1}}, "'options.nois'; did you mean 'options.noise'"),
+        ({"losses": {"al.names": 1}}, "unknown loss 'al.names'; did you mean 'all.names'"),
+        ({"options": {"start": "none"}}, "no run to go on from"),
+    ],
+)
+def test_mistakes_in_a_recipe_are_explained(small, tmp_path, changed, message):
+    with pytest.raises(ValueError, match=message):
+        run(RECIPES[0], tmp_path, **changed)
+
+
+def test_a_vision_run_of_the_first_kind_can_be_gone_on_from(small, tmp_path):
+    first = build(load_recipe(RECIPES[0]), tmp_path)
+    run_folder = tmp_path / "runs/old"
+    run_folder.mkdir(parents=True)
+    torch.save({"model": first.model.state_dict()}, run_folder / "checkpoint.pt")
+    second = build(load_recipe(RECIPES[0], seed=5, options={"start": "old"}), tmp_path)
+    assert torch.equal(second.model.vision.proj, first.model.vision.proj)
 
 
 def test_a_tile_is_labelled_by_what_is_under_its_parts():

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -33,9 +33,10 @@ def accumulate(stage: Stage, micro: Iterable[Any], recipe: Recipe, world: World)
     counts = _total(_sum(stage.counts(batch) for batch in micro), world)
     sums: Counter[str] = Counter()
     for batch in micro:
-        with compute(recipe, world.device):
-            losses = stage.losses(moved(batch, world.device))
-        weighted(losses, counts, stage.weights).backward()
+        with kernels(world.device):  # backward, too: with checkpointing it computes forward passes again
+            with precision(recipe, world.device):
+                losses = stage.losses(moved(batch, world.device))
+            weighted(losses, counts, stage.weights).backward()
         sums.update({name: float(value.detach()) for name, value in losses.items()})
     values = {name: total / max(1, counts[name]) for name, total in _total(sums, world).items()}
     return values | {"loss": sum(weight * values[name] for name, weight in stage.weights.items())}, counts
@@ -47,13 +48,14 @@ def weighted(sums: Mapping[str, Tensor], counts: Mapping[str, float], weights: M
     return torch.stack(parts).sum()
 
 
-@contextmanager
-def compute(recipe: Recipe, device: torch.device) -> Iterator[None]:
-    """The precision and kernels of a forward."""
-    # On a CPU the fused attention's backward is slower than the plain products by half.
-    kernels = sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
-    with kernels, torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16):
-        yield
+def precision(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any]:
+    """Of a forward pass."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16)
+
+
+def kernels(device: torch.device) -> AbstractContextManager[Any]:
+    """On a CPU the fused attention's backward is slower than the plain products by half."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def _sum(counters: Iterable[Mapping[str, int]]) -> Counter[str]:

@@ -22,7 +22,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from seedx.data.faults import Faults
-from seedx.train.gradients import accumulate, compute
+from seedx.train.gradients import accumulate, precision
 from seedx.train.log import Log
 from seedx.train.optim import Average, optimiser, set_rates
 from seedx.train.parallel import World, blocks, clip, gathered, shard, skeleton, trained, trains, whole
@@ -205,7 +205,7 @@ class Loop:
         """Sample pictures, where it is time for them and the stage has some."""
         if not self.recipe.sample_every or (step + 1) % self.recipe.sample_every:
             return
-        with gathered(self.stage.model), compute(self.recipe, self.world.device):
+        with gathered(self.stage.model), precision(self.recipe, self.world.device):
             pictures = self.stage.sample(step)  # on every rank: a sharded model can't run on one alone
         if pictures and self.world.first:
             folder = self.run / "samples"

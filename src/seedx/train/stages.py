@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 from seedx.config import nearest
-from seedx.train import parts, recipe as recipes
+from seedx.train import parts
+from seedx.train import recipe as recipes
 from seedx.train.describe import describe
 from seedx.train.loop import train
 from seedx.train.parallel import World, close, reported, world
@@ -43,7 +44,6 @@ def run(
     folder: Path,
     threads: int | None = None,
     accept_changes: bool = False,
-    dry_run: bool = False,
     **changes: object,
 ) -> bool:
     """Train the stage of a recipe on the model in `folder`, where its weights are written, too.
@@ -53,7 +53,6 @@ def run(
     Args:
         threads: of the CPU.
         accept_changes: go on although the recipe is not the one that the run began with.
-        dry_run: only show what would be trained, on what.
 
     Returns:
         Whether the run is done; False: it was asked to stop, and saved.
@@ -64,9 +63,6 @@ def run(
     recipe = load_recipe(recipe_path, **changes)
     if threads:
         torch.set_num_threads(threads)
-    if dry_run:
-        print("\n".join(describe(build(recipe, folder), recipe)))
-        return True
     ranks = world()
     with reported(ranks):
         keep_recipe(recipe, folder / "runs" / recipe.name, accept_changes, ranks)
@@ -75,6 +71,16 @@ def run(
             complete(recipe, folder)
     close(ranks)
     return done
+
+
+def look(recipe_path: Path, folder: Path, **changes: object) -> str:
+    """What `run` would train, on what; nothing is trained or written but what building the stage needs.
+
+    Raises:
+        ValueError: as `build`.
+    """
+    recipe = load_recipe(recipe_path, **changes)
+    return "\n".join(describe(build(recipe, folder), recipe))
 
 
 def build(recipe: Recipe, folder: Path) -> Stage:

@@ -21,21 +21,43 @@ def train(
     folder: Path = Path("runs/tiny"),
     threads: int | None = None,
     set: tuple[str, ...] = (),
+    dry_run: bool = False,
+    accept_changes: bool = False,
 ) -> None:
     """Train one stage by its recipe; the same call goes on where it stopped.
+
+    SIGTERM and Ctrl-C save and stop after the step; the exit code is 0 then, too, and the last line says how far it is.
 
     Args:
         recipe: TOML file of the stage.
         folder: the model that is trained: its weights are read and written there.
         threads: of the CPU.
-        set: fields to change, as name=value.
+        set: fields to change, as name=value; data.0.weight=2 reaches inside.
+        dry_run: only show what would be trained, in how much memory, and what the data is like.
+        accept_changes: go on with a recipe that is not the one that the run began with.
     """
     import logging
 
-    from seedx.train.stages import run
+    from seedx.train.stages import look, run
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    run(recipe, folder, threads, **dict(_assignment(text) for text in set))
+    changes = dict(_assignment(text) for text in set)
+    if dry_run:
+        print(look(recipe, folder, **changes))
+    elif not run(recipe, folder, threads, accept_changes, **changes):
+        print("stopped and saved: the same command goes on")
+
+
+def plot(runs: tuple[Path, ...], /, *, out: Path | None = None) -> None:
+    """Draw the curves of runs: losses, learning rate, gradients, speed.
+
+    Args:
+        runs: folders of runs, as runs/tiny/runs/vision; several are drawn over each other.
+        out: picture to write; curves.png in the first folder unless given.
+    """
+    from seedx.train.plot import plot as draw
+
+    print(draw(runs, out or runs[0] / "curves.png"))
 
 
 def evaluate(

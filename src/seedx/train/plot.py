@@ -1,0 +1,71 @@
+"""Curves of runs from their logs, drawn with matplotlib (the extra `plot`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from seedx.train.log import read
+
+LAST = ("lr", "grad_norm", "samples_s", "tokens_s", "wait", "mfu", "bad_steps")  # panels after those of the losses
+LOGARITHMIC = ("loss", "grad_norm")
+SKIPPED = ("step", "time", "faults")
+COLUMNS = 3
+POINTS = 200  # of a smoothed curve
+
+
+def plot(runs: Sequence[Path], out: Path) -> Path:
+    """Draw a panel for each value that is logged, a curve for each run.
+
+    Raises:
+        ValueError: a folder has no log.
+        ImportError: matplotlib is not installed.
+    """
+    records = {run: read(run / "log.jsonl") for run in runs}
+    for run, found in records.items():
+        if not found:
+            raise ValueError(f"{run} has no log.jsonl with records: give a run's folder, such as runs/tiny/runs/vision")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("plots need matplotlib: pip install 'seedx[plot]'") from error
+    names = panels(records.values())
+    rows = math.ceil(len(names) / COLUMNS)
+    figure = Figure(figsize=(4.5 * COLUMNS, 2.8 * rows), layout="constrained")
+    for axes, name in zip(figure.subplots(rows, COLUMNS, squeeze=False).flat, [*names, *[""] * COLUMNS], strict=False):
+        _panel(axes, name, records)
+    figure.savefig(out, dpi=110)
+    return out
+
+
+def panels(logs: Any) -> list[str]:
+    """The names of all values in the logs: the loss, its parts, then the rest."""
+    names = {name for log in logs for record in log for name in record} - set(SKIPPED)
+    parts = sorted(names - {"loss", *LAST})
+    return [name for name in ("loss", *parts, *LAST) if name in names]
+
+
+def smooth(values: Sequence[float]) -> list[float]:
+    """Means of each value and its neighbours, over a window that leaves about `POINTS` of them apart."""
+    reach = len(values) // POINTS
+    windows = [values[max(0, i - reach) : i + reach + 1] for i in range(len(values))]
+    return [sum(window) / len(window) for window in windows]
+
+
+def _panel(axes: Any, name: str, records: dict[Path, list[dict[str, Any]]]) -> None:
+    if not name:
+        axes.set_axis_off()
+        return
+    for run, log in records.items():
+        points = [(record["step"], record[name]) for record in log if name in record]
+        if points:
+            steps, values = zip(*points, strict=True)
+            axes.plot(steps, smooth(values), label=run.name)
+    axes.set_title(name, fontsize=10)
+    axes.grid(alpha=0.3)
+    if name in LOGARITHMIC and all(record.get(name, 1) > 0 for log in records.values() for record in log):
+        axes.set_yscale("log")
+    if len(records) > 1:
+        axes.legend(fontsize=8)

@@ -1,0 +1,103 @@
+"""The loss of a global batch is the same in any number of pieces."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from seedx.batch import Batch
+from seedx.model.seedx import SeedX
+from seedx.train.gradients import accumulate
+from seedx.train.loop import prepare_blocks
+from seedx.train.parallel import World, trained
+from seedx.train.recipe import Recipe
+from seedx.train.stage import part
+from tests.small import SMALL
+
+ROWS, LENGTH = 8, 24
+RECIPE = Recipe(name="small", stage="language", batch=ROWS, bf16=False)
+
+
+class Rows:
+    """What of a language stage the gradient needs: eight rows with 1 to 15 words to learn, some with a picture."""
+
+    weights = {"text": 1.0, "image": 6.0}
+
+    def __init__(self):
+        torch.manual_seed(0)
+        self.model = SeedX(SMALL)
+
+    def rows(self):
+        torch.manual_seed(1)
+        ids = torch.randint(3, 900, (ROWS, LENGTH))
+        labels = torch.where(torch.arange(LENGTH) < 1 + 2 * torch.arange(ROWS)[:, None], ids, -100)
+        read, draw = torch.zeros(ROWS, LENGTH, dtype=torch.bool), torch.zeros(ROWS, LENGTH, dtype=torch.bool)
+        read[:, 1:5], draw[::2, -5:-1] = True, True
+        return [self.row(ids, labels, read, draw, i) for i in range(ROWS)]
+
+    def row(self, ids, labels, read, draw, i):
+        drawn = torch.randn(int(draw[i].any()), 3, 28, 28)
+        positions = torch.arange(LENGTH)[None]
+        pixels = torch.randn(1, 3, 28, 28)
+        return Batch(ids[i, None], labels[i, None], positions, read[i, None], draw[i, None], pixels, None, drawn)
+
+    def counts(self, batch):
+        features = SMALL.vision.pooled * SMALL.vision.output_dim
+        return {"text": int((batch.labels[:, 1:] != -100).sum()), "image": len(batch.targets) * features}
+
+    def losses(self, batch):
+        losses = self.model(batch)
+        return {"text": losses.text_sum, "image": losses.image_sum}
+
+
+def joined(rows):
+    values = {f.name: [getattr(row, f.name) for row in rows] for f in dataclasses.fields(Batch)}
+    return Batch(**{name: None if tensors[0] is None else torch.cat(tensors) for name, tensors in values.items()})
+
+
+def gradients(pieces, recipe=RECIPE, stage=None):
+    stage = stage or Rows()
+    size = ROWS // pieces
+    rows = stage.rows()
+    values, _ = accumulate(stage, [joined(rows[i : i + size]) for i in range(0, ROWS, size)], recipe, World())
+    return values["loss"], {name: p.grad for name, p in trained(stage.model).items() if p.grad is not None}
+
+
+@pytest.fixture(scope="module")
+def at_once():
+    return gradients(1)
+
+
+@pytest.mark.parametrize("pieces", [2, 4, 8])
+def test_one_batch_of_eight_is_two_of_four_is_four_of_two(at_once, pieces):
+    loss, expected = at_once
+    found_loss, found = gradients(pieces)
+    assert found_loss == pytest.approx(loss, rel=1e-6)
+    assert found.keys() == expected.keys() and "output_resampler.query" in found
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_it_is_no_mean_of_means(at_once):
+    """What the pieces' own means would give is far off, since they have 1 to 15 words."""
+    stage = Rows()
+    alone = [accumulate(stage, [row], RECIPE, World())[0]["loss"] for row in stage.rows()]
+    assert abs(sum(alone) / ROWS - at_once[0]) > 1e-3 * at_once[0]
+
+
+def test_activations_computed_again_give_the_same_gradients(at_once):
+    recipe = dataclasses.replace(RECIPE, checkpointing=True)
+    stage = Rows()
+    names = list(stage.model.state_dict())
+    prepare_blocks(stage.model, recipe)
+    assert list(stage.model.state_dict()) == names
+    loss, found = gradients(2, recipe, stage)
+    assert loss == pytest.approx(at_once[0], rel=1e-6)
+    for name, gradient in at_once[1].items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_part_of_a_batch_is_its_rows():
+    batch = Rows().rows()[0]
+    assert len(part(batch, 0, 1).input_ids) == 1 and len(part(batch, 1, 2).labels) == 0
+    assert part(torch.arange(6), 2, 4).tolist() == [2, 3]
