@@ -27,11 +27,8 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "reconstruct": use.reconstruct,
     "demo": use.demo,
     "train": make.train,
-<<<<<<< HEAD
     "plan": plan,
-=======
     "plot": make.plot,
->>>>>>> e84a65f (Test the loop)
     "eval": make.evaluate,
     "bench": make.bench,
     "convert": make.convert,
