@@ -2,10 +2,10 @@
 
     python benchmarks/kill_resume.py --kills 30 --seed 0 [--json]
 
-Two real runs of a model of one layer: the autoencoder (pictures made from the step) and the language model (packed rows from
-data with a position, read by two workers). Each is done once undisturbed. Then it is started anew and killed over and over
-until it is done; every other kill waits for a save to begin and falls into it. When a run is done before all kills are
-spent, it begins again.
+Two real runs of a model of one layer: the autoencoder (pictures made from the step) and the language model (packed rows
+from data with a position, read by two workers). Each is done once undisturbed. Then it is started anew and killed over
+and over until it is done; every other kill waits for a save to begin and falls into it. When a run is done before all
+kills are spent, it begins again.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def same(one: Path, other: Path, part: str) -> bool:
 
 def as_table(report: dict[str, dict[str, object]]) -> str:
     return "\n".join(
-        f"{stage:<10} {result['kills']} kills, {result['aimed_at_a_save']} of them in a save; {result['runs']} runs done, "
+        f"{stage:<10} {result['kills']} kills, {result['aimed_at_a_save']} of them in a save; {result['runs']} runs: "
         f"{'equal to the undisturbed one bit by bit' if result['equal'] else 'NOT EQUAL'}"
         for stage, result in report.items()
     )

@@ -4,15 +4,15 @@ import dataclasses
 
 import pytest
 import torch
+from tests.small import SMALL
 
 from seedx.batch import Batch
 from seedx.model.seedx import SeedX
 from seedx.train.gradients import accumulate
 from seedx.train.loop import prepare_blocks
-from seedx.train.parallel import World, trained
+from seedx.train.parallel import World, optimised
 from seedx.train.recipe import Recipe
 from seedx.train.stage import part
-from tests.small import SMALL
 
 ROWS, LENGTH = 8, 24
 RECIPE = Recipe(name="small", stage="language", batch=ROWS, bf16=False)
@@ -60,7 +60,7 @@ def gradients(pieces, recipe=RECIPE, stage=None):
     size = ROWS // pieces
     rows = stage.rows()
     values, _ = accumulate(stage, [joined(rows[i : i + size]) for i in range(0, ROWS, size)], recipe, World())
-    return values["loss"], {name: p.grad for name, p in trained(stage.model).items() if p.grad is not None}
+    return values["loss"], {name: p.grad for name, p in optimised(stage.model).items() if p.grad is not None}
 
 
 @pytest.fixture(scope="module")

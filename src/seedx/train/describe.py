@@ -8,7 +8,7 @@ from collections import Counter
 import torch
 from torch import nn
 
-from seedx.train.parallel import trained
+from seedx.train.parallel import optimised
 from seedx.train.recipe import Recipe
 from seedx.train.stage import Stage
 
@@ -16,7 +16,7 @@ from seedx.train.stage import Stage
 def describe(stage: Stage, recipe: Recipe) -> list[str]:
     """Lines of text."""
     model = stage.model
-    here, frozen = _sizes(trained(model)), sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    here, frozen = _sizes(optimised(model)), sum(p.numel() for p in model.parameters() if not p.requires_grad)
     groups: Counter[str] = Counter()
     for name, size in here.items():
         groups[re.sub(r"\.\d+\.", ".*.", name)] += size
@@ -28,7 +28,7 @@ def describe(stage: Stage, recipe: Recipe) -> list[str]:
         f"trained: {sum(here.values()):,} parameters; frozen: {frozen:,}",
         *(f"  {name:<{width}}  {size:>14,}" for name, size in groups.items()),
         "",
-        f"memory before activations: {_memory(model, recipe) / 2**20:,.0f} MB of weights, gradients, AdamW's two moments"
+        f"memory before activations: {_memory(model, recipe) / 2**20:,.0f} MB of weights, gradients, AdamW's moments"
         + (" and averages" if recipe.ema else ""),
         "",
         "data:",

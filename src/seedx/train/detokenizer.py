@@ -3,7 +3,8 @@
 Stage 1 (`detokenizer`): an image's own features in, the image out. Stage 2 (`condition`) adds the condition picture:
 editing pairs, and pictures without one. Both learn the scheduler's target, noise or velocity, at random times.
 
-Pictures are scenes made up here (`detokenizer_scenes.py`), or those of a recipe's `[[data]]` (`detokenizer_pictures.py`).
+Pictures are scenes made up here (`detokenizer_scenes.py`), or those of a recipe's `[[data]]`
+(`detokenizer_pictures.py`).
 """
 
 from __future__ import annotations
@@ -50,6 +51,16 @@ class Options:
 
 
 @dataclass
+class Chances:
+    """What is random about rows: their noise, times, inexact features, and whether they have features at all."""
+
+    noise: Tensor  # (B, C, h, w), of unit deviation
+    timesteps: Tensor  # (B,)
+    errors: Tensor  # (B, Kp, D), in deviations of the features
+    dropped: Tensor  # (B,) bool
+
+
+@dataclass
 class Noised:
     latents: Tensor  # (B, C, h, w) to be drawn
     condition: Tensor | None  # (B, C, h, w)
@@ -59,7 +70,14 @@ class Noised:
 
 
 class DetokenizerStage:
-    """Base of both kinds. `condition` tells which of the stages it is."""
+    """Base of both kinds.
+
+    Attributes:
+        condition: whether it is the second stage.
+        spread: deviation of the visual tokenizer's features.
+    """
+
+    spread = 1.0
 
     def __init__(self, recipe: Recipe, folder: Path, options: Options) -> None:
         torch.manual_seed(recipe.seed)
@@ -97,21 +115,23 @@ class DetokenizerStage:
         loss = self.model.loss(batch.latents, batch.features, batch.condition, batch.noise, batch.timesteps)
         return {"drawing": loss * batch.latents.numel()}
 
-    def noised(self, latents: Tensor, features: Tensor, spread: float, condition: Tensor | None) -> Noised:
-        """Random times and noise, by torch's global generator, and features as inexact as regressed ones.
-
-        Args:
-            spread: deviation of the features.
-        """
-        options, rows = self.options, len(latents)
-        level = options.feature_noise * spread * torch.rand(rows, 1, 1)
-        features = features + level * torch.randn_like(features)
-        dropped = torch.rand(rows) < options.drop
-        features = torch.where(dropped[:, None, None], self.negative, features)
-        uniform = torch.rand(rows) ** (1 / options.high_noise)
+    def chances(self, rows: int, side: int, generator: torch.Generator | None = None) -> Chances:
+        """For latents of `side` x `side`, by a generator or torch's global one."""
+        vision, options = self.vision.config, self.options
+        level = options.feature_noise * torch.rand(rows, 1, 1, generator=generator)
+        errors = level * torch.randn(rows, vision.pooled, vision.output_dim, generator=generator)
+        dropped = torch.rand(rows, generator=generator) < options.drop
+        uniform = torch.rand(rows, generator=generator) ** (1 / options.high_noise)
         steps = self.model.noise_schedule.config.num_train_timesteps
         timesteps = (uniform * steps).long().clamp(max=steps - 1)
-        return Noised(latents, condition, features, torch.randn_like(latents), timesteps)
+        noise = torch.randn(rows, self.model.vae.channels, side, side, generator=generator)
+        return Chances(noise, timesteps, errors, dropped)
+
+    def noised(self, latents: Tensor, features: Tensor, condition: Tensor | None, chances: Chances) -> Noised:
+        features = features + self.spread * chances.errors
+        negative = self.negative.to(features.device)
+        features = torch.where(chances.dropped[:, None, None], negative, features)
+        return Noised(latents, condition, features, chances.noise, chances.timesteps)
 
     def drawn(self, features: Tensor, condition: Tensor | None) -> list[Image.Image]:
         """What the model draws of features (B, Kp, D) by now."""

@@ -1,7 +1,7 @@
 """The de-tokenizer's stages on the pictures of a recipe's `[[data]]`, encoded by the frozen parts as they come.
 
-Any format will do. The last picture of a conversation is the one to draw; in the second stage the one before it, if there
-is one, is its condition: an edit's source. Words are not used.
+Any format will do. The last picture of a conversation is the one to draw; in the second stage the one before it, if
+there is one, is its condition: an edit's source. Words are not used.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ class SceneStage(DetokenizerStage, Stepwise):
 
     def batch(self, step: int) -> Noised:
         modes, features, condition = self._conditioned() if self.condition else self._plain()
-        return self.noised(self._scaled(modes), features.float(), self.spread, condition)
+        latents = self._scaled(modes)
+        return self.noised(latents, features.float(), condition, self.chances(len(latents), latents.shape[-1]))
 
     def _plain(self) -> tuple[Tensor, Tensor, None]:
         pick = torch.randint(len(self.scenes), (self.recipe.batch,))

@@ -1,7 +1,7 @@
 """The gradient of a step: of the global batch's loss, whatever pieces it comes in (see `stage.py`).
 
-    rank 0    micro-batch 0: 3 supervised tokens, 1: 5      one loss over 3 + 5 + 2 + 6 = 16 tokens:
-    rank 1    micro-batch 0: 2, 1: 6                        each backward is of its sum / 16, and gradients add up
+rank 0    micro-batch 0: 3 supervised tokens, 1: 5      one loss over 3 + 5 + 2 + 6 = 16 tokens:
+rank 1    micro-batch 0: 2, 1: 6                        each backward is of its sum / 16, and gradients add up
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from seedx.train.recipe import Recipe
 from seedx.train.stage import Stage, moved
 
 
-def accumulate(stage: Stage, micro: Iterable[Any], recipe: Recipe, world: World) -> tuple[dict[str, float], Counter[str]]:
+def accumulate(
+    stage: Stage, micro: Iterable[Any], recipe: Recipe, world: World
+) -> tuple[dict[str, float], Counter[str]]:
     """Add the gradient of the global loss to the model's parameters.
 
     Args:
@@ -43,7 +45,7 @@ def accumulate(stage: Stage, micro: Iterable[Any], recipe: Recipe, world: World)
 
 
 def weighted(sums: Mapping[str, Tensor], counts: Mapping[str, float], weights: Mapping[str, float]) -> Tensor:
-    """What one micro-batch adds to the loss of the global batch. A loss that nothing there is counted for adds nothing."""
+    """What one micro-batch adds to the loss of the global batch. A loss that nothing is counted for adds nothing."""
     parts = [weight / max(1, counts[name]) * sums[name] for name, weight in weights.items()]
     return torch.stack(parts).sum()
 

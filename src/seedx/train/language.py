@@ -27,6 +27,8 @@ from seedx.prompt import prepare
 from seedx.stickers import tasks
 from seedx.tokenizer import Tokenizer, load, train_tokenizer
 from seedx.train import parts
+from seedx.train.feature_cache import FeatureCache, vision_digest
+from seedx.train.gradients import precision
 from seedx.train.recipe import Recipe, chosen
 from seedx.train.rows import RowStage
 from seedx.train.sticker_data import open_stickers, rendered
@@ -38,9 +40,11 @@ class Options:
     """
     Attributes:
         start: go on from the language model and resamplers in the folder, which an earlier stage wrote.
+        feature_cache: a folder to keep the visual tokenizer's features in, from one epoch or run to the next.
     """
 
     start: bool = False
+    feature_cache: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,10 @@ class LanguageStage(RowStage):
         self.encode = Encode(self.tokenizer, self.config, recipe.row, recipe.too_long)
         open_stickers(f"{recipe.name}/{recipe.seed}")
         self.model = self._model(source)
+        self.cache: FeatureCache | None = None
+        if self.options.feature_cache:
+            digest = vision_digest(self.model.vision, "bfloat16" if recipe.bf16 else "float32")
+            self.cache = FeatureCache(self.options.feature_cache, self._features, digest)
 
     def _model(self, source: Path) -> SeedX:
         model = SeedX(self.config)
@@ -89,7 +97,17 @@ class LanguageStage(RowStage):
 
     def batch_of(self, rows: Sequence[Row], seeds: Sequence[str]) -> Batch:
         """As long as a row may be, however full: shapes stay the same."""
-        return collate([row.encoded for row in rows], self.tokenizer.specials.pad, self.row)
+        batch = collate([row.encoded for row in rows], self.tokenizer.specials.pad, self.row)
+        if self.cache:
+            batch.tiles = batch.tiles if batch.tiles is None else self.cache.features(batch.tiles)
+            batch.targets = batch.targets if batch.targets is None else self.cache.features(batch.targets)
+        return batch
+
+    def _features(self, pixels: Tensor) -> Tensor:
+        """(N, 3, S, S) -> (N, Q, D), as the model's own forward computes them."""
+        device = self.model.vision.proj.device
+        with precision(self.recipe, device):
+            return self.model.vision(pixels.to(device))
 
     def counts(self, batch: Batch) -> dict[str, int]:
         vision, bridge = self.config.vision, self.config.bridge

@@ -1,9 +1,9 @@
 """The training loop: one for every stage, on one process or many.
 
-A stage (`stage.py`) gives data and sums of losses; the loop owns the optimiser, the schedule, the average of the weights,
-checkpoints and the log. What a step does follows from the recipe, the step's number and the weights alone: data has a
-position that is part of a checkpoint, and random numbers start anew from (seed, step, rank). So a run that is killed
-and resumed ends, on one machine, with the same bits as one that was not.
+A stage (`stage.py`) gives data and sums of losses; the loop owns the optimiser, the schedule, the average of the
+weights, checkpoints and the log. What a step does follows from the recipe, the step's number and the weights alone: data
+has a position that is part of a checkpoint, and random numbers start anew from (seed, step, rank). So a run that is
+killed and resumed ends, on one machine, with the same bits as one that was not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from seedx.data.faults import Faults
 from seedx.train.gradients import accumulate, precision
 from seedx.train.log import Log
 from seedx.train.optim import Average, optimiser, set_rates
-from seedx.train.parallel import World, blocks, clip, gathered, shard, skeleton, trained, trains, whole
+from seedx.train.parallel import World, blocks, clip, gathered, optimised, shard, skeleton, whole
 from seedx.train.pixels import side_by_side
 from seedx.train.recipe import Recipe
 from seedx.train.saving import Saver
@@ -145,7 +145,7 @@ class Loop:
         rate = set_rates(self.optim, self.recipe, step)
         torch.manual_seed(mixed(self.recipe.seed, step, self.world.rank))
         values, counts = accumulate(self.stage, data.micro, self.recipe, self.world)
-        values["grad_norm"] = float(clip(trained(self.stage.model).values(), self.recipe.clip))
+        values["grad_norm"] = float(clip(optimised(self.stage.model).values(), self.recipe.clip))
         finite = math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])
         if finite:
             self.optim.step()
@@ -172,12 +172,14 @@ class Loop:
         keys = [key for rank in self.world.gather(keys) for key in rank]
         if self.world.first:
             with file.open("a", encoding="utf-8") as notes:
-                notes.write(json.dumps({"step": step, **{n: repr(v) for n, v in values.items()}, "samples": keys}) + "\n")
+                notes.write(
+                    json.dumps({"step": step, **{n: repr(v) for n, v in values.items()}, "samples": keys}) + "\n"
+                )
         if self.bad_in_a_row >= self.recipe.max_bad_steps:
             raise ValueError(
-                f"{self.recipe.name}: {self.bad_in_a_row} steps in a row had a loss or gradient that is not finite, the "
-                f"last is step {step}; none of them changed the weights. Their samples are in {file}: look at these, or "
-                "lower lr. The last checkpoint stays"
+                f"{self.recipe.name}: {self.bad_in_a_row} steps in a row had a loss or gradient that is not finite, "
+                f"the last is step {step}; none of them changed the weights. Their samples are in {file}: look at "
+                "these, or lower lr. The last checkpoint stays"
             )
 
     def _tell(self, step: int, rate: float, log: Log | None) -> None:
@@ -194,6 +196,7 @@ class Loop:
 
     def _flops(self, data: Step) -> int:
         """Of a step, from doing its first micro-batch once more: what that leaves behind is taken away."""
+
         def once() -> None:
             accumulate(self.stage, data.micro[:1], self.recipe, World(device=self.world.device))
 
@@ -216,7 +219,7 @@ class Loop:
 def prepare_blocks(model: nn.Module, recipe: Recipe) -> None:
     """Activation checkpointing and torch.compile, block by block, in place and without new names."""
     for block in blocks(model) if recipe.checkpointing or recipe.compile else []:
-        if not trains(block):
+        if not any(parameter.requires_grad for parameter in block.parameters()):
             continue
         if recipe.checkpointing:
             block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 
-from seedx.train.parallel import local, trained
+from seedx.train.parallel import local, optimised
 from seedx.train.recipe import Recipe
 
 
@@ -30,12 +30,14 @@ def optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     Raises:
         ValueError: nothing is trained, or a pattern of `lr_factors` fits nothing that is.
     """
-    named = trained(model)
+    named = optimised(model)
     if not named:
         raise ValueError(f"{recipe.name} trains nothing: no parameter of its model requires gradients")
     unused = [pattern for pattern in recipe.lr_factors if not any(fnmatchcase(name, pattern) for name in named)]
     if unused:
-        raise ValueError(f"the pattern {unused[0]!r} of lr_factors fits no trained parameter, such as {next(iter(named))!r}")
+        raise ValueError(
+            f"the pattern {unused[0]!r} of lr_factors fits no trained parameter, such as {next(iter(named))!r}"
+        )
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in named.items():
         factor = next((f for pattern, f in recipe.lr_factors.items() if fnmatchcase(name, pattern)), 1.0)
@@ -60,9 +62,9 @@ class Average:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.values: dict[str, Tensor] = {name: p.detach().clone() for name, p in trained(model).items()}
+        self.values: dict[str, Tensor] = {name: p.detach().clone() for name, p in optimised(model).items()}
 
     def update(self, model: nn.Module, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))  # or the random start would weigh for long
         averages = [local(value) for value in self.values.values()]
-        torch._foreach_lerp_(averages, [local(p) for p in trained(model).values()], 1 - decay)
+        torch._foreach_lerp_(averages, [local(p) for p in optimised(model).values()], 1 - decay)

@@ -88,7 +88,9 @@ def _statistics(rows: Sequence[Row], length: int) -> list[str]:
     if not lengths:
         return ["no sample could be read"]
     tokens, learned = sum(lengths), sum(int((one.labels >= 0).sum()) for one in encoded)
-    pictures = [sum(len(t) for one in encoded if (t := getattr(one, name)) is not None) for name in ("tiles", "targets")]
+    pictures = [
+        sum(len(t) for one in encoded if (t := getattr(one, name)) is not None) for name in ("tiles", "targets")
+    ]
     return [
         f"of {len(lengths)} documents: median {statistics.median(lengths):.0f} tokens, "
         f"nine in ten up to {lengths[math.ceil(0.9 * len(lengths)) - 1]}, the longest {lengths[-1]}",

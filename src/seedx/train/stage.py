@@ -1,8 +1,8 @@
 """What a stage is to the loop, and what stages have in common.
 
 A stage owns a model, the data of each step, and sums of losses. The loop divides each sum by its count over the whole
-global batch: all micro-batches of all ranks. So a loss is the mean over what it supervises, never a mean of means, and the
-same rows give the same gradients in any number of pieces:
+global batch: all micro-batches of all ranks. So a loss is the mean over what it supervises, never a mean of means, and
+the same rows give the same gradients in any number of pieces:
 
     loss = sum over names of  weight * (sum over the global batch) / (count over the global batch)
 """
@@ -93,8 +93,12 @@ class Stepwise:
         steps = _Steps(self, rank, ranks)
         workers = self.recipe.workers
         loader = DataLoader(
-            steps, batch_size=None, sampler=range(step, self.recipe.steps), num_workers=workers, collate_fn=_as_it_is,
-            worker_init_fn=left_to_parent
+            steps,
+            batch_size=None,
+            sampler=range(step, self.recipe.steps),
+            num_workers=workers,
+            collate_fn=_as_it_is,
+            worker_init_fn=left_to_parent,
         )
         yield from loader
 

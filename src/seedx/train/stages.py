@@ -1,7 +1,7 @@
 """The stages by name, and how a recipe is run.
 
-    FOLDER/                the model: parts that stages wrote, where the next ones find them
-    FOLDER/runs/NAME/      a run: recipe.json, log.jsonl, checkpoints/, samples/, bad_steps.jsonl
+FOLDER/                the model: parts that stages wrote, where the next ones find them
+FOLDER/runs/NAME/      a run: recipe.json, log.jsonl, checkpoints/, samples/, bad_steps.jsonl
 """
 
 from __future__ import annotations
