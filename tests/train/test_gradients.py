@@ -21,9 +21,8 @@ RECIPE = Recipe(name="small", stage="language", batch=ROWS, bf16=False)
 class Rows:
     """What of a language stage the gradient needs: eight rows with 1 to 15 words to learn, some with a picture."""
 
-    weights = {"text": 1.0, "image": 6.0}
-
     def __init__(self):
+        self.weights = {"text": 1.0, "image": 6.0}
         torch.manual_seed(0)
         self.model = SeedX(SMALL)
 

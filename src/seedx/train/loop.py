@@ -1,8 +1,8 @@
 """The training loop: one for every stage, on one process or many.
 
 A stage (`stage.py`) gives data and sums of losses; the loop owns the optimiser, the schedule, the average of the
-weights, checkpoints and the log. What a step does follows from the recipe, the step's number and the weights alone: data
-has a position that is part of a checkpoint, and random numbers start anew from (seed, step, rank). So a run that is
+weights, checkpoints and the log. What a step does follows from the recipe, the step's number and the weights alone:
+data has a position that is part of a checkpoint, and random numbers start anew from (seed, step, rank). So a run that is
 killed and resumed ends, on one machine, with the same bits as one that was not.
 """
 

@@ -87,17 +87,17 @@ def _statistics(rows: Sequence[Row], length: int) -> list[str]:
     lengths = sorted(n for one in encoded for n in _documents(one.position_ids.tolist()))
     if not lengths:
         return ["no sample could be read"]
+    causes = ", ".join(f"{number} {cause}" for cause, number in faults.causes.items())
     tokens, learned = sum(lengths), sum(int((one.labels >= 0).sum()) for one in encoded)
-    pictures = [
-        sum(len(t) for one in encoded if (t := getattr(one, name)) is not None) for name in ("tiles", "targets")
-    ]
+    read = sum(len(one.tiles) for one in encoded if one.tiles is not None)
+    drawn = sum(len(one.targets) for one in encoded if one.targets is not None)
+    each = [total / len(lengths) for total in (tokens, read, drawn, learned)]
     return [
         f"of {len(lengths)} documents: median {statistics.median(lengths):.0f} tokens, "
         f"nine in ten up to {lengths[math.ceil(0.9 * len(lengths)) - 1]}, the longest {lengths[-1]}",
-        f"{len(lengths) / len(rows):.1f} documents, {pictures[0] / len(rows):.1f} tiles read and "
-        f"{pictures[1] / len(rows):.1f} pictures drawn in a row of {length}; {tokens / len(rows) / length:.1%} of it used, "
-        f"{learned / tokens:.1%} of that learned",
-        f"left out: {', '.join(f'{n} {cause}' for cause, n in faults.causes.items()) or 'none'} of {faults.good} good ones",
+        f"{len(lengths) / len(rows):.1f} documents in a row of {length}, {tokens / len(rows) / length:.1%} of it used",
+        "a document, for `seedx plan`: --tokens {:.0f} --tiles {:.2f} --drawn {:.2f} --learned {:.0f}".format(*each),
+        f"left out, besides {faults.good} good ones: {causes or 'none'}",
     ]
 
 
