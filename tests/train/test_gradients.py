@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from tests.small import SMALL
+from small import SMALL
 
 from seedx.batch import Batch
 from seedx.model.seedx import SeedX

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 
 import pytest
 import torch
@@ -13,47 +14,7 @@ from seedx.data.faults import Fault, Faults
 from seedx.train.log import read, rewind
 from seedx.train.loop import train
 from seedx.train.optim import Average, optimiser, schedule, set_rates
-from seedx.train.recipe import Recipe
-from seedx.train.stage import Stepwise
-
-RECIPE = Recipe(
-    name="toy",
-    stage="toy",
-    steps=8,
-    batch=4,
-    lr=0.1,
-    warmup=2,
-    bf16=False,
-    log_every=1,
-    ema=0.9,
-    save_seconds=0,
-    max_bad_steps=2,
-)
-
-
-class Toy(Stepwise):
-    """A regression with noise of its own. `events` happen when the data of their step is made."""
-
-    def __init__(self, recipe=RECIPE, events=None):
-        torch.manual_seed(1)
-        self.recipe, self.events = recipe, events or {}
-        self.model = nn.Linear(3, 2)
-        self.weights = {"error": 1.0}
-
-    def batch(self, step):
-        batch = torch.randn(self.recipe.batch, 3)
-        return self.events[step](batch) if step in self.events else batch
-
-    def counts(self, batch):
-        return {"error": 2 * len(batch), "samples": len(batch)}
-
-    def losses(self, batch):
-        noisy = self.model(batch) + 0.1 * torch.randn(len(batch), 2)  # as dropout: from the loop's seed
-        return {"error": (noisy - batch[:, :2]).square().sum()}
-
-    def save(self, model, folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.save(model.state_dict(), folder / "toy.pt")
+from toy import RECIPE, Toy, together
 
 
 def result(folder):
@@ -96,6 +57,21 @@ def test_sigterm_saves_and_stops_and_the_same_call_goes_on(tmp_path):
     assert train(Toy(), recipe, tmp_path / "run", tmp_path / "out")
     train(Toy(), recipe, tmp_path / "whole", tmp_path / "other")
     assert torch.equal(result(tmp_path / "out")["weight"], result(tmp_path / "other")["weight"])
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return found.getsockname()[1]
+
+
+def test_two_ranks_do_what_one_does_and_stop_and_go_on_together(tmp_path):
+    recipe = dataclasses.replace(RECIPE, micro=1, save_seconds=1000)
+    stopped = together(2, free_port(), recipe, tmp_path, {1: {3: terminated}})  # one rank alone is asked
+    assert stopped == [3, 3] and not (tmp_path / "out").exists()
+    assert together(2, free_port(), recipe, tmp_path, {}) == [0, 0]
+    train(Toy(recipe, noise=0.0), recipe, tmp_path / "alone", tmp_path / "other")
+    torch.testing.assert_close(result(tmp_path / "out"), result(tmp_path / "other"), rtol=1e-5, atol=1e-6)
 
 
 def test_what_is_written_is_the_average(tmp_path):

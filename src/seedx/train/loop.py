@@ -129,11 +129,16 @@ class Loop:
             return None
         if not complete:
             self.saver.wait()
-            raise error or ValueError(
-                f"the data of {self.recipe.name} is used up after {step} of {self.recipe.steps} steps: "
-                f"give it more epochs, or fewer steps (--set steps={step})"
-            )
+            raise error or self._no_data(step, data)
         return data
+
+    def _no_data(self, step: int, data: Step | None) -> ValueError:
+        if data is not None:
+            return ValueError(f"another rank has no data for step {step} of {self.recipe.name}: see what it says")
+        return ValueError(
+            f"the data of {self.recipe.name} is used up after {step} of {self.recipe.steps} steps: "
+            f"give it more epochs, or fewer steps (--set steps={step})"
+        )
 
     def _votes(self, *votes: bool) -> list[int]:
         return [int(votes) for votes in self.world.sum(torch.tensor(votes, dtype=torch.int64))]

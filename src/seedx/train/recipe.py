@@ -147,13 +147,9 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
 
 def changes(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
     """What differs from an earlier recipe as a dictionary, one line a field; what is in `FREE` does not count."""
-    now = dataclasses.asdict(recipe)
+    now = as_json(recipe)
     old = {**now, **before}
-    return [
-        f"{name}: {old[name]!r} -> {_plain(now[name])!r}"
-        for name in now
-        if name not in FREE and _plain(now[name]) != old[name]
-    ]
+    return [f"{name}: {old[name]!r} -> {now[name]!r}" for name in now if name not in FREE and now[name] != old[name]]
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:

@@ -10,7 +10,7 @@ the same rows give the same gradients in any number of pieces:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -142,11 +142,11 @@ def moved(batch: B, device: torch.device) -> B:
     return mapped(batch, lambda tensor: tensor.to(device, non_blocking=True))
 
 
-def mapped(batch: B, function: Any) -> B:
+def mapped(batch: B, function: Callable[[Tensor], Tensor]) -> B:
     """The batch with `function` of each of its tensors."""
     if isinstance(batch, Tensor):
-        return function(batch)
-    values: Mapping[str, Any] = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}  # type: ignore[arg-type]
+        return function(batch)  # type: ignore[return-value]
+    values = vars(batch)
     changed = {name: function(value) for name, value in values.items() if isinstance(value, Tensor)}
     return dataclasses.replace(batch, **changed)  # type: ignore[type-var]
 

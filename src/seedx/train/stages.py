@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from seedx.config import nearest
-from seedx.train import parts
+from seedx.train import folders, parts
 from seedx.train import recipe as recipes
 from seedx.train.describe import describe
 from seedx.train.loop import train
@@ -103,7 +103,7 @@ def keep_recipe(recipe: Recipe, run: Path, accept: bool, ranks: World) -> None:
         ValueError: it has changed in what matters, there is a checkpoint of it, and nobody said yes.
     """
     file = run / "recipe.json"
-    if file.exists() and any((run / "checkpoints").glob("step-*")):
+    if file.exists() and folders.steps(run / "checkpoints"):
         changed = recipes.changes(json.loads(file.read_text(encoding="utf-8")), recipe)
         if changed and not accept:
             raise ValueError(

@@ -1,0 +1,74 @@
+"""A stage that trains in no time, for tests of the loop."""
+
+import multiprocessing
+import os
+
+import torch
+from torch import nn
+
+from seedx.train.loop import train
+from seedx.train.parallel import close, world
+from seedx.train.recipe import Recipe
+from seedx.train.stage import Stepwise
+
+RECIPE = Recipe(
+    name="toy",
+    stage="toy",
+    steps=8,
+    batch=4,
+    lr=0.1,
+    warmup=2,
+    bf16=False,
+    log_every=1,
+    ema=0.9,
+    save_seconds=0,
+    max_bad_steps=2,
+)
+
+
+class Toy(Stepwise):
+    """A regression with noise of its own. `events` happen when the data of their step is made."""
+
+    def __init__(self, recipe=RECIPE, events=None, noise=0.1):
+        torch.manual_seed(1)
+        self.recipe, self.events, self.noise = recipe, events or {}, noise
+        self.model = nn.Linear(3, 2)
+        self.weights = {"error": 1.0}
+
+    def batch(self, step):
+        batch = torch.randn(self.recipe.batch, 3)
+        return self.events[step](batch) if step in self.events else batch
+
+    def counts(self, batch):
+        return {"error": 2 * len(batch), "samples": len(batch)}
+
+    def losses(self, batch):
+        noisy = self.model(batch) + self.noise * torch.randn(len(batch), 2)  # as dropout: from the loop's seed
+        return {"error": (noisy - batch[:, :2]).square().sum()}
+
+    def save(self, model, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.save(model.state_dict(), folder / "toy.pt")
+
+
+def together(size, *arguments):
+    """Run `one_rank(*arguments)` on `size` ranks, and wait for all of them."""
+    context = multiprocessing.get_context("forkserver")
+    multiprocessing.set_forkserver_preload(["toy"])
+    processes = [context.Process(target=one_rank, args=(rank, size, *arguments)) for rank in range(size)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]
+
+
+def one_rank(rank, size, port, recipe, base, events):
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    ranks = world()
+    stage = Toy(recipe, events.get(rank), noise=0.0)
+    done = train(stage, recipe, base / "run", base / "out", ranks)
+    del stage
+    close(ranks)
+    raise SystemExit(0 if done else 3)
