@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from small import SMALL
 
 from seedx.batch import Batch
 from seedx.model.seedx import SeedX
@@ -13,6 +12,7 @@ from seedx.train.loop import prepare_blocks
 from seedx.train.parallel import World, optimised
 from seedx.train.recipe import Recipe
 from seedx.train.stage import part
+from small import SMALL
 
 ROWS, LENGTH = 8, 24
 RECIPE = Recipe(name="small", stage="language", batch=ROWS, bf16=False)

@@ -9,12 +9,12 @@ import socket
 import pytest
 import torch
 from torch import nn
+from toy import RECIPE, Toy, together
 
 from seedx.data.faults import Fault, Faults
 from seedx.train.log import read, rewind
 from seedx.train.loop import train
 from seedx.train.optim import Average, optimiser, schedule, set_rates
-from toy import RECIPE, Toy, together
 
 
 def result(folder):

@@ -11,9 +11,10 @@ from __future__ import annotations
 import functools
 import json
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +71,15 @@ class Loop:
         self.position: Any = None  # of this rank's data
         self.faults = Faults()  # of this rank's data
         self.bad, self.bad_in_a_row = 0, 0  # steps that were not finite
-        self.score = [0.0, 0]  # sum and number of losses since the last checkpoint
-        self.saved = time.monotonic()
+        self.losses: list[float] = []  # losses since the last checkpoint
+        self.start, self.saved = 0, time.monotonic()
 
     def train(self, asked: Callable[[], bool]) -> bool:
         """Do all steps; False: stopped before, because `asked` said so on some rank."""
-        start = self._resume()
-        batches = self.stage.batches(start, self.position, self.world.rank, self.world.size)
-        with Log(self.run, self.recipe, start, self.world.device) if self.world.first else nullcontext() as log:
-            for step in range(start, self.recipe.steps):
+        self.start = self._resume()
+        batches = self.stage.batches(self.start, self.position, self.world.rank, self.world.size)
+        with self._log() as log:
+            for step in range(self.start, self.recipe.steps):
                 data = self._fetch(step, batches, asked, log)
                 if data is None:
                     self.saver.wait()
@@ -89,21 +90,24 @@ class Loop:
         self.saver.wait()
         return True
 
+    def _log(self) -> AbstractContextManager[Log | None]:
+        first = self.world.first
+        return Log(self.run, self.recipe, self.start, self.world.device) if first else nullcontext()
+
     def _resume(self) -> int:
         """The step to begin with; everything is as it was before it."""
         state = self._state()
         start = self.saver.resume(state)
         if start is None:
             return 0
-        self.position = state["data"]
+        self.position, self.bad = state["data"], state["bad_steps"]
         if self.world.first:
             self.faults = Faults.from_json(state["faults"])  # of all ranks until they are gathered again
         return start
 
     def _save(self, step: int) -> None:
-        total, count = self.score
-        self.saver.save(step, self._state(), -total / count if count else None)
-        self.score, self.saved = [0.0, 0], time.monotonic()
+        self.saver.save(step, self._state(), -statistics.fmean(self.losses) if self.losses else None)
+        self.losses, self.saved = [], time.monotonic()
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -112,6 +116,7 @@ class Loop:
             "average": self.average and self.average.values,
             "data": self.stage.merge_states(self.world.gather(self.position)),
             "faults": self._all_faults().to_json(),
+            "bad_steps": self.bad,
         }
 
     def _fetch(self, step: int, batches: Iterator[Step], asked: Callable[[], bool], log: Log | None) -> Step | None:
@@ -121,9 +126,9 @@ class Loop:
         if log:
             log.waited(time.perf_counter() - began)
         due = self.world.first and time.monotonic() - self.saved > self.recipe.save_seconds
-        have, stop, due = self._votes(data is not None, asked(), due)
+        have, stop, save = self._votes(data is not None, asked(), due)
         complete = have == self.world.size
-        if stop or due or not complete:
+        if (stop or save or not complete) and step > self.start:
             self._save(step)
         if stop:
             return None
@@ -141,7 +146,8 @@ class Loop:
         )
 
     def _votes(self, *votes: bool) -> list[int]:
-        return [int(votes) for votes in self.world.sum(torch.tensor(votes, dtype=torch.int64))]
+        """How many ranks say so."""
+        return [int(number) for number in self.world.sum(torch.tensor(votes, dtype=torch.int64))]
 
     def _learn(self, step: int, data: Step, log: Log | None) -> None:
         """One step of the optimiser, unless the loss or its gradient is not finite; and what is told about it."""
@@ -156,7 +162,7 @@ class Loop:
             self.optim.step()
             if self.average:
                 self.average.update(self.stage.model, step)
-            self.score = [self.score[0] + values["loss"], self.score[1] + 1]
+            self.losses.append(values["loss"])
         self.optim.zero_grad(set_to_none=True)
         self.position = data.state
         self.faults.merge(data.faults)
