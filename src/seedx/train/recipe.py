@@ -173,17 +173,25 @@ def _place(values: dict[str, Any], path: str, value: Any) -> None:
     """Set `values` at "data.0.weight"; dictionaries on the way are made, places in lists must be there."""
     *way, last = path.split(".")
     at: Any = values
-    for depth, step in enumerate([*way, last]):
-        if isinstance(at, list):
-            if not step.isdigit() or int(step) >= len(at):
-                raise ValueError(f"{path}: {'.'.join(way[:depth])} has places 0 to {len(at) - 1}, not {step!r}")
-            step = int(step)  # type: ignore[assignment]
-        elif not isinstance(at, dict):
-            raise ValueError(f"{path}: {'.'.join(way[:depth])} holds {at!r}, which has no fields")
-        if depth == len(way):
-            at[step] = value
-        else:
-            at = at[step] if isinstance(at, list) else at.setdefault(step, {})
+    for depth, name in enumerate(way):
+        key = _key(at, name, path, way[:depth])
+        at = at[key] if isinstance(at, list) else at.setdefault(key, {})
+    at[_key(at, last, path, way)] = value
+
+
+def _key(at: Any, name: str, path: str, way: list[str]) -> str | int:
+    """What finds `name` in a dictionary, or a list.
+
+    Raises:
+        ValueError: it is neither, or a list without that place.
+    """
+    if isinstance(at, list):
+        if not name.isdigit() or int(name) >= len(at):
+            raise ValueError(f"{path}: {'.'.join(way)} has places 0 to {len(at) - 1}, not {name!r}")
+        return int(name)
+    if not isinstance(at, dict):
+        raise ValueError(f"{path}: {'.'.join(way)} holds {at!r}, which has no fields")
+    return name
 
 
 def _check(name: str, hint: Any, value: Any) -> None:

@@ -18,7 +18,7 @@ import torch
 
 from seedx.config import nearest
 from seedx.data.record import Record
-from seedx.data.sources import register
+from seedx.data.sources import Unit, register
 from seedx.messages import Image, Message, to_json
 from seedx.stickers import tasks
 from seedx.stickers.scenes import Scene, render
@@ -57,7 +57,7 @@ def open_stickers(seed: str) -> None:
     register("stickers", partial(_units, seed=seed))
 
 
-def _units(kind: str, parts: int, seed: str) -> list[Endless]:
+def _units(kind: str, parts: int, seed: str) -> list[Unit]:
     if kind not in KINDS:
         raise ValueError(f"there is no task stickers:{kind}{nearest(kind, KINDS)}")
     return [Endless(kind, number, seed) for number in range(parts)]

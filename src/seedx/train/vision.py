@@ -246,7 +246,7 @@ class VisionStage(Stepwise):
         save_file(model.state_dict(), run / WHOLE)
         torch.manual_seed(self.recipe.seed)
         pixels = self.batch(0).pixels.float() / 127.5 - 1
-        model.vision.proj /= model.vision(as_tile(pixels)).std()
+        model.vision.proj.div_(model.vision(as_tile(pixels)).std())
         parts.write(model.vision, folder, "vision")
 
 
