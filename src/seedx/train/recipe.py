@@ -175,11 +175,11 @@ def _place(values: dict[str, Any], path: str, value: Any) -> None:
     at: Any = values
     for depth, name in enumerate(way):
         key = _key(at, name, path, way[:depth])
-        at = at[key] if isinstance(at, list) else at.setdefault(key, {})
+        at = at.setdefault(key, {}) if isinstance(at, dict) else at[key]
     at[_key(at, last, path, way)] = value
 
 
-def _key(at: Any, name: str, path: str, way: list[str]) -> str | int:
+def _key(at: Any, name: str, path: str, way: list[str]) -> Any:
     """What finds `name` in a dictionary, or a list.
 
     Raises:
