@@ -26,6 +26,13 @@ def test_a_mask_hides_keys():
     torch.testing.assert_close(seen, attend(q, k[:, :, mask], v[:, :, mask]))
 
 
+def test_heads_that_share_keys_keep_to_a_mask():
+    q, k, v = heads(4, 3), heads(2, 6), heads(2, 6)
+    mask = torch.tensor([[True] * 6, [True, False] * 3, [False] * 5 + [True]])[None, None].expand(2, 1, 3, 6)
+    whole = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
+    torch.testing.assert_close(attend(q, k, v, mask), whole)
+
+
 def test_heads_of_keys_repeat():
     q, k, v = heads(4, 3), heads(2, 3), heads(2, 3)
     attended, _ = llama_attention(torch.nn.Identity(), q, k, v, None)
