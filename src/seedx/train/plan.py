@@ -90,7 +90,7 @@ def plan(recipe: Recipe, cluster: Cluster, gpus: int, mfu: float = 0.4, sample: 
         sample: the average sample; None: by the formats of the recipe's data.
 
     Raises:
-        ValueError: a stage that can't be planned, no GPUs, or a share outside 0..1.
+        ValueError: a stage that can't be planned, no GPUs or a batch that they can't share, or a share outside 0..1.
     """
     if gpus < 1:
         raise ValueError(f"a plan needs at least one GPU, not {gpus}")
@@ -105,7 +105,7 @@ def plan(recipe: Recipe, cluster: Cluster, gpus: int, mfu: float = 0.4, sample: 
     workload = Workload(recipe, config, sample, gpus > 1)
     once, again = (workload.measure(workload.rows, checkpointing).flops for checkpointing in (False, True))
     samples = workload.rows * workload.samples_per_row
-    own = Setting(recipe.micro or max(1, recipe.batch // gpus), "full", recipe.checkpointing)
+    own = Setting(recipe.micro_rows(gpus), "full", recipe.checkpointing)
     choices = [
         _choice(workload, of, cluster, gpus, mfu, setting)
         for setting in dict.fromkeys([own, *_settings(recipe, gpus, cluster)])
@@ -163,7 +163,7 @@ class Workload:
 
 def _settings(recipe: Recipe, gpus: int, cluster: Cluster) -> list[Setting]:
     shardings = ["full"] if gpus == 1 else ["full", "none"] if gpus <= cluster.per_node else ["full", "node", "none"]
-    micros = [micro for micro in MICROS if micro * gpus <= recipe.batch]
+    micros = [micro for micro in MICROS if recipe.batch // gpus % micro == 0]
     return [Setting(m, s, c) for c in (True, False) for s in shardings for m in micros]  # type: ignore[arg-type]
 
 
@@ -177,7 +177,7 @@ def _choice(workload: Workload, of: Sizes, cluster: Cluster, gpus: int, mfu: flo
     traffic = costs.traffic(of, recipe, setting, gpus, cluster)
     peak = cluster.tflops * 1e12
     compute = scale * sum(flops * SLOWER.get(part, 1.0) for part, flops in run.items()) / (peak * mfu)
-    accumulation = max(1, math.ceil(recipe.batch / (gpus * setting.micro)))
+    accumulation = recipe.batch // (gpus * setting.micro)
     step = accumulation * max(compute, traffic.seconds)
     samples = accumulation * gpus * setting.micro * workload.samples_per_row / step
     return Choice(

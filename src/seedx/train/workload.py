@@ -161,9 +161,10 @@ def pretend(model: nn.Module, mode: FakeTensorMode, dtype: torch.dtype) -> None:
 
 
 def checkpointed(model: nn.Module) -> None:
-    """Blocks keep only what goes into them and run again in the backward pass."""
+    """Blocks with something trained keep only what goes into them and run again in the backward pass, as in the loop."""
     for block in blocks(model):
-        block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
+        if any(parameter.requires_grad for parameter in block.parameters()):
+            block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
 
 
 def _forget(parameter: Tensor) -> None:
