@@ -48,10 +48,11 @@ class Documents:
 
 
 def attend_within(q: Tensor, k: Tensor, v: Tensor, documents: Documents) -> Tensor:
-    """(N, heads, L, d) each -> (N, L, heads, d): causal attention within each of the documents of N rows."""
+    """As `attend`, of L tokens -> (N, L, heads, d): causal attention within each of the documents of N rows."""
     rows, _, length, _ = q.shape
-    pieces = [x.transpose(1, 2).flatten(0, 1).split(documents.lengths) for x in (q, k, v)]
-    done = [attend(*(piece.transpose(0, 1)[None] for piece in each), causal=True) for each in zip(*pieces, strict=True)]
+    apart = [x.transpose(1, 2).flatten(0, 1).split(documents.lengths) for x in (q, k, v)]
+    pieces = [[piece.transpose(0, 1)[None] for piece in each] for each in apart]
+    done = [attend(a, b, c, causal=True) for a, b, c in zip(*pieces, strict=True)]
     return torch.cat([piece[0].transpose(0, 1) for piece in done]).unflatten(0, (rows, length))
 
 
