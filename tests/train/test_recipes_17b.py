@@ -1,7 +1,7 @@
 """The full-size recipes, each built on the meta device, down to the exact list and count of what it trains.
 
-The counts are those of the release's files (resamplers and tile positions 215,183,360; first stage 2,628,709,380; second
-stage 2,628,720,900), less the fixed positions, which are stored but never trained.
+The counts are those of the release's files (resamplers and tile positions 215,183,360; first stage 2,628,709,380;
+second stage 2,628,720,900), less the fixed positions, which are stored but never trained.
 """
 
 from __future__ import annotations

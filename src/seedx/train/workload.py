@@ -161,7 +161,7 @@ def pretend(model: nn.Module, mode: FakeTensorMode, dtype: torch.dtype) -> None:
 
 
 def checkpointed(model: nn.Module) -> None:
-    """Blocks with something trained keep only what goes into them and run again in the backward pass, as in the loop."""
+    """As the loop does it: blocks that train keep only what goes into them, and run again in the backward pass."""
     for block in blocks(model):
         if any(parameter.requires_grad for parameter in block.parameters()):
             block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
