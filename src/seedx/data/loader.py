@@ -18,6 +18,7 @@ another, and the rows are the same for any number of ranks only until the first 
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -97,6 +98,7 @@ class Loader:
             batch_size=None,
             num_workers=self.workers,
             collate_fn=_as_it_is,
+            worker_init_fn=left_to_parent,
             prefetch_factor=PREFETCH if self.workers else None,
         ):
             if isinstance(item, (ValueError, OSError)):
@@ -147,6 +149,12 @@ class _Rows(IterableDataset[Any]):
                         yield None
         except (ValueError, OSError) as error:
             yield error
+
+
+def left_to_parent(worker: int) -> None:
+    """For worker processes: SIGTERM and Ctrl-C, sent to all of a group, are the training process's to answer."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _as_it_is(item: Any) -> Any:

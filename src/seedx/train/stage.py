@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from seedx.data.faults import Faults
+from seedx.data.loader import left_to_parent
 from seedx.train.recipe import Recipe
-from seedx.train.stop import left_to_parent
 
 B = TypeVar("B")
 TALLIES = ("samples", "tokens")  # counts that are of no loss: the log tells them by the second

@@ -29,9 +29,3 @@ def on_request() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def left_to_parent(worker: int) -> None:
-    """For worker processes of a DataLoader: signals sent to all of a group are the training process's to answer."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
