@@ -68,6 +68,9 @@ def language(lora: bool) -> Config:
     return dataclasses.replace(TINY, language=sizes)
 
 
+# What the full-size recipes train beside the adapters.
+LORA = ("*lora_*", "*.norm.*", "*layernorm*", "*embed_tokens*", "*lm_head*", "*put_resampler.*", "tile_positions")
+
 PRESETS.update(
     {
         "all": language(lora=False),
@@ -85,7 +88,7 @@ CASES = {
         Recipe("all", "language", "all", bf16=False), Load(2, 256, tiles=6, drawn=2, learned=200, packed=False)
     ),
     "LoRA, bfloat16, checkpointing": Case(
-        Recipe("lora", "language", "lora", bf16=True, lora=True, checkpointing=True),
+        Recipe("lora", "language", "lora", trained=LORA, lora=True, checkpointing=True),
         Load(4, 256, tiles=12, drawn=4, learned=400, packed=False),
     ),
     "U-Net, float32": Case(Recipe("unet", "condition", "unet", bf16=False), Load(8, 96)),
@@ -203,7 +206,7 @@ def _language(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
     model = SeedX(config).train()
     if case.recipe.lora:
         model.language.add_lora()
-    trained.apply(model, trained.DEFAULTS["language"] if not case.recipe.lora else LORA)
+    trained.apply(model, case.recipe.trained or trained.DEFAULTS["language"])
     if case.recipe.checkpointing:
         checkpointed(model)
     shape, queries, side = (load.rows, load.length), config.bridge.queries, config.vision.image_size
@@ -237,9 +240,6 @@ def _detokenizer(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
         return model.loss(latents, features, condition, torch.randn_like(latents), times)
 
     return model, loss
-
-
-LORA = ("*lora_*", "*norm*", "*embed_tokens*", "*lm_head*", "input_resampler.*", "output_resampler.*", "tile_positions")
 
 
 def one(name: str, steps: int) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from torch import nn
 
 from seedx.train.clusters import GIB, Cluster
 from seedx.train.parallel import FROZEN, blocks
+from seedx.train.recipe import Recipe
 
 Sharding = Literal["full", "node", "none"]
 RESERVED = 2 * GIB  # CUDA's context, NCCL's buffers, cuBLAS's workspace
@@ -116,7 +117,7 @@ def sizes(model: nn.Module, beside: nn.Module | None = None) -> Sizes:
     )
 
 
-def memory(of: Sizes, recipe: Any, setting: Setting, gpus: int, cluster: Cluster, activations: float) -> Memory:
+def memory(of: Sizes, recipe: Recipe, setting: Setting, gpus: int, cluster: Cluster, activations: float) -> Memory:
     shards, width = setting.shards(gpus, cluster), 2 if recipe.bf16 else 4
     gathered = of.root + 2 * of.largest + of.largest if gpus > 1 else 0
     return Memory(
@@ -140,7 +141,7 @@ class Traffic:
     seconds: float
 
 
-def traffic(of: Sizes, recipe: Any, setting: Setting, gpus: int, cluster: Cluster) -> Traffic:
+def traffic(of: Sizes, recipe: Recipe, setting: Setting, gpus: int, cluster: Cluster) -> Traffic:
     """By rings: a GPU takes in all but its own share; of what crosses nodes, a node takes in one copy for its GPUs."""
     shards, width = setting.shards(gpus, cluster), 2 if recipe.bf16 else 4
     gathered = width * (2 * of.total - of.root) if shards > 1 else 0

@@ -11,7 +11,6 @@ import dataclasses
 import difflib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
 import torch
 from torch import nn
@@ -19,6 +18,7 @@ from torch import nn
 from seedx.config import PRESETS, Config
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
+from seedx.train.recipe import Recipe
 
 # What is trained where a recipe names no patterns: all but the parts that are always frozen.
 DEFAULTS: dict[str, tuple[str, ...]] = {
@@ -59,7 +59,7 @@ def count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in trained(model).values())
 
 
-def build(recipe: Any) -> nn.Module:
+def build(recipe: Recipe) -> nn.Module:
     """The model of a recipe's stage on the meta device: adapters in place, trained parameters switched on.
 
     Raises:
@@ -75,7 +75,7 @@ def build(recipe: Any) -> nn.Module:
     return model
 
 
-def _model(recipe: Any, config: Config) -> nn.Module:
+def _model(recipe: Recipe, config: Config) -> nn.Module:
     if recipe.stage != "language":
         settings = dataclasses.replace(config.detokenizer, condition=recipe.stage == "condition")
         return Detokenizer(settings, config.vision.output_dim)
