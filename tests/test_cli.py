@@ -130,8 +130,9 @@ def test_verify_fails_with_1_and_train_takes_changes(tmp_path, capsys, monkeypat
     called = []
     monkeypatch.setattr(stages, "run", lambda *arguments, **changes: called.append((arguments, changes)))
     assert main(["train", "a.toml", "--folder", str(tmp_path), "--set", "steps=10", "name=x"]) == 0
-    ((recipe, folder, threads), changes) = called[0]
-    assert (str(recipe), folder, threads, changes) == ("a.toml", tmp_path, None, {"steps": 10, "name": "x"})
+    ((recipe, folder, threads, accept), changes) = called[0]
+    assert (str(recipe), folder, threads, accept) == ("a.toml", tmp_path, None, False)
+    assert changes == {"steps": 10, "name": "x"}
 
 
 @pytest.mark.parametrize(

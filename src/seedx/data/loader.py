@@ -18,7 +18,7 @@ another, and the rows are the same for any number of ranks only until the first 
 
 from __future__ import annotations
 
-import signal
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -152,9 +152,11 @@ class _Rows(IterableDataset[Any]):
 
 
 def left_to_parent(worker: int) -> None:
-    """For worker processes: SIGTERM and Ctrl-C, sent to all of a group, are the training process's to answer."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+    """For worker processes: Ctrl-C and SIGTERM to a whole group are the training process's to answer.
+
+    So a worker leaves the group. It does not ignore signals: SIGTERM is how Python ends it with its parent.
+    """
+    os.setpgrp()
 
 
 def _as_it_is(item: Any) -> Any:
