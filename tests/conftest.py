@@ -13,6 +13,15 @@ from seedx.stickers import tasks
 from seedx.tokenizer import train_tokenizer
 
 
+@pytest.fixture(autouse=True)
+def as_many_threads_as_before():
+    """What a test sets for itself does not reach the next one: bits depend on the number of threads."""
+    before = torch.get_num_threads()
+    yield
+    if torch.get_num_threads() != before:
+        torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory):
     """A folder as `seedx.load` takes it, with few layers and few steps."""

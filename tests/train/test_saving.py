@@ -20,6 +20,7 @@ class Run:
     """A run of one process whose data come from the step."""
 
     def __init__(self, folder, keep=2, average=True):
+        torch.set_num_threads(1)  # in every process: bits depend on it
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.Linear(8, 6))
         self.model[0].bias.requires_grad_(False)

@@ -3,7 +3,7 @@
 A stage (`stage.py`) gives data and sums of losses; the loop owns the optimiser, the schedule, the average of the
 weights, checkpoints and the log. What a step does follows from the recipe, the step's number and the weights alone:
 data has a position that is part of a checkpoint, and random numbers start anew from (seed, step, rank). So a run that
-is killed and resumed ends, on one machine, with the same bits as one that was not.
+is killed and resumed ends, on one machine and with as many threads, with the same bits as one that was not.
 """
 
 from __future__ import annotations
