@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from seedx.stickers.art import BACKGROUNDS, OBJECTS, WORN, Background, aspect, sized
+from seedx.stickers.signs import Sign, panel, sign_box
 
 Corners = tuple[float, float, float, float]
 TILE = 96  # the usual side of a scene, pixels
@@ -52,6 +53,7 @@ class Scene:
     height: int
     background: str
     stickers: tuple[Sticker, ...]
+    signs: tuple[Sign, ...] = ()
 
     def with_stickers(self, *stickers: Sticker) -> Scene:
         return dataclasses.replace(self, stickers=stickers)
@@ -96,8 +98,10 @@ def held_out(first: str, second: str) -> bool:
 
 
 def is_unseen(scene: Scene) -> bool:
-    """Whether a scene holds a combination that never occurs in training; what is worn counts as any other object."""
+    """Whether a scene holds a combination that never occurs in training; what is worn, and a printed word, counts as
+    any other object."""
     names = [name for sticker in scene.stickers for name in (sticker.name, *sticker.wears)]
+    names += [sign.text for sign in scene.signs]
     return any(held_out(a, b) for a, b in combinations(names, 2)) or any(held_out(n, scene.background) for n in names)
 
 
@@ -108,8 +112,14 @@ def _overlap(a: Corners, b: Corners, margin: float) -> bool:
 
 def fits(scene: Scene, sticker: Sticker, margin: float = 0.0) -> bool:
     """Whether `sticker` can stand in the scene without covering another one."""
-    own = box(scene, sticker)
-    return not any(_overlap(own, box(scene, other), margin) for other in scene.stickers)
+    return free(scene, box(scene, sticker), margin)
+
+
+def free(scene: Scene, corners: Corners, margin: float = 0.0) -> bool:
+    """Whether nothing in the scene lies within `margin` of a region."""
+    there = [box(scene, other) for other in scene.stickers]
+    there += [sign_box(sign, scene.width, scene.height) for sign in scene.signs]
+    return not any(_overlap(corners, other, margin) for other in there)
 
 
 def sample_size(rng: random.Random) -> tuple[int, int]:
@@ -204,6 +214,9 @@ def render(scene: Scene) -> Image.Image:
             x0, y0, x1, y1 = worn_box(scene, sticker, thing)
             longer = max(2, round(max((x1 - x0) * scene.width, (x1 - x0) * scene.width / aspect(thing))))
             _paste(canvas, sized(thing, longer), (x0 + x1) / 2 * scene.width, (y0 + y1) / 2 * scene.height)
+    for sign in scene.signs:
+        high = max(2, round(sign.size * min(scene.width, scene.height)))
+        _paste(canvas, panel(sign.text, high, sign.panel), sign.x * scene.width, sign.y * scene.height)
     return canvas
 
 

@@ -21,11 +21,13 @@ from seedx.stickers.tasks.example import Example, Expected
 from seedx.stickers.tasks.panorama import PANORAMA_QUESTIONS, panorama_scene
 from seedx.stickers.tasks.questions import FLAVOUR, QUESTIONS
 from seedx.stickers.tasks.reading import caption_turn, scene_to_read
+from seedx.stickers.tasks.signs import SIGN_QUESTIONS, signed_scene
 from seedx.stickers.tasks.wishes import wish
 from seedx.stickers.tasks.words import normalise, styled
 
 __all__ = ["KINDS", "QUESTIONS", "Example", "Expected", "conversation", "mixture", "normalise", "sample", "texts"]
 
+MAKERS = {"panorama": PANORAMA_QUESTIONS, "text": SIGN_QUESTIONS}  # of questions, where they are a kind's own
 ANY_SIZE = 0.5  # how often a picture to read is not one tile
 
 Turn = tuple[str, Expected]  # what the user says, and the answer
@@ -50,6 +52,11 @@ def panorama(rng: random.Random, unseen: bool | None = False) -> Example:
     return _read(rng, "panorama", lambda: (panorama_scene(rng, unseen), type_))
 
 
+def text(rng: random.Random, unseen: bool | None = False) -> Example:
+    type_ = rng.choice(list(SIGN_QUESTIONS))
+    return _read(rng, "text", lambda: (signed_scene(rng, unseen), type_))
+
+
 KINDS: dict[str, Callable[[random.Random, bool | None], Example]] = {
     "caption": caption,
     "question": question,
@@ -58,6 +65,7 @@ KINDS: dict[str, Callable[[random.Random, bool | None], Example]] = {
     "wish": wish,
     "edit": edit,
     "panorama": panorama,
+    "text": text,
 }
 
 
@@ -132,7 +140,7 @@ def _turn(rng: random.Random, scene: Scene, kind: str, type_: str) -> Turn | Non
         said = caption_turn(rng, scene)
         type_ = "caption"
     else:
-        said = (PANORAMA_QUESTIONS if kind == "panorama" else QUESTIONS)[type_](rng, scene)
+        said = MAKERS.get(kind, QUESTIONS)[type_](rng, scene)
     return said and (said[0], Expected(said[1], type_, source=scene))
 
 
