@@ -235,9 +235,11 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
 
 
 def _with_template(texts: Iterable[str]) -> Iterator[str]:
-    """Each text is some turn's: its template counts as often as it does, and so becomes three tokens."""
+    """Each text is some turn's: its template counts as often as it does, and so becomes three tokens. Box tokens are
+    no text to learn from."""
+    writable = _pattern(TEXT_TOKENS)
     for text in texts:
-        yield text
+        yield from writable.split(text)[::2]
         yield from _TEMPLATE
 
 

@@ -1,17 +1,7 @@
-"""Slides: a page as JSON, with the pictures on it.
-
-The layout is that of the paper's slides (arXiv 2404.14396): `slide_width` and `slide_height` in EMU (914,400 to the
-inch), and `elements` of type "image" or "text" with the corner `x`, `y` and the size `width`, `height`; a text has
-`paragraphs` of {"texts", "font_size"}. What the model writes has the places as loc tokens, 224ths of the slide, and
-each picture is drawn behind its element:
-
-    {"slide_width": 9144000, "slide_height": 6858000, "elements": [{"type": "image", "x": <loc-112>, "y": <loc-0>,
-     "width": <loc-112>, "height": <loc-223>}<img>...</img>, {"type": "text", "x": <loc-8>, ...}]}
-"""
+"""Slides: a page as JSON, with the pictures on it, in the form that `slide_form.py` describes."""
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import re
@@ -20,17 +10,17 @@ from typing import Any
 from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import PICTURES, Fields
 from seedx.data.record import Record
-from seedx.messages import Image, Message, Part, Text, assistant, system, user
+from seedx.messages import Message, Part, assistant, system, user
+from seedx.slide_form import PLACE, write
 from seedx.tokens import LOCS, to_loc
 
 _LOC = re.compile(r"<loc-\d+>")
-_HERE = "\0"  # where a picture goes: no JSON holds it, which writes it as \u0000
 
 
 def slides(record: Record, rng: random.Random, *, draw: Ratio = 1.0, instruct: bool = True) -> list[Message]:
     """A slide to design or to read.
 
-    A record has `slide`, the JSON above (or its keys at the top), where places may be EMU, as python-pptx gives them,
+    A record has `slide`, that JSON (or its keys at the top), where places may be EMU, as python-pptx gives them,
     or loc tokens, and an "image" element has the field `image`; `instruction` (or `title`), what the slide is about;
     and, to be read, the whole slide as a picture under `image`.
 
@@ -55,28 +45,17 @@ def _written(slide: Any, fields: Fields, drawn: bool) -> list[Part]:
     sizes = [slide.get("slide_width"), slide.get("slide_height")]
     if not all(isinstance(size, (int, float)) and 0 < size < math.inf for size in sizes):
         raise fields.bad(f"the slide's width and height are numbers, not {sizes!r}")
-    pictures: list[Image] = []
-    elements = [_element(element, sizes, pictures, fields, drawn) for element in slide["elements"]]
-    head = json.dumps({"slide_width": sizes[0], "slide_height": sizes[1]})
-    text = f'{head[:-1]}, "elements": [{", ".join(elements)}]}}'
-    parts: list[Part] = []
-    for i, piece in enumerate(text.split(_HERE)):
-        parts += [pictures[i - 1], Text(piece)] if i else [Text(piece)]
-    return parts
+    return write(*sizes, (_element(element, sizes, fields, drawn) for element in slide["elements"]))
 
 
-def _element(element: Any, sizes: list[Any], pictures: list[Image], fields: Fields, drawn: bool) -> str:
+def _element(element: Any, sizes: list[Any], fields: Fields, drawn: bool) -> dict[str, Any]:
     kind = element.get("type") if isinstance(element, dict) else None
     if kind not in ("image", "text"):
         raise fields.bad(f'an element is of type "image" or "text", not {kind!r}')
-    names = ("x", "y", "width", "height")
-    places = [f'"{name}": {_place(element.get(name), sizes[i % 2], name, fields)}' for i, name in enumerate(names)]
-    written = [f'"type": "{kind}"', *places]
+    places = {name: _place(element.get(name), sizes[i % 2], name, fields) for i, name in enumerate(PLACE)}
     if kind == "text":
-        written.append(f'"paragraphs": {json.dumps(_paragraphs(element, fields), ensure_ascii=False)}')
-    elif drawn:
-        pictures.append(fields.open(element.get("image")))
-    return "{" + ", ".join(written) + "}" + (_HERE if kind == "image" and drawn else "")
+        return {"type": kind, **places, "paragraphs": _paragraphs(element, fields)}
+    return {"type": kind, **places} | ({"image": fields.open(element.get("image"))} if drawn else {})
 
 
 def _place(value: Any, size: float, name: str, fields: Fields) -> str:

@@ -22,6 +22,7 @@ from seedx.stickers.tasks.panorama import PANORAMA_QUESTIONS, panorama_scene
 from seedx.stickers.tasks.questions import FLAVOUR, QUESTIONS
 from seedx.stickers.tasks.reading import caption_turn, scene_to_read
 from seedx.stickers.tasks.signs import SIGN_QUESTIONS, signed_scene
+from seedx.stickers.tasks.slides import slide
 from seedx.stickers.tasks.wishes import wish
 from seedx.stickers.tasks.words import normalise, styled
 
@@ -63,6 +64,7 @@ KINDS: dict[str, Callable[[random.Random, bool | None], Example]] = {
     "box": find,
     "draw": draw,
     "wish": wish,
+    "slide": slide,
     "edit": edit,
     "panorama": panorama,
     "text": text,
