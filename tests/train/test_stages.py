@@ -14,6 +14,7 @@ from seedx import checkpoint
 from seedx.cli import main
 from seedx.config import PRESETS, TINY
 from seedx.stickers.scenes import Scene, Sticker
+from seedx.stickers.signs import LETTERS, Sign
 from seedx.train.bundle import bundle
 from seedx.train.recipe import load_recipe
 from seedx.train.stages import STAGES, build, look, run
@@ -170,27 +171,35 @@ def test_mistakes_in_a_recipe_are_explained(small, tmp_path, changed, message):
         run(RECIPES[0], tmp_path, **changed)
 
 
-def test_a_vision_run_of_the_first_kind_can_be_gone_on_from(small, tmp_path):
+def test_a_vision_run_goes_on_from_one_that_has_ended(small, tmp_path):
     first = build(load_recipe(RECIPES[0]), tmp_path)
-    run_folder = tmp_path / "runs/old"
-    run_folder.mkdir(parents=True)
-    torch.save({"model": first.model.state_dict()}, run_folder / "checkpoint.pt")
-    second = build(load_recipe(RECIPES[0], seed=5, options={"start": "old"}), tmp_path)
-    assert torch.equal(second.model.vision.proj, first.model.vision.proj)
+    first.save(first.model, tmp_path)
+    second = build(load_recipe(RECIPES[0], seed=5, options={"start": "vision"}), tmp_path)
+    once, again = first.model.state_dict(), second.model.state_dict()
+    assert all(torch.equal(once[name], again[name]) for name in once)
+    with pytest.raises(ValueError, match="train its recipe to the end"):
+        build(load_recipe(RECIPES[0], options={"start": "none"}), tmp_path)
+
+
+def test_a_letter_is_labelled_where_it_is_printed():
+    scene = Scene(96, 96, "blue", (), (Sign("AB7", 0.5, 0.5, 0.3),))
+    *_, letters = tile_label(scene, (0, 0, 1, 1))
+    line = [LETTERS[i - 1] for i in letters[PARTS // 2] if i]
+    assert "".join(dict.fromkeys(line)) == "AB7" and (letters[0] == 0).all()
 
 
 def test_a_tile_is_labelled_by_what_is_under_its_parts():
     scene = Scene(192, 96, "blue", (Sticker("red heart", 0.75, 0.5, 0.6),))
-    image, names, corners = tile_label(scene, (0.5, 0, 1, 1))
+    image, names, corners, _ = tile_label(scene, (0.5, 0, 1, 1))
     assert image.shape == (96, 96, 3) and names.shape == (PARTS, PARTS)
     assert names[PARTS // 2, PARTS // 2] == INDEX["red heart"]
     assert names[0, 0] == INDEX["blue"] and (corners[0, 0] == [0, 0, 1, 1]).all()
     x0, y0, x1, y1 = corners[PARTS // 2, PARTS // 2]  # of the tile, not of the scene
     assert abs((x0 + x1) / 2 - 0.5) < 0.02 and abs((y0 + y1) / 2 - 0.5) < 0.02 and 0.5 < x1 - x0 < 0.62
-    _, other, _ = tile_label(scene, (0, 0, 0.5, 1))
+    _, other, _, _ = tile_label(scene, (0, 0, 0.5, 1))
     assert (other == INDEX["blue"]).all()
 
 
 def test_tiles_are_the_same_for_the_same_seed():
-    first, second = (sample_tile(random.Random(5)) for _ in range(2))
+    first, second = (sample_tile(random.Random(5), 0.2) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

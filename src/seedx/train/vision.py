@@ -7,11 +7,12 @@ squared error on them measures later.
 
 Shapes:
     N images, CELLS x CELLS cells a tile, one for each patch and each query; a cell has 2 x 2 parts, each with a name
-    and the corners of what is there, and 6 x 6 colours
+    and the corners of what is there, and the letter printed there if any, and 6 x 6 colours
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from seedx.config import VisionConfig, from_dict
 from seedx.model.vision import POSITION_GRID, VisionTransformer, pool_features
 from seedx.stickers.art import BACKGROUNDS, OBJECTS, aspect, sized
 from seedx.stickers.scenes import TILE, Scene, box, render, sample, sample_size, worn_box
+from seedx.stickers.signs import LETTERS, letter_boxes
+from seedx.stickers.tasks.signs import LONGEST, signed_scene
 from seedx.train import parts
 from seedx.train.pixels import as_tile, dress
 from seedx.train.recipe import Recipe, chosen
@@ -38,7 +41,8 @@ CELLS = 8
 PARTS = 2 * CELLS  # named parts along a side
 COLOURS = 6 * CELLS  # redrawn pixels along a side
 READ = ("patches", "all", "pooled")  # the features that must tell
-WEIGHTS = {"names": 1.0, "boxes": 4.0, "redrawn": 4.0, "placed": 1.0}  # of the losses on each
+WEIGHTS = {"names": 1.0, "boxes": 4.0, "redrawn": 4.0, "placed": 1.0, "letters": 1.0}  # of the losses on each
+LETTER_PART = 20  # a part with a letter counts as much as so many without: nearly all are without
 WHOLE = "whole.safetensors"  # in a run's folder, when it has ended
 NAMES = [*OBJECTS, *BACKGROUNDS]
 INDEX = {name: i for i, name in enumerate(NAMES)}
@@ -49,14 +53,18 @@ class Labelled:
     pixels: Tensor  # (N, 3, S, S) uint8
     names: Tensor  # (N, PARTS, PARTS) index into NAMES
     corners: Tensor  # (N, PARTS, PARTS, 4) the box of the sticker under a part, in fractions of the tile
+    letters: Tensor  # (N, PARTS, PARTS) 1 + index into LETTERS, 0 where none is
     noise: Tensor  # (N, Q, D) for the features, of unit deviation
     pooled_noise: Tensor  # (N, Q / pool, D)
 
 
+Parts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # of a tile: pixels, names, corners, letters
+
+
 def label(scene: Scene) -> tuple[Image.Image, np.ndarray, np.ndarray]:
-    """Picture, (H, W) number of the drawing under each pixel (0: none), and a row per drawing: name and corners."""
+    """Picture, (H, W) number of the drawing under each pixel (0: none), a row per drawing: name, corners, letter."""
     numbers = Image.new("L", (scene.width, scene.height), 0)
-    rows = [(INDEX[scene.background], 0.0, 0.0, 1.0, 1.0)]
+    rows = [(INDEX[scene.background], 0.0, 0.0, 1.0, 1.0, 0)]
     shorter = min(scene.width, scene.height)
     for sticker in scene.stickers:
         drawings = [(sticker.name, box(scene, sticker), sticker.x, sticker.y, sticker.size * shorter)]
@@ -69,12 +77,19 @@ def label(scene: Scene) -> tuple[Image.Image, np.ndarray, np.ndarray]:
             drawing = sized(name, max(2, round(longer)))
             where = (round(x * scene.width - drawing.width / 2), round(y * scene.height - drawing.height / 2))
             numbers.paste(len(rows), where, drawing.getchannel("A").point(lambda a: 255 * (a > 127)))
-            rows.append((INDEX[name], *corners))
+            rows.append((INDEX[name], *corners, 0))
+    for sign in scene.signs:
+        for letter, (left, top, right, bottom) in zip(
+            sign.text, letter_boxes(sign, scene.width, scene.height), strict=True
+        ):
+            numbers.paste(len(rows), (round(left), round(top), round(right), round(bottom)))
+            rows.append((INDEX[scene.background], 0.0, 0.0, 1.0, 1.0, 1 + LETTERS.index(letter)))
     return render(scene), np.asarray(numbers), np.array(rows, dtype=np.float32)
 
 
-def tile_label(scene: Scene, window: tuple[float, float, float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The part of a scene inside `window` (fractions), as a tile: pixels (S, S, 3), names and corners of its parts."""
+def tile_label(scene: Scene, window: tuple[float, float, float, float]) -> Parts:
+    """The part of a scene inside `window` (fractions), as a tile: pixels (S, S, 3), and names, corners and letters of
+    its parts."""
     image, numbers, rows = label(scene)
     x0, y0, x1, y1 = window
     pixel_box = (x0 * scene.width, y0 * scene.height, x1 * scene.width, y1 * scene.height)
@@ -84,22 +99,39 @@ def tile_label(scene: Scene, window: tuple[float, float, float, float]) -> tuple
     columns = np.minimum(((x0 + centres * (x1 - x0)) * scene.width).astype(int), scene.width - 1)
     lines = np.minimum(((y0 + centres * (y1 - y0)) * scene.height).astype(int), scene.height - 1)
     found = rows[numbers[lines[:, None], columns[None, :]]]
-    corners = (found[..., 1:] - np.array([x0, y0, x0, y0])) / np.array([x1 - x0, y1 - y0] * 2)
-    return np.asarray(image), found[..., 0].astype(np.int64), corners.clip(0, 1).astype(np.float32)
+    corners = (found[..., 1:5] - np.array([x0, y0, x0, y0])) / np.array([x1 - x0, y1 - y0] * 2)
+    names, letters = found[..., 0].astype(np.int64), found[..., 5].astype(np.int64)
+    return np.asarray(image), names, corners.clip(0, 1).astype(np.float32), letters
 
 
-def sample_tile(rng: random.Random) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A tile as the model will meet it: a whole scene, a squeezed one, or a part of a larger one."""
+def sample_tile(rng: random.Random, signs: float) -> Parts:
+    """A tile as the model will meet it: a whole scene, a squeezed one, or a part of a larger one.
+
+    Args:
+        signs: the share with printed words.
+    """
+    if rng.random() < signs:
+        scene = respelt(rng, signed_scene(rng))
+    else:
+        scene = dress(rng, sample(rng, sample_size(rng) if rng.random() < 0.6 else (TILE, TILE)))
     draw = rng.random()
-    if draw < 0.6:
-        return tile_label(dress(rng, sample(rng)), (0, 0, 1, 1))
-    scene = dress(rng, sample(rng, sample_size(rng)))
-    if draw < 0.75:
+    if (scene.width, scene.height) == (TILE, TILE) or draw < 0.4:
         return tile_label(scene, (0, 0, 1, 1))
     columns = min(4, -(-scene.width // min(scene.width, scene.height)))
     lines = min(4, -(-scene.height // min(scene.width, scene.height)))
     column, line = rng.randrange(columns), rng.randrange(lines)
     return tile_label(scene, (column / columns, line / lines, (column + 1) / columns, (line + 1) / lines))
+
+
+def respelt(rng: random.Random, scene: Scene) -> Scene:
+    """The scene, half of the time with random letters on its signs in place of words."""
+    if rng.random() < 0.5:
+        return scene
+    signs = [
+        dataclasses.replace(sign, text="".join(rng.choices(LETTERS, k=min(LONGEST, len(sign.text)))))
+        for sign in scene.signs
+    ]
+    return dataclasses.replace(scene, signs=tuple(signs))
 
 
 class Head(nn.Module):
@@ -120,6 +152,21 @@ class Head(nn.Module):
         return _parts(names), _parts(corners), F.pixel_shuffle(colours.permute(0, 3, 1, 2), 6), centres
 
 
+class LetterHead(nn.Module):
+    """Features (N, L, D), each about `cells` neighbouring cells of a row -> letters (N, PARTS, PARTS, 1 + letters)."""
+
+    def __init__(self, dim: int, cells: int) -> None:
+        super().__init__()
+        self.cells = cells
+        self.norm = nn.LayerNorm(dim)
+        self.hidden = nn.Linear(dim, 2 * dim)
+        self.out = nn.Linear(2 * dim, cells * 4 * (1 + len(LETTERS)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        x = self.out(F.gelu(self.hidden(self.norm(features)))).unflatten(-1, (self.cells, -1))
+        return _parts(x.flatten(1, 2).unflatten(1, (CELLS, CELLS)).float())
+
+
 def _parts(x: Tensor) -> Tensor:
     """(N, CELLS, CELLS, 4 * K) -> (N, PARTS, PARTS, K)."""
     x = x.unflatten(-1, (2, 2, -1)).permute(0, 1, 3, 2, 4, 5)
@@ -136,6 +183,7 @@ class Pretrained(nn.Module):
             "pooled": (config.output_dim, config.pool),
         }
         self.heads = nn.ModuleDict({name: Head(*sizes) for name, sizes in widths.items()})
+        self.letters = nn.ModuleDict({name: LetterHead(*sizes) for name, sizes in widths.items()})
         see_locally(self.vision)
 
     def forward(self, pixels: Tensor, noise: Tensor, pooled_noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
@@ -146,7 +194,7 @@ class Pretrained(nn.Module):
         pooled = pool_features(features, self.vision.config.pool)
         for name, x, added in (("all", features, noise), ("pooled", pooled, pooled_noise)):
             noisy[name] = x + added * x.detach().float().std(dim=(1, 2), keepdim=True)
-        return {name: self.heads[name](x) for name, x in noisy.items()}
+        return {name: (*self.heads[name](x), self.letters[name](x)) for name, x in noisy.items()}
 
 
 @torch.no_grad()
@@ -176,10 +224,12 @@ class Options:
     """
     Attributes:
         noise: on the features, in their deviations.
+        signs: share of tiles with printed words.
         start: the name of an earlier run of this stage to go on from.
     """
 
     noise: float = 0.25
+    signs: float = 0.0
     start: str = ""
 
 
@@ -199,21 +249,23 @@ class VisionStage(Stepwise):
 
     def batch(self, step: int) -> Labelled:
         rng = random.Random(f"vision/{self.recipe.seed}/{step}")
-        pixels, names, corners = zip(*(sample_tile(rng) for _ in range(self.recipe.batch)), strict=True)
-        stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
+        tiles = (sample_tile(rng, self.options.signs) for _ in range(self.recipe.batch))
+        pixels, names, corners, letters = (torch.from_numpy(np.stack(column)) for column in zip(*tiles, strict=True))
         config = self.model.vision.config
         noise = self.options.noise * torch.randn(len(pixels), config.queries, config.output_dim)
         pooled = self.options.noise * torch.randn(len(pixels), config.pooled, config.output_dim)
-        return Labelled(stacked, torch.from_numpy(np.stack(names)), torch.from_numpy(np.stack(corners)), noise, pooled)
+        return Labelled(pixels.permute(0, 3, 1, 2), names, corners, letters, noise, pooled)
 
     def counts(self, batch: Labelled) -> dict[str, int]:
-        things = int((batch.names < len(OBJECTS)).sum())
+        things, printed = int((batch.names < len(OBJECTS)).sum()), int((batch.letters > 0).sum())
         each = {
             "names": batch.names.numel() + things,  # a thing's part counts twice: most parts are ground
             "boxes": 4 * things,
             "redrawn": 3 * COLOURS**2 * len(batch.pixels),
             "placed": 2 * CELLS**2 * len(batch.pixels),
+            "letters": batch.letters.numel() + (LETTER_PART - 1) * printed,
             "right": things,
+            "read": printed,
         }
         return {f"{which}.{name}": count for which in READ for name, count in each.items()} | {
             "samples": len(batch.pixels)
@@ -222,17 +274,20 @@ class VisionStage(Stepwise):
     def losses(self, batch: Labelled) -> dict[str, Tensor]:
         pixels = batch.pixels.float() / 127.5 - 1
         colours = F.avg_pool2d(pixels, TILE // COLOURS)
-        things = batch.names < len(OBJECTS)
+        things, printed = batch.names < len(OBJECTS), batch.letters > 0
         losses: dict[str, Tensor] = {}
         read = self.model(as_tile(pixels), batch.noise, batch.pooled_noise)
-        for which, (names, corners, drawn, centres) in read.items():
+        for which, (names, corners, drawn, centres, letters) in read.items():
             named = F.cross_entropy(names.flatten(0, 2), batch.names.flatten(), reduction="none")
+            spelt = F.cross_entropy(letters.flatten(0, 2), batch.letters.flatten(), reduction="none")
             each = {
                 "names": (named * (1.0 + things.flatten().float())).sum(),
                 "boxes": (corners - batch.corners)[things].abs().sum(),
                 "redrawn": (drawn - colours).square().sum(),
                 "placed": (centres - cell_centres(centres.device)).abs().sum(),
+                "letters": (spelt * (1.0 + (LETTER_PART - 1) * printed.flatten().float())).sum(),
                 "right": (names.argmax(-1) == batch.names)[things].float().sum(),
+                "read": (letters.argmax(-1) == batch.letters)[printed].float().sum(),
             }
             losses |= {f"{which}.{name}": value for name, value in each.items()}
         return losses
@@ -262,9 +317,6 @@ def read_run(model: Pretrained, run: Path) -> None:
     Raises:
         ValueError: it has not ended yet.
     """
-    if (run / WHOLE).is_file():
-        model.load_state_dict(load_file(run / WHOLE))
-    elif (run / "checkpoint.pt").is_file():  # of a run from before there were checkpoint folders
-        model.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["model"])
-    else:
+    if not (run / WHOLE).is_file():
         raise ValueError(f"{run} holds no run to go on from: train its recipe to the end first")
+    model.load_state_dict(load_file(run / WHOLE))

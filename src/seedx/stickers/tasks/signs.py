@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 from seedx.stickers.art import BACKGROUNDS
 from seedx.stickers.scenes import TILE, Scene, Sticker, box, free, held_out, is_unseen, place_of, sample
@@ -15,14 +16,13 @@ from seedx.stickers.tasks.words import at, called, joined
 
 Turn = tuple[str, str]
 
-WORDS = tuple(
-    "OPEN CLOSED EXIT STOP SALE HELLO WELCOME CAFE BAKERY SCHOOL HOTEL BANK TAXI BUS PARK ZOO FARM SHOP POST LIBRARY "
-    "MUSEUM TRAIN STATION AIRPORT BEACH HARBOUR BRIDGE TOWER GARDEN FOREST LAKE RIVER NORTH SOUTH EAST WEST LEFT RIGHT "
-    "PUSH PULL HOT COLD FRESH MILK BREAD COFFEE TEA SOUP FRUIT HONEY SUGAR SALT CHEESE PIZZA PASTA FISH LUNCH DINNER "
-    "FREE NEW BIG BEST WIN GO SLOW FAST WAIT QUIET DANGER FIRE WATER HELP DOCTOR TOYS BOOKS MUSIC CINEMA DANCE SPORT "
-    "START FINISH TODAY MONDAY FRIDAY SUNDAY SUMMER WINTER SPRING HAPPY LOVE PEACE HOME FUN PARTY CAMP RACE TEAM"
-    "".split()
-)
+WORDS = """
+OPEN CLOSED EXIT STOP SALE HELLO WELCOME CAFE BAKERY SCHOOL HOTEL BANK TAXI BUS PARK ZOO FARM SHOP POST LIBRARY MUSEUM
+TRAIN STATION AIRPORT BEACH HARBOUR BRIDGE TOWER GARDEN FOREST LAKE RIVER NORTH SOUTH EAST WEST LEFT RIGHT PUSH PULL HOT
+COLD FRESH MILK BREAD COFFEE TEA SOUP FRUIT HONEY SUGAR SALT CHEESE PIZZA PASTA FISH LUNCH DINNER FREE NEW BIG BEST WIN
+GO SLOW FAST WAIT QUIET DANGER FIRE WATER HELP DOCTOR TOYS BOOKS MUSIC CINEMA DANCE SPORT START FINISH TODAY MONDAY
+FRIDAY SUNDAY SUMMER WINTER SPRING HAPPY LOVE PEACE HOME FUN PARTY CAMP RACE TEAM
+""".split()
 HEIGHTS = (0.15, 0.24)  # of a sign, in fractions of the shorter side
 LONGEST = 7  # letters
 
@@ -193,7 +193,7 @@ def word_where(rng: random.Random, scene: Scene) -> Turn | None:
 def read_all(rng: random.Random, scene: Scene) -> Turn | None:
     """From top to bottom, by centres that are clearly one below the other."""
     ordered = sorted(scene.signs, key=lambda sign: sign.y)
-    if len(ordered) < 2 or any(b.y - a.y < MARGIN for a, b in zip(ordered, ordered[1:], strict=False)):
+    if len(ordered) < 2 or any(b.y - a.y < MARGIN for a, b in pairwise(ordered)):
         return None
     return rng.choice(READ_ALL), joined([sign.text for sign in ordered])
 
