@@ -10,6 +10,14 @@ from seedx.stickers.scenes import Corners, Scene, is_unseen
 
 
 @dataclass(frozen=True)
+class Frame:
+    """A sentence of a story and its picture."""
+
+    text: str
+    scene: Scene
+
+
+@dataclass(frozen=True)
 class Expected:
     """What is right in one answer. Each task fills what it has.
 
@@ -23,6 +31,8 @@ class Expected:
         names: of an edit, the object that it changes, then the object or background that it brings.
         place: the place that an edit names.
         touched: boxes of an edit outside which source and target are equal.
+        frames: the sentences of a story and their pictures.
+        pictures: all scenes that are read, in order, where there are several.
     """
 
     text: str = ""
@@ -34,6 +44,8 @@ class Expected:
     names: tuple[str, ...] = ()
     place: str = ""
     touched: tuple[Corners, ...] = ()
+    frames: tuple[Frame, ...] = ()
+    pictures: tuple[Scene, ...] = ()
 
 
 @dataclass
