@@ -15,14 +15,19 @@ from collections.abc import Callable, Iterator
 from seedx.messages import Box, Image, Message, Text, assistant, user
 from seedx.stickers.scenes import Scene
 from seedx.stickers.tasks.boxes import box_turn
+from seedx.stickers.tasks.chat import chat
 from seedx.stickers.tasks.drawing import draw
 from seedx.stickers.tasks.editing import edit
 from seedx.stickers.tasks.example import Example, Expected
+from seedx.stickers.tasks.long import long
 from seedx.stickers.tasks.panorama import PANORAMA_QUESTIONS, panorama_scene
 from seedx.stickers.tasks.questions import FLAVOUR, QUESTIONS
 from seedx.stickers.tasks.reading import caption_turn, scene_to_read
+from seedx.stickers.tasks.several import several
 from seedx.stickers.tasks.signs import SIGN_QUESTIONS, signed_scene
 from seedx.stickers.tasks.slides import slide
+from seedx.stickers.tasks.stories import story
+from seedx.stickers.tasks.two_pictures import together, try_on
 from seedx.stickers.tasks.wishes import wish
 from seedx.stickers.tasks.words import normalise, styled
 
@@ -66,8 +71,14 @@ KINDS: dict[str, Callable[[random.Random, bool | None], Example]] = {
     "wish": wish,
     "slide": slide,
     "edit": edit,
+    "story": story,
+    "try_on": try_on,
+    "together": together,
     "panorama": panorama,
     "text": text,
+    "several": several,
+    "long": long,
+    "chat": chat,
 }
 
 

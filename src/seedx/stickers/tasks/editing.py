@@ -100,20 +100,24 @@ def edit(rng: random.Random, unseen: bool | None = False) -> Example:
     """One of the operations of `OPERATIONS`, equally often, on a scene of one tile."""
     operation = rng.choice(list(OPERATIONS))
     while True:
-        source = _source(rng, avoid=unseen is False)
+        source = scene_to_edit(rng, avoid=unseen is False)
         change = OPERATIONS[operation](rng, source)
         if change and apart(change.target, GAP):
             found = is_unseen(source) or is_unseen(change.target)
             if unseen in (None, found):
                 break
-    expected = Expected(
-        HERE, operation, (), source, change.target, names=change.names, place=change.place, touched=change.touched
-    )
+    expected = expected_of(operation, source, change)
     messages = [user(Image(source), styled(rng, change.instruction)), assistant(HERE, Image(change.target))]
     return Example("edit", messages, [expected])
 
 
-def _source(rng: random.Random, avoid: bool) -> Scene:
+def expected_of(operation: str, source: Scene, change: Edit) -> Expected:
+    return Expected(
+        HERE, operation, (), source, change.target, names=change.names, place=change.place, touched=change.touched
+    )
+
+
+def scene_to_edit(rng: random.Random, avoid: bool) -> Scene:
     """One to three stickers, at random or in the order of a drawing; some animals wear something already."""
     while True:
         background = rng.choice(list(BACKGROUNDS))
