@@ -171,6 +171,17 @@ def test_a_session_changes_what_it_drew(tiny):
     assert drawn.size == (64, 32) and changed.size == (136, 64)
 
 
+def test_conversations_of_any_length_go_on_together(tiny, noise):
+    drawn = noise(128, 64)
+    long = [user("a cat"), assistant("Here it is.", Picture(drawn)), user("add a hat")]
+    short = [user(Picture(noise(96, 96)), "add a star")]
+    together = tiny.reply_batch([long, short], drawing="force", seeds=[1, 2], **SHORT)
+    alone = [tiny.reply_batch([each], drawing="force", seed=seed, **SHORT)[0] for each, seed in ((long, 1), (short, 2))]
+    assert [reply.text for reply in together] == [reply.text for reply in alone]
+    assert together[0].images[0].size == (136, 64)
+    assert all(difference(a.images[0], b.images[0]) <= 1 for a, b in zip(together, alone, strict=True))
+
+
 def test_a_stream_is_the_reply_in_pieces(tiny, noise):
     *parts, reply = tiny.session().stream("what?", [noise(96, 96)], drawing="force", **SHORT)
     assert isinstance(reply, Reply) and reply.reason == "length"

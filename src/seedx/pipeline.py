@@ -90,9 +90,13 @@ class Pipeline:
         seed = settings_from(DrawSettings, options).seed
         return self.reconstruct_batch([image], None if condition is None else [condition], [seed], **options)[0]
 
-    def chat_batch(
+    def chat_batch(self, prompts: Sequence[tuple[str, Sequence[Source]]], **options: Any) -> list[Reply]:
+        """Replies to many prompts together; each is what `chat` gives alone. Options are those of `reply_batch`."""
+        return self.reply_batch([[self.turn(text, pictures)] for text, pictures in prompts], **options)
+
+    def reply_batch(
         self,
-        prompts: Sequence[tuple[str, Sequence[Source]]],
+        conversations: Sequence[Sequence[Message]],
         *,
         tiling: bool = True,
         drawing: Drawing = "auto",
@@ -100,26 +104,26 @@ class Pipeline:
         seeds: Sequence[int] | None = None,
         **options: Any,
     ) -> list[Reply]:
-        """Replies to many prompts together; each is what `chat` gives alone.
+        """What comes next in many conversations, together; each may have had any number of turns.
 
         Args:
             tiling: False: of each picture only the thumbnail is read.
-            seeds: one a prompt, in place of the option `seed`.
+            condition: pictures keep to the last one given or drawn before the reply.
+            seeds: one a conversation, in place of the option `seed`.
         """
         settings = settings_from(Settings, options)
         self.painter.check(settings)
-        seeds = [settings.seed] * len(prompts) if seeds is None else seeds
-        turns = [self.turn(text, pictures) for text, pictures in prompts]
+        seeds = [settings.seed] * len(conversations) if seeds is None else seeds
         answers = generate(
             self.model.seedx,
             self.model.tokenizer,
-            [self.prompt(turn if tiling else self._untiled(turn)) for turn in turns],
+            [self._whole(each if tiling else [self._untiled(message) for message in each]) for each in conversations],
             self.answer_options(settings, seeds, drawing),
         )
         orders = []
-        for turn, seed, each in zip(turns, seeds, answers, strict=True):
-            kept = self.condition(images([turn])[-1].image) if condition and images([turn]) else None
-            orders += [Order(features, seed + number, kept) for number, features in enumerate(each.images)]
+        for each, seed, said in zip(conversations, seeds, answers, strict=True):
+            kept = self.condition(self.open(images(each)[-1].image)) if condition and images(each) else None
+            orders += [Order(features, seed + number, kept) for number, features in enumerate(said.images)]
         drawn = iter(self.painter.paint(orders, settings))
         return [_reply(each, drawn) for each in answers]
 
@@ -171,19 +175,24 @@ class Pipeline:
         Each turn is encoded apart (see `prompt.py`), so the first tokens are those of the answer alone. Its words do
         not matter, since the model has them already, but its pictures do.
         """
-        config, tokenizer = self.model.config, self.model.tokenizer
         before = [] if after is None else [assistant("", *images([after]))]
-        encoded = prepare([*before, turn], tokenizer, config, for_generation=True, max_pixels=self.max_pixels)
-        assert encoded is not None
-        prompt, skip = Prompt.of(encoded), 0
+        prompt, skip = self._whole([*before, turn]), 0
         if before:
+            config, tokenizer = self.model.config, self.model.tokenizer
             known = encode(before, tokenizer, config, tiles=[1] * len(images(before)), for_generation=True)
             assert known is not None
             skip = len(known)
-        dtype = self.model.seedx.vision.positions.dtype
-        tiles = None if prompt.tiles is None else prompt.tiles.to(dtype)
         assert prompt.read_mask is not None
-        return Prompt(prompt.ids[skip:], tiles, prompt.tile_positions, prompt.read_mask[skip:])
+        return Prompt(prompt.ids[skip:], prompt.tiles, prompt.tile_positions, prompt.read_mask[skip:])
+
+    def _whole(self, messages: Sequence[Message]) -> Prompt:
+        """All of a conversation as ids and tiles."""
+        model = self.model
+        encoded = prepare(messages, model.tokenizer, model.config, for_generation=True, max_pixels=self.max_pixels)
+        assert encoded is not None
+        prompt = Prompt.of(encoded)
+        tiles = None if prompt.tiles is None else prompt.tiles.to(model.seedx.vision.positions.dtype)
+        return Prompt(prompt.ids, tiles, prompt.tile_positions, prompt.read_mask)
 
     def condition(self, picture: PIL.Image.Image | None) -> PIL.Image.Image | None:
         """The picture, if this model can keep to one."""
@@ -198,13 +207,13 @@ class Pipeline:
             images=drawing,
         )
 
-    def _untiled(self, turn: Message) -> Message:
-        """The turn with the thumbnails of its pictures."""
-        parts = (self._thumbnail(part) if isinstance(part, Image) else part for part in turn.content)
-        return Message(turn.role, tuple(parts))
+    def _untiled(self, message: Message) -> Message:
+        """The message with the thumbnails of its pictures."""
+        parts = (self._thumbnail(part) if isinstance(part, Image) else part for part in message.content)
+        return Message(message.role, tuple(parts))
 
     def _thumbnail(self, part: Image) -> Image:
-        pixels = thumbnail(part.image, self.model.config.tiling.tile)
+        pixels = thumbnail(self.open(part.image), self.model.config.tiling.tile)
         return Image(Tiles(pixels[None], torch.tensor([[0.5, 0.5]])))
 
 
