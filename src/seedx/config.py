@@ -93,6 +93,7 @@ class BridgeConfig:
     queries: int = 64  # tokens per image in the language model
     input_heads: int = 32
     output_heads: int = 32
+    output_layers: int = 1  # cross-attention layers of the output resampler
     tile_positions: bool = True
     regression: str = "mse"  # or "cosine"
     text_weight: float = 1.0
@@ -151,7 +152,7 @@ TINY = Config(
         output_dim=256,
         pool_heads=4,
     ),
-    language=LanguageConfig(vocab_size=1500, hidden_size=256, intermediate_size=704, layers=6, heads=8, context=1024),
+    language=LanguageConfig(vocab_size=2000, hidden_size=256, intermediate_size=704, layers=6, heads=8, context=1024),
     bridge=BridgeConfig(queries=16, input_heads=8, output_heads=8),
     detokenizer=DetokenizerConfig(
         dim=256,

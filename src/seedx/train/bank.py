@@ -42,7 +42,7 @@ def fill(
     vae: Autoencoder,
 ) -> Bank:
     """The bank of scenes `draw(random.Random(f"{stream}/{i}"))`; read from `path` if there is one of these models."""
-    key = fingerprint(vae, *([vision] if vision else [])) + f"/{count}"
+    key = fingerprint(vae, *([vision] if vision else [])) + f"/{stream}/{count}"
     if path.exists():
         stored = load_file(path)
         if bytes(stored.pop("key").tolist()).decode() == key:

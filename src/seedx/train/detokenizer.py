@@ -38,6 +38,8 @@ class Options:
         high_noise: the larger, the more often the time steps are noisy ones. What is where is learnt there.
         scenes, edits: of pictures made up, how many are encoded.
         edited, own: of pictures made up, the shares of editing pairs, and of pictures that are their own condition.
+        guessed: in the second stage, the share of rows whose features are what the folder's language model regresses
+            for the words that ask for the picture, where there are such words.
     """
 
     start: bool = False
@@ -48,6 +50,7 @@ class Options:
     edits: int = 30000
     edited: float = 0.6
     own: float = 0.1
+    guessed: float = 0.0
 
 
 @dataclass
@@ -75,6 +78,7 @@ class DetokenizerStage:
     Attributes:
         condition: whether it is the second stage.
         spread: deviation of the visual tokenizer's features.
+        config: of the whole model.
     """
 
     spread = 1.0
@@ -84,7 +88,7 @@ class DetokenizerStage:
         self.recipe, self.options, self.condition = recipe, options, recipe.stage == "condition"
         self.weights = chosen({"drawing": 1.0}, recipe.losses, "loss")
         source = parts.source(recipe, folder)
-        config = parts.config_of(source, recipe.preset)
+        self.config = config = parts.config_of(source, recipe.preset)
         self.vision = VisionTransformer(config.vision).eval().requires_grad_(False)
         parts.read(self.vision, source, "vision")
         self.model = Detokenizer(dataclasses.replace(config.detokenizer, condition=False), config.vision.output_dim)

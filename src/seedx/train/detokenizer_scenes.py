@@ -15,27 +15,40 @@ from torch import Tensor
 from seedx.config import from_dict
 from seedx.stickers import tasks
 from seedx.stickers.scenes import Scene, sample
+from seedx.stickers.tasks import Example
+from seedx.train import parts
 from seedx.train.bank import Bank, fill
 from seedx.train.detokenizer import DetokenizerStage, Noised, Options
+from seedx.train.guessed import guess
 from seedx.train.pixels import dress, to_picture
 from seedx.train.recipe import Recipe
 from seedx.train.stage import Stepwise
 
 SHOWN = 4  # samples
+PAIRS = {"edit": 0.5, "edit:replace": 0.15, "edit:wear": 0.15, "try_on": 0.12, "together": 0.08}  # of editing pairs
 
 
 class SceneStage(DetokenizerStage, Stepwise):
     """Plain pictures without a condition; in the second stage editing pairs and pictures that are their own, too."""
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
-        super().__init__(recipe, folder, from_dict(Options, recipe.options, "options."))
+        options: Options = from_dict(Options, recipe.options, "options.")
+        super().__init__(recipe, folder, options)
         vae, cache = self.model.vae, folder / "cache"
-        self.scenes = fill(cache / "scenes.safetensors", "scenes", self.options.scenes, plain, self.vision, vae)
+        self.scenes = fill(cache / "scenes.safetensors", "scenes", options.scenes, plain, self.vision, vae)
         self.spread = float(self.scenes.features[:2000].float().std())
         if self.condition:
-            count = self.options.edits
-            self.sources: Bank = fill(cache / "sources.safetensors", "edits", count, edit_source, None, vae)
-            self.targets: Bank = fill(cache / "targets.safetensors", "edits", count, edit_target, self.vision, vae)
+            self.sources: Bank = fill(cache / "sources.safetensors", "pairs", options.edits, before, None, vae)
+            self.targets: Bank = fill(cache / "targets.safetensors", "pairs", options.edits, after, self.vision, vae)
+        if options.guessed:
+            source = parts.source(recipe, folder)
+            self.guesses = {
+                bank: guess(cache / f"guessed-{bank}.safetensors", bank, source, self.config, real, example)
+                for bank, real, example in (
+                    ("scenes", self.scenes.features, lambda i: asked(random.Random(f"scenes/{i}"))),
+                    ("pairs", self.targets.features, lambda i: pair(random.Random(f"pairs/{i}"))),
+                )
+            }
 
     def batch(self, step: int) -> Noised:
         modes, features, condition = self._conditioned() if self.condition else self._plain()
@@ -53,6 +66,9 @@ class SceneStage(DetokenizerStage, Stepwise):
         others = torch.randint(len(self.scenes), (rows - edited,))
         modes = torch.cat([self.targets.latents[pairs], self.scenes.latents[others]])
         features = torch.cat([self.targets.features[pairs], self.scenes.features[others]])
+        if self.options.guessed:
+            guesses = torch.cat([self.guesses["pairs"][pairs], self.guesses["scenes"][others]])
+            features = torch.where(torch.rand(rows, 1, 1) < self.options.guessed, guesses, features)
         condition = torch.cat([self.sources.latents[pairs], self.scenes.latents[others]]).float()
         condition[edited + own :] = 0
         return modes, features, condition * self.model.config.condition_scale
@@ -71,16 +87,27 @@ class SceneStage(DetokenizerStage, Stepwise):
 
 
 def plain(rng: random.Random) -> Scene:
-    """A scene to draw: half of them composed as a wish or a caption asks, half at random."""
+    """A scene to draw: half of them composed as words ask, half at random."""
+    example = asked(rng)
+    return example.scenes[-1] if example else dress(rng, sample(rng))
+
+
+def asked(rng: random.Random) -> Example | None:
+    """What asks for the picture of `plain` with an equal generator; None for one at random."""
     if rng.random() < 0.5:
-        return dress(rng, sample(rng))
-    return tasks.sample(rng, "draw" if rng.random() < 0.8 else "wish").scenes[-1]
+        return None
+    return tasks.mixture(rng, {"draw": 0.75, "wish": 0.1, "story": 0.15})
 
 
-def edit_source(rng: random.Random) -> Scene:
-    return tasks.sample(rng, "edit").scenes[0]
+def pair(rng: random.Random) -> Example:
+    """An example that changes the last picture that it gives."""
+    return tasks.mixture(rng, PAIRS)
 
 
-def edit_target(rng: random.Random) -> Scene:
-    """Of the same pair as `edit_source` with an equal generator."""
-    return tasks.sample(rng, "edit").scenes[-1]
+def before(rng: random.Random) -> Scene:
+    return pair(rng).scenes[-2]
+
+
+def after(rng: random.Random) -> Scene:
+    """Of the same pair as `before` with an equal generator."""
+    return pair(rng).scenes[-1]

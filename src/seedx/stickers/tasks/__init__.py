@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from seedx.messages import Box, Image, Message, Text, assistant, user
 from seedx.stickers.scenes import Scene
 from seedx.stickers.tasks.boxes import box_turn
 from seedx.stickers.tasks.chat import chat
 from seedx.stickers.tasks.drawing import draw
-from seedx.stickers.tasks.editing import edit
+from seedx.stickers.tasks.editing import OPERATIONS, edit
 from seedx.stickers.tasks.example import Example, Expected
 from seedx.stickers.tasks.long import long
 from seedx.stickers.tasks.panorama import PANORAMA_QUESTIONS, panorama_scene
@@ -31,9 +32,32 @@ from seedx.stickers.tasks.two_pictures import together, try_on
 from seedx.stickers.tasks.wishes import wish
 from seedx.stickers.tasks.words import normalise, styled
 
-__all__ = ["KINDS", "QUESTIONS", "Example", "Expected", "conversation", "mixture", "normalise", "sample", "texts"]
+__all__ = [
+    "KINDS",
+    "PARTS",
+    "QUESTIONS",
+    "Example",
+    "Expected",
+    "conversation",
+    "mixture",
+    "normalise",
+    "sample",
+    "texts",
+]
+    "KINDS",
+    "PARTS",
+    "QUESTIONS",
+    "Example",
+    "Expected",
+    "conversation",
+    "mixture",
+    "normalise",
+    "sample",
+    "texts",
+]
 
-MAKERS = {"panorama": PANORAMA_QUESTIONS, "text": SIGN_QUESTIONS}  # of questions, where they are a kind's own
+Makers = dict[str, Callable[[random.Random, Scene], tuple[str, str] | None]]
+MAKERS: dict[str, Makers] = {"panorama": PANORAMA_QUESTIONS, "text": SIGN_QUESTIONS}  # of questions, a kind's own
 ANY_SIZE = 0.5  # how often a picture to read is not one tile
 
 Turn = tuple[str, Expected]  # what the user says, and the answer
@@ -43,9 +67,9 @@ def caption(rng: random.Random, unseen: bool | None = False) -> Example:
     return _read(rng, "caption", lambda: (scene_to_read(rng, unseen, ANY_SIZE), ""))
 
 
-def question(rng: random.Random, unseen: bool | None = False) -> Example:
-    """Every type of question equally often."""
-    type_ = rng.choice(list(QUESTIONS))
+def question(rng: random.Random, unseen: bool | None = False, type_: str = "") -> Example:
+    """Every type of question equally often, or only one."""
+    type_ = type_ or rng.choice(list(QUESTIONS))
     return _read(rng, "question", lambda: (scene_to_read(rng, unseen, ANY_SIZE, FLAVOUR.get(type_)), type_))
 
 
@@ -82,8 +106,15 @@ KINDS: dict[str, Callable[[random.Random, bool | None], Example]] = {
 }
 
 
+# Kinds that can be narrowed down: "question:list", "edit:replace".
+PARTS = {
+    **{f"question:{type_}": partial(question, type_=type_) for type_ in QUESTIONS},
+    **{f"edit:{operation}": partial(edit, operation=operation) for operation in OPERATIONS},
+}
+
+
 def sample(rng: random.Random, kind: str, unseen: bool | None = False) -> Example:
-    """One example of a kind of `KINDS`, one question and one answer.
+    """One example of a kind of `KINDS` or `PARTS`.
 
     Args:
         unseen: False keeps held-out combinations out, True makes sure that there is one, None does not care.
@@ -91,9 +122,10 @@ def sample(rng: random.Random, kind: str, unseen: bool | None = False) -> Exampl
     Raises:
         ValueError: no such kind.
     """
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind of task {kind!r}: choose from {', '.join(KINDS)}")
-    return KINDS[kind](rng, unseen)
+    maker = KINDS.get(kind) or PARTS.get(kind)
+    if not maker:
+        raise ValueError(f"unknown kind of task {kind!r}: choose from {', '.join((*KINDS, *PARTS))}")
+    return maker(rng, unseen)
 
 
 def conversation(rng: random.Random, any_size: float = 0.25) -> Example:
@@ -117,7 +149,7 @@ def conversation(rng: random.Random, any_size: float = 0.25) -> Example:
 
 
 def mixture(rng: random.Random, weights: dict[str, float]) -> Example:
-    """One training example; `weights` has kinds of `KINDS`, and "conversation".
+    """One training example; `weights` has kinds of `KINDS` or `PARTS`, and "conversation".
 
     Raises:
         ValueError: an unknown kind.

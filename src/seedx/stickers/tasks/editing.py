@@ -96,9 +96,9 @@ class Edit:
     place: str = ""
 
 
-def edit(rng: random.Random, unseen: bool | None = False) -> Example:
-    """One of the operations of `OPERATIONS`, equally often, on a scene of one tile."""
-    operation = rng.choice(list(OPERATIONS))
+def edit(rng: random.Random, unseen: bool | None = False, operation: str = "") -> Example:
+    """One of the operations of `OPERATIONS`, equally often or only one of them, on a scene of one tile."""
+    operation = operation or rng.choice(list(OPERATIONS))
     while True:
         source = scene_to_edit(rng, avoid=unseen is False)
         change = OPERATIONS[operation](rng, source)
