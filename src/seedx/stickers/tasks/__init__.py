@@ -44,17 +44,6 @@ __all__ = [
     "sample",
     "texts",
 ]
-    "KINDS",
-    "PARTS",
-    "QUESTIONS",
-    "Example",
-    "Expected",
-    "conversation",
-    "mixture",
-    "normalise",
-    "sample",
-    "texts",
-]
 
 Makers = dict[str, Callable[[random.Random, Scene], tuple[str, str] | None]]
 MAKERS: dict[str, Makers] = {"panorama": PANORAMA_QUESTIONS, "text": SIGN_QUESTIONS}  # of questions, a kind's own
