@@ -45,6 +45,7 @@ class Sticker:
     y: float
     size: float
     wears: tuple[str, ...] = ()
+    turn: float = 0.0  # degrees, counterclockwise; its box stays that of the upright drawing
 
 
 @dataclass(frozen=True)
@@ -208,16 +209,28 @@ def render(scene: Scene) -> Image.Image:
     """The scene as an RGB picture."""
     canvas = Image.fromarray(_ground(BACKGROUNDS[scene.background], scene.width, scene.height))
     for sticker in scene.stickers:
-        longer = max(2, round(sticker.size * min(scene.width, scene.height)))
-        _paste(canvas, sized(sticker.name, longer), sticker.x * scene.width, sticker.y * scene.height)
-        for thing in sticker.wears:
-            x0, y0, x1, y1 = worn_box(scene, sticker, thing)
-            longer = max(2, round(max((x1 - x0) * scene.width, (x1 - x0) * scene.width / aspect(thing))))
-            _paste(canvas, sized(thing, longer), (x0 + x1) / 2 * scene.width, (y0 + y1) / 2 * scene.height)
+        if sticker.turn:
+            layer = Image.new("RGBA", canvas.size)
+            _stick(layer, scene, sticker)
+            centre = (sticker.x * scene.width, sticker.y * scene.height)
+            layer = layer.rotate(sticker.turn, Image.Resampling.BICUBIC, center=centre)
+            canvas.paste(layer, mask=layer)
+        else:
+            _stick(canvas, scene, sticker)
     for sign in scene.signs:
         high = max(2, round(sign.size * min(scene.width, scene.height)))
         _paste(canvas, panel(sign.text, high, sign.panel), sign.x * scene.width, sign.y * scene.height)
     return canvas
+
+
+def _stick(canvas: Image.Image, scene: Scene, sticker: Sticker) -> None:
+    """Paste a sticker and what it wears, upright."""
+    longer = max(2, round(sticker.size * min(scene.width, scene.height)))
+    _paste(canvas, sized(sticker.name, longer), sticker.x * scene.width, sticker.y * scene.height)
+    for thing in sticker.wears:
+        x0, y0, x1, y1 = worn_box(scene, sticker, thing)
+        longer = max(2, round(max((x1 - x0) * scene.width, (x1 - x0) * scene.width / aspect(thing))))
+        _paste(canvas, sized(thing, longer), (x0 + x1) / 2 * scene.width, (y0 + y1) / 2 * scene.height)
 
 
 def _ground(background: Background, width: int, height: int) -> np.ndarray:
