@@ -14,8 +14,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "seedx"
 # From the ground up. A module is where its longest prefix is; it may import from its own floor and below.
 FLOORS = (
     {"config", "messages", "batch"},
-    {"settings", "tokens", "images", "tiling", "slide_form"},
-    {"tokenizer", "model", "sampling", "text_stream", "collate", "reply"},
+    {"settings", "tokens", "images", "tiling"},
+    {"tokenizer", "model", "sampling", "text_stream", "collate", "reply", "slide"},
     {"prompt", "answer", "checkpoint", "data"},
     {"generate", "convert", "info", "stickers", "marks"},
     {"painter", "verify", "train"},

@@ -1,4 +1,4 @@
-"""Slides: a page as JSON, with the pictures on it, in the form that `slide_form.py` describes."""
+"""Slides: a page as JSON, with the pictures on it, in the form that `slide/form.py` describes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import PICTURES, Fields
 from seedx.data.record import Record
 from seedx.messages import Message, Part, assistant, system, user
-from seedx.slide_form import PLACE, write
+from seedx.slide.form import PLACE, write
 from seedx.tokens import LOCS, to_loc
 
 _LOC = re.compile(r"<loc-\d+>")

@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 
 from seedx.messages import Image, Part, Text, assistant, user
-from seedx.slide_form import PLACE, write
+from seedx.slide.form import PLACE, write
 from seedx.stickers.layout import Ask, apart, compose
 from seedx.stickers.scenes import Scene, is_unseen
 from seedx.stickers.tasks.drawing import description, draw
