@@ -1,0 +1,78 @@
+"""How well pictures are redrawn and edited, by what the de-tokenizer is given of them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from PIL import Image
+
+from seedx.claims.claim import Measured, Sample
+from seedx.claims.drawing import critic
+from seedx.claims.examples import BATCH, SHOWN, examples, picture, prompt
+from seedx.painter import HALF, to_picture
+from seedx.pipeline import Pipeline
+from seedx.stickers import scoring
+from seedx.stickers.scenes import render
+from seedx.tiling import to_tensor
+
+By = Literal["features", "condition", "autoencoder"]
+
+
+def reconstructions(model: Pipeline, seed: int, n: int, by: By = "features") -> Measured:
+    """Objects and background that the judge recognises, and PSNR.
+
+    Args:
+        by: features alone; with the picture itself as the condition; or the autoencoder alone, which bounds both.
+    """
+    scenes = examples("scene", seed, n)
+    pictures = [picture(example) for example in scenes]
+    redrawn: list[Image.Image] = []
+    for start in range(0, n, BATCH):
+        given = pictures[start : start + BATCH]
+        if by == "autoencoder":
+            redrawn += through_autoencoder(model, given)
+        else:
+            seeds = range(start, start + len(given))
+            redrawn += model.reconstruct_batch(given, given if by == "condition" else None, list(seeds))
+    measured = Measured()
+    for example, one in zip(scenes, redrawn, strict=True):
+        scene, seen = example.scenes[0], critic().look(one)
+        background = float(seen.background == scene.background)
+        found, likeness = scoring.objects(seen, scene), scoring.psnr(one, scene)
+        measured.add({"objects": found, "background": background, "psnr": likeness})
+    measured.samples = [Sample("", None, *pair) for pair in zip(pictures[:SHOWN], redrawn, strict=False)]
+    return measured
+
+
+def edits(model: Pipeline, seed: int, n: int, by: By = "features") -> Measured:
+    """Whether the change is there ("done"), and the PSNR of the untouched region ("kept").
+
+    Args:
+        by: as in `reconstructions`; with "autoencoder" the true result goes through it, which bounds both.
+    """
+    asked = examples("edit", seed, n)
+    edited: list[Image.Image] = []
+    for start in range(0, n, BATCH):
+        batch = asked[start : start + BATCH]
+        if by == "autoencoder":
+            edited += through_autoencoder(model, [render(example.scenes[-1]) for example in batch])
+        else:
+            words, seeds = [prompt(example) for example in batch], list(range(start, start + len(batch)))
+            sources = [picture(example) for example in batch]
+            edited += model.edit_batch(sources, words, seeds, condition=by == "condition")
+    measured = Measured()
+    for example, one in zip(asked, edited, strict=True):
+        scores = scoring.edit(critic().look(one), one, example.expected[0])
+        measured.add({"done": scores["done"], "kept": scores["psnr_outside"]})
+        measured.samples.append(Sample(prompt(example), picture(example), render(example.scenes[-1]), one))
+    measured.samples = measured.samples[:SHOWN]
+    return measured
+
+
+@torch.no_grad()
+def through_autoencoder(model: Pipeline, pictures: list[Image.Image]) -> list[Image.Image]:
+    """What is left of pictures that are encoded and decoded."""
+    vae = model.model.detokenizer.vae
+    pixels = torch.stack([to_tensor(one, HALF, HALF) for one in pictures]).to(model.model.detokenizer.device)
+    return [to_picture(one) for one in (vae.decode(vae.encode(pixels)).float() / 2 + 0.5).clamp(0, 1)]
