@@ -2,11 +2,11 @@
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 
 from seedx.train import parallel
+from seedx.train.recipe import Recipe
 from seedx.train.saving import Saver
 
 
@@ -14,7 +14,7 @@ def main(run: Path) -> None:
     world = parallel.world()
     with parallel.reported(world):
         model = torch.nn.Linear(4, 3)
-        parallel.shard(model, world, SimpleNamespace(bf16=False))
+        parallel.shard(model, world, Recipe("dying", "dying", bf16=False))
         optim = torch.optim.AdamW(model.parameters())
         saver = Saver(run, world)
         for step in (1, 2, 3):

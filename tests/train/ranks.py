@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import os
 import socket
-from types import SimpleNamespace
 
 import torch
 from torch.nn import functional as F
@@ -14,6 +13,7 @@ from seedx.config import LoraConfig
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.train import parallel
+from seedx.train.recipe import Recipe
 from seedx.train.saving import Saver
 from small import SMALL
 
@@ -133,7 +133,7 @@ def train(kind, world, run=None, resume=False, replicas=1):
     torch.manual_seed(0)
     stage = STAGES[kind]()
     model, frame = stage.model, parallel.skeleton(stage.model)
-    parallel.shard(model, world, SimpleNamespace(bf16=False), replicas)
+    parallel.shard(model, world, Recipe(kind, kind, bf16=False, replicas=replicas))
     parameters = parallel.optimised(model)
     # Where a gradient is zero but for rounding (the bias of keys), Adam with a small epsilon makes steps of the noise.
     optim = torch.optim.AdamW(parameters.values(), lr=1e-2, eps=1e-3, fused=True)
@@ -187,7 +187,7 @@ def main(rank, ports, folder):
     """All that four and then two processes do; the first of them writes the results to `folder`."""
     torch.set_num_threads(1)
     four = [("full", {}), ("lora", {}), ("detokenizer", {}), ("full", {"replicas": 2})]
-    two = [*((kind, {}) for kind in STAGES), ("full", {"resume": True})]
+    two = [*((kind, {}) for kind in STAGES), ("full", {"resume": True}), ("full", {"replicas": 2})]
     _together(rank, 4, ports[0], folder, four)
     if rank < 2:
         _together(rank, 2, ports[1], folder, two)

@@ -18,6 +18,7 @@ from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.train import folders, parallel
 from seedx.train.parallel import World
+from seedx.train.recipe import Recipe
 from seedx.train.saving import Saver
 from small import SMALL
 
@@ -75,8 +76,9 @@ def test_training_moves_what_is_trained_and_nothing_else(alone, kind):
 
 
 @pytest.mark.slow
-def test_replicas_of_a_sharded_model_do_the_same(folder, alone):
-    assert_same(torch.load(folder / "full-4-replicas.pt"), alone["full"])
+@pytest.mark.parametrize("size", [4, 2])  # two copies of two shards each, and two whole ones
+def test_replicas_of_a_sharded_model_do_the_same(folder, alone, size):
+    assert_same(torch.load(folder / f"full-{size}-replicas.pt"), alone["full"])
 
 
 @pytest.mark.slow
@@ -133,7 +135,7 @@ def test_half_of_torchruns_variables_are_refused(monkeypatch):
 
 def test_replicas_divide_the_ranks():
     with pytest.raises(ValueError, match="4 ranks can't hold 3 replicas"):
-        parallel.shard(nn.Linear(2, 2), World(0, 4), type("R", (), {"bf16": False})(), replicas=3)
+        parallel.shard(nn.Linear(2, 2), World(0, 4), Recipe("three", "any", replicas=3))
 
 
 def test_clipping_gives_the_norm_before():

@@ -139,8 +139,8 @@ def test_under_sharding_gradients_leave_and_weights_come_in_half() -> None:
 
 
 def test_memory_of_a_share() -> None:
-    setting = Setting(micro=1, sharding="full", checkpointing=True)
-    memory = costs.memory(SIZES, RECIPE, setting, 4, CLUSTER, activations=7)
+    setting = Setting(micro=1, replicas=1, checkpointing=True)
+    memory = costs.memory(SIZES, RECIPE, setting, 4, activations=7)
     assert memory == Memory(
         weights=1000,  # 4 bytes of 1000 over 4 GPUs
         gradients=100,
@@ -151,9 +151,11 @@ def test_memory_of_a_share() -> None:
         unreduced=6 * 60,
         activations=7,
     )
-    with_average = costs.memory(SIZES, dataclasses.replace(RECIPE, ema=0.99), setting, 4, CLUSTER, 7)
+    with_average = costs.memory(SIZES, dataclasses.replace(RECIPE, ema=0.99), setting, 4, 7)
     assert with_average.total == memory.total + 100
-    alone = costs.memory(SIZES, RECIPE, setting, 1, CLUSTER, 7)
+    twice = costs.memory(SIZES, RECIPE, dataclasses.replace(setting, replicas=2), 4, 7)
+    assert (twice.weights, twice.optimiser, twice.gathered) == (2000, 400, memory.gathered)
+    alone = costs.memory(SIZES, RECIPE, setting, 1, 7)
     assert (alone.weights, alone.gathered, alone.gradients) == (4000, 0, 0)
 
 
@@ -166,32 +168,42 @@ def test_a_setting_fits_if_something_is_left_for_the_runtime() -> None:
 def test_traffic_is_as_slow_as_its_slowest_link() -> None:
     gathered, reduced = 2 * (2 * 1000 - 200), 4 * 100  # twice, but for the root; float32 gradients
 
-    def seconds(sharding: str, gpus: int) -> float:
-        return costs.traffic(SIZES, RECIPE, Setting(1, sharding, True), gpus, CLUSTER).seconds  # type: ignore[arg-type]
+    def seconds(replicas: int, gpus: int) -> float:
+        return costs.traffic(SIZES, RECIPE, Setting(1, replicas, True), gpus, CLUSTER).seconds
 
     # 4 GPUs in 2 nodes: 3/4 comes in at 100 GB/s, 1/2 into the node at 50 GB/s; the second is longer.
-    assert seconds("full", 4) == pytest.approx((gathered + reduced) * 0.5 / 50e9 / costs.LINE_RATE)
+    assert seconds(1, 4) == pytest.approx((gathered + reduced) * 0.5 / 50e9 / costs.LINE_RATE)
     # Within a node, and the gradients of two copies, of which a node sends and receives one half twice.
     inside, across = (gathered + reduced) * 0.5 / 100e9, 2 * reduced * 0.5 / 50e9
-    assert seconds("node", 4) == pytest.approx((inside + across) / costs.LINE_RATE)
-    assert seconds("none", 2) == pytest.approx(2 * reduced * 0.5 / 100e9 / costs.LINE_RATE)
-    assert seconds("full", 1) == 0
+    assert seconds(2, 4) == pytest.approx((inside + across) / costs.LINE_RATE)
+    assert seconds(2, 2) == pytest.approx(2 * reduced * 0.5 / 100e9 / costs.LINE_RATE)
+    # Two copies over two nodes each: of a node's two shards (a half of the gradients) each sends a quarter twice.
+    spread = (gathered + reduced) * 0.5 / 50e9 + 2 * reduced * 0.5 / 2 / 50e9
+    assert seconds(2, 8) == pytest.approx(spread / costs.LINE_RATE)
+    assert seconds(1, 1) == 0
 
 
 def test_a_plan_of_a_small_recipe() -> None:
     made = plan.plan(RECIPE, CLUSTER, gpus=4, mfu=0.5)
     own = made.choices[0]
-    assert own.setting == Setting(2, "full", False)
-    assert {choice.setting.sharding for choice in made.choices} == {"full", "node", "none"}
+    assert own.setting == Setting(2, 1, False)
+    assert {choice.setting.replicas for choice in made.choices} == {1, 2, 4}
     assert own.accumulation == 1 and own.fits
     assert made.days(own) == pytest.approx(10 * own.step / 86400)
     assert made.days(own, samples=own.samples * 86400) == pytest.approx(1)
     assert own.compute == pytest.approx(sum(made.flops.values()) * 2 * made.samples_per_row / (100e12 * 0.5))
-    repeated = next(c for c in made.choices if c.setting == Setting(2, "full", True))
+    repeated = next(c for c in made.choices if c.setting == Setting(2, 1, True))
     assert repeated.compute > own.compute and repeated.memory.activations < own.memory.activations
     text = table(made, samples=1e6)
     assert "days for 1,000,000 samples" in text and "visual tokenizer" in text
     assert json.loads(json.dumps(plan.as_dict(made)))["choices"][0]["days"] == made.days(own)
+
+
+def test_a_recipe_is_planned_with_its_replicas() -> None:
+    made = plan.plan(dataclasses.replace(RECIPE, replicas=2), CLUSTER, gpus=4)
+    assert made.choices[0].setting == Setting(2, 2, False)
+    assert made.choices[0].memory.weights == 4 * made.sizes.total / 2
+    assert "replicas = 2" in table(made)
 
 
 def test_what_can_not_be_planned_says_so() -> None:
@@ -199,6 +211,8 @@ def test_what_can_not_be_planned_says_so() -> None:
         plan.plan(RECIPE, CLUSTER, 0)
     with pytest.raises(ValueError, match="share of the peak"):
         plan.plan(RECIPE, CLUSTER, 4, mfu=40)
+    with pytest.raises(ValueError, match="4 ranks can't hold 3 replicas"):
+        plan.plan(dataclasses.replace(RECIPE, replicas=3), CLUSTER, 4)
     with pytest.raises(ValueError, match="'vae' has no model of a preset"):
         plan.plan(dataclasses.replace(RECIPE, stage="vae"), CLUSTER, 4)
     with pytest.raises(ValueError, match="names no data"):

@@ -89,6 +89,15 @@ def test_rows_are_dealt_evenly_or_not_at_all():
         recipe.micro_rows(ranks=4)
 
 
+def test_copies_of_the_model_are_dealt_evenly():
+    recipe = Recipe("a", "b", replicas=2)
+    assert recipe.shards(ranks=8) == 4 and recipe.shards(ranks=2) == 1
+    with pytest.raises(ValueError, match="3 ranks can't hold 2 replicas"):
+        recipe.shards(ranks=3)
+    with pytest.raises(ValueError, match="replicas is at least 1, not 0"):
+        Recipe("a", "b", replicas=0)
+
+
 def test_changes_are_told_but_for_those_that_change_nothing_learnt(path):
     recipe = load_recipe(path)
     kept = json.loads(json.dumps(as_json(recipe)))

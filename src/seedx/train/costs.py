@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
@@ -29,7 +29,6 @@ from seedx.train.clusters import GIB, Cluster
 from seedx.train.parallel import FROZEN, blocks
 from seedx.train.recipe import Recipe
 
-Sharding = Literal["full", "node", "none"]
 RESERVED = 2 * GIB  # CUDA's context, NCCL's buffers, cuBLAS's workspace
 FRAGMENTED = 0.05  # of what is allocated
 LINE_RATE = 0.75  # share of a link's rate that collectives of this size reach
@@ -40,15 +39,12 @@ class Setting:
     """
     Attributes:
         micro: rows of one forward pass on one GPU.
-        sharding: over all GPUs, over those of a node (with copies across nodes), or not at all.
+        replicas: of the sharded model: 1, or as many as nodes to shard within each, or as GPUs not to shard at all.
     """
 
     micro: int
-    sharding: Sharding
+    replicas: int
     checkpointing: bool
-
-    def shards(self, gpus: int, cluster: Cluster) -> int:
-        return {"full": gpus, "node": min(gpus, cluster.per_node), "none": 1}[self.sharding]
 
 
 @dataclass(frozen=True)
@@ -117,8 +113,8 @@ def sizes(model: nn.Module, beside: nn.Module | None = None) -> Sizes:
     )
 
 
-def memory(of: Sizes, recipe: Recipe, setting: Setting, gpus: int, cluster: Cluster, activations: float) -> Memory:
-    shards, width = setting.shards(gpus, cluster), 2 if recipe.bf16 else 4
+def memory(of: Sizes, recipe: Recipe, setting: Setting, gpus: int, activations: float) -> Memory:
+    shards, width = gpus // setting.replicas, 2 if recipe.bf16 else 4
     gathered = of.root + 2 * of.largest + of.largest if gpus > 1 else 0
     return Memory(
         weights=4 * of.total / shards,
@@ -143,17 +139,17 @@ class Traffic:
 
 def traffic(of: Sizes, recipe: Recipe, setting: Setting, gpus: int, cluster: Cluster) -> Traffic:
     """By rings: a GPU takes in all but its own share; of what crosses nodes, a node takes in one copy for its GPUs."""
-    shards, width = setting.shards(gpus, cluster), 2 if recipe.bf16 else 4
+    copies, width = setting.replicas, 2 if recipe.bf16 else 4
+    shards = gpus // copies
     gathered = width * (2 * of.total - of.root) if shards > 1 else 0
     reduced = 4 * of.trained
     seconds = _ring(gathered + (reduced if shards > 1 else 0), shards, cluster)
-    copies = gpus // shards
     if copies > 1:  # the shards' gradients are summed over the copies: reduced, then gathered again
         among_nodes = gpus > cluster.per_node
         share = 2 * reduced * (copies - 1) / copies
         # All shards of a node cross together, so they share its adapters; inside a node each has its own link.
-        rate = cluster.inter if among_nodes else cluster.intra
-        seconds += share / (1 if among_nodes else shards) / (rate * 1e9 * LINE_RATE)
+        rate, apart = (cluster.inter, max(1, shards / cluster.per_node)) if among_nodes else (cluster.intra, shards)
+        seconds += share / apart / (rate * 1e9 * LINE_RATE)
     return Traffic(gathered, reduced, seconds)
 
 

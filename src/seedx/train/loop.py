@@ -59,7 +59,8 @@ class Loop:
     """One run. After `train` the stage's model has the last weights, and `average` their average."""
 
     def __init__(self, stage: Stage, recipe: Recipe, run: Path, world: World) -> None:
-        recipe.micro_rows(world.size)  # raises before anything is built
+        recipe.micro_rows(world.size)
+        recipe.shards(world.size)  # both raise before anything is built
         self.stage, self.recipe, self.run, self.world = stage, recipe, run, world
         self.frame = skeleton(stage.model)
         prepare_blocks(stage.model, recipe)

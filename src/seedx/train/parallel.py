@@ -77,11 +77,13 @@ class World:
             dist.barrier()
 
 
-class Precision(Protocol):
+class Sharding(Protocol):
     """What `shard` reads of a recipe."""
 
     @property
     def bf16(self) -> bool: ...
+
+    def shards(self, ranks: int) -> int: ...
 
 
 def world() -> World:
@@ -140,17 +142,14 @@ def _lost(error: Exception) -> bool:
     return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
 
 
-def shard(model: nn.Module, world: World, recipe: Precision, replicas: int = 1) -> None:
+def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
     """Spread a model's parameters over the ranks, in place; one process only moves it to its device.
 
     On GPUs with `recipe.bf16` weights are gathered and computed with in bfloat16 and gradients summed in float32; the
     optimiser's are float32. On the CPU everything stays float32, so that many processes do what one does.
 
-    Args:
-        replicas: of the sharded model; ranks / replicas hold one copy between them (HSDP).
-
     Raises:
-        ValueError: ranks that `replicas` does not divide.
+        ValueError: ranks that can't hold the recipe's `replicas`.
     """
     kept = list(_replicated(model))
     for module in [model] if world.size == 1 else kept:
@@ -161,7 +160,7 @@ def shard(model: nn.Module, world: World, recipe: Precision, replicas: int = 1) 
     if recipe.bf16 and world.device.type == "cuda":
         # Inputs keep their precision: autocast decides by operation, and noise and times need it.
         policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
-    mesh = _mesh(world, replicas)
+    mesh = _mesh(world, recipe.shards(world.size))
     ignored = {parameter for module in kept for parameter in module.parameters()}
     for unit in [*blocks(model), model]:
         if ignored.issuperset(unit.parameters()):
@@ -194,12 +193,11 @@ def _replicated(model: nn.Module) -> Iterator[nn.Module]:
             yield module
 
 
-def _mesh(world: World, replicas: int) -> DeviceMesh:
-    if world.size % replicas:
-        raise ValueError(f"{world.size} ranks can't hold {replicas} replicas: give a number that divides them")
-    if replicas == 1:
+def _mesh(world: World, shards: int) -> DeviceMesh:
+    """Neighbouring ranks, which share a machine where they can, hold one copy between them."""
+    if shards == world.size:
         return init_device_mesh(world.device.type, (world.size,))
-    return init_device_mesh(world.device.type, (replicas, world.size // replicas), mesh_dim_names=("copy", "shard"))
+    return init_device_mesh(world.device.type, (world.size // shards, shards), mesh_dim_names=("copy", "shard"))
 
 
 def optimised(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -90,12 +90,14 @@ def plan(recipe: Recipe, cluster: Cluster, gpus: int, mfu: float = 0.4, sample: 
         sample: the average sample; None: by the formats of the recipe's data.
 
     Raises:
-        ValueError: a stage that can't be planned, no GPUs or a batch that they can't share, or a share outside 0..1.
+        ValueError: a stage that can't be planned, no GPUs, a batch or replicas that they can't share, or a share
+            outside 0..1.
     """
     if gpus < 1:
         raise ValueError(f"a plan needs at least one GPU, not {gpus}")
     if not 0 < mfu <= 1:
         raise ValueError(f"mfu is a share of the peak, above 0 and up to 1, not {mfu}")
+    own = Setting(recipe.micro_rows(gpus), gpus // recipe.shards(gpus), recipe.checkpointing)
     model = trained.build(recipe)
     config = PRESETS[recipe.preset]
     language = recipe.stage == "language"
@@ -105,7 +107,6 @@ def plan(recipe: Recipe, cluster: Cluster, gpus: int, mfu: float = 0.4, sample: 
     workload = Workload(recipe, config, sample, gpus > 1)
     once, again = (workload.measure(workload.rows, checkpointing).flops for checkpointing in (False, True))
     samples = workload.rows * workload.samples_per_row
-    own = Setting(recipe.micro_rows(gpus), "full", recipe.checkpointing)
     choices = [
         _choice(workload, of, cluster, gpus, mfu, setting)
         for setting in dict.fromkeys([own, *_settings(recipe, gpus, cluster)])
@@ -162,18 +163,16 @@ class Workload:
 
 
 def _settings(recipe: Recipe, gpus: int, cluster: Cluster) -> list[Setting]:
-    shardings = ["full"] if gpus == 1 else ["full", "none"] if gpus <= cluster.per_node else ["full", "node", "none"]
+    nodes = gpus // cluster.per_node if gpus % cluster.per_node == 0 else 1
     micros = [micro for micro in MICROS if recipe.batch // gpus % micro == 0]
-    return [Setting(m, s, c) for c in (True, False) for s in shardings for m in micros]  # type: ignore[arg-type]
+    return [Setting(m, r, c) for c in (True, False) for r in dict.fromkeys((1, nodes, gpus)) for m in micros]
 
 
 def _choice(workload: Workload, of: Sizes, cluster: Cluster, gpus: int, mfu: float, setting: Setting) -> Choice:
     recipe, scale = workload.recipe, setting.micro / workload.rows
     run = workload.measure(workload.rows, setting.checkpointing).flops
     needed = workload.measure(workload.rows, False).flops.total() * scale
-    memory = costs.memory(
-        of, recipe, setting, gpus, cluster, workload.activations(setting.micro, setting.checkpointing)
-    )
+    memory = costs.memory(of, recipe, setting, gpus, workload.activations(setting.micro, setting.checkpointing))
     traffic = costs.traffic(of, recipe, setting, gpus, cluster)
     peak = cluster.tflops * 1e12
     compute = scale * sum(flops * SLOWER.get(part, 1.0) for part, flops in run.items()) / (peak * mfu)

@@ -68,7 +68,7 @@ def _memory(own: Choice) -> list[str]:
 def _settings(plan: Plan, samples: float | None, everything: bool) -> list[str]:
     shown = [choice for choice in plan.choices if everything or choice.fits or choice is plan.choices[0]]
     work = f"{samples:,.0f} samples" if samples else f"{plan.recipe.steps:,} steps of {plan.recipe.batch} rows"
-    head = f"{'':2}{'micro':>5}  {'sharding':<9}{'checkpoint':<11}{'GiB':>7}{'fits':>6}"
+    head = f"{'':2}{'micro':>5}{'replicas':>10}  {'checkpoint':<11}{'GiB':>7}{'fits':>6}"
     head += f"{'compute s':>11}{'traffic s':>11}{'step s':>9}{'samples/s':>11}{'MFU':>6}{'days':>8}"
     rows = [_row(plan, choice, samples) for choice in shown]
     hidden = len(plan.choices) - len(shown)
@@ -78,7 +78,7 @@ def _settings(plan: Plan, samples: float | None, everything: bool) -> list[str]:
 
 def _row(plan: Plan, choice: Choice, samples: float | None) -> str:
     setting, mark = choice.setting, "*" if choice is plan.choices[0] else " "
-    text = f"{mark:<2}{setting.micro:>5}  {setting.sharding:<9}{'yes' if setting.checkpointing else 'no':<11}"
+    text = f"{mark:<2}{setting.micro:>5}{setting.replicas:>10}  {'yes' if setting.checkpointing else 'no':<11}"
     text += f"{choice.memory.total / GIB:>7.1f}{'yes' if choice.fits else 'no':>6}"
     text += f"{choice.compute:>11.3f}{choice.traffic.seconds:>11.3f}{choice.step:>9.2f}{choice.samples:>11.1f}"
     return text + f"{choice.mfu:>6.0%}{plan.days(choice, samples):>8.2f}"
@@ -87,4 +87,4 @@ def _row(plan: Plan, choice: Choice, samples: float | None) -> str:
 def _words(choice: Choice) -> str:
     setting = choice.setting
     checkpointing = "with" if setting.checkpointing else "without"
-    return f"micro-batches of {setting.micro}, sharding {setting.sharding}, {checkpointing} activation checkpointing"
+    return f"micro-batches of {setting.micro}, replicas = {setting.replicas}, {checkpointing} activation checkpointing"

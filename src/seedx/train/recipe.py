@@ -32,7 +32,7 @@ else:
     import tomli as tomllib
 
 # What may change between a run and its continuation without asking: none of it changes what is learnt.
-FREE = ("workers", "log_every", "sample_every", "save_seconds", "keep", "max_faults", "max_bad_steps")
+FREE = ("replicas", "workers", "log_every", "sample_every", "save_seconds", "keep", "max_faults", "max_bad_steps")
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Recipe:
         bf16: compute in bfloat16, weights stay as they are.
         checkpointing: keep no activations inside the blocks, compute them again: less memory, a third more time.
         compile: the blocks by torch.compile.
+        replicas: sharded copies of the model, one in each of as many groups of ranks (HSDP): as many as there are
+            machines keep the gathering of weights within them. 1: a single one over all ranks.
         row: tokens of a packed row.
         streams: of the data; a multiple of ranks x workers. It fixes the order, so a run keeps its number.
         workers: processes of each rank that make batches; 0: the training process itself.
@@ -91,6 +93,7 @@ class Recipe:
     bf16: bool = True
     checkpointing: bool = False
     compile: bool = False
+    replicas: int = 1
     row: int = 256
     streams: int = 16
     workers: int = 0
@@ -107,7 +110,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(Recipe).items():
             _check(name, hint, getattr(self, name))
-        for name in ("steps", "batch", "row", "streams", "log_every"):
+        for name in ("steps", "batch", "replicas", "row", "streams", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is at least 1, not {getattr(self, name)}")
 
@@ -123,6 +126,16 @@ class Recipe:
         if self.micro and rows % self.micro:
             raise ValueError(f"micro = {self.micro} must divide the {rows} rows that each of {ranks} ranks has")
         return self.micro or rows
+
+    def shards(self, ranks: int) -> int:
+        """Ranks that hold one copy of the model between them.
+
+        Raises:
+            ValueError: the ranks can't hold `replicas` copies.
+        """
+        if ranks % self.replicas:
+            raise ValueError(f"{ranks} ranks can't hold {self.replicas} replicas: give a number that divides them")
+        return ranks // self.replicas
 
 
 def load_recipe(path: Path, **changes: Any) -> Recipe:
