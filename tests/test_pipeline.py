@@ -279,3 +279,30 @@ def test_an_unknown_device_is_refused(tiny_folder, device):
 def test_half_precision(tiny_folder, noise):
     model = pipeline.load(tiny_folder, dtype=torch.bfloat16)
     assert model.edit(noise(96, 96), "add a hat", **SHORT).size == (96, 96)
+
+
+def test_a_story_is_a_list_of_sentences_and_pictures(tiny, noise, monkeypatch):
+    asked = []
+
+    def send(self, text, given=(), **options):
+        asked.append((text, len(given), options["condition"]))
+        picture = Picture(noise(8, 8))
+        return Reply((Text("It came. "), picture, Text("It saw."), Text(" It won."), picture, Text("The end.")))
+
+    monkeypatch.setattr("seedx.session.Session.send", send)
+    told = tiny.story("a cat goes to the beach", frames=5)
+    assert [text for text, _ in told] == ["It came.", "It saw. It won. The end."]
+    assert len(tiny.story("The cat is here.", 1, noise(96, 96))) == 1
+    assert asked == [
+        ("tell a story in 5 pictures: a cat goes to the beach", 0, False),
+        ("The cat is here. go on with this story in 1 pictures", 1, False),
+    ]
+
+
+def test_a_story_of_a_model_has_a_picture_at_least(tiny):
+    ((_, picture),) = tiny.story("a cat", frames=1, **SHORT)
+    assert picture.size == (96, 96)
+    with pytest.raises(ValueError, match="at least one picture"):
+        tiny.story("a cat", frames=0)
+    with pytest.raises(ValueError, match="prompt is empty"):
+        tiny.story(" ")

@@ -25,6 +25,8 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "edit": use.edit,
     "ground": use.ground,
     "reconstruct": use.reconstruct,
+    "slide": use.slide,
+    "story": use.story,
     "demo": use.demo,
     "train": make.train,
     "plan": plan,

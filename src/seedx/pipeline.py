@@ -1,4 +1,4 @@
-"""The verbs: chat, draw, edit, ground, reconstruct, one at a time or in batches.
+"""The verbs: chat, draw, edit, ground, reconstruct, story, slide, one at a time or in batches.
 
 All but reconstruct are conversations of one turn. What differs is what is said, and whether a picture must come.
 """
@@ -21,9 +21,11 @@ from seedx.prompt import encode, prepare
 from seedx.reply import Reply
 from seedx.session import Session
 from seedx.settings import Drawing, DrawSettings, Settings, settings_from
+from seedx.slide import Slide
 from seedx.tiling import Tiles, thumbnail
 
 POINT = "find {it}"  # what `ground` says
+TELL, GO_ON = "tell a story in {n} pictures: {it}", "{it} go on with this story in {n} pictures"  # what `story` says
 DETERMINED = ("the ", "all ", "every ", "each ", "a ", "an ")
 
 
@@ -89,6 +91,34 @@ class Pipeline:
         """
         seed = settings_from(DrawSettings, options).seed
         return self.reconstruct_batch([image], None if condition is None else [condition], [seed], **options)[0]
+
+    def story(
+        self, prompt: str, frames: int = 5, image: Source | None = None, **options: Any
+    ) -> list[tuple[str, PIL.Image.Image]]:
+        """A story in sentences and pictures: [(what is told, picture), ...].
+
+        Args:
+            prompt: what it is about; with a first picture, what that one shows.
+            frames: how many pictures to ask for. The model may end earlier; what it tells beyond is left out.
+            image: the first picture, which is not told again.
+
+        Raises:
+            ValueError: no frames are asked for, or as `chat`.
+        """
+        if frames < 1:
+            raise ValueError(f"a story has at least one picture, not {frames}")
+        said = (TELL if image is None else GO_ON).format(n=frames, it=prompt) if prompt.strip() else ""
+        given = () if image is None else (image,)
+        return self.chat(said, given, drawing="force", condition=False, **options).frames[:frames]
+
+    def slide(self, prompt: str, **options: Any) -> Slide:
+        """A slide about what the prompt says, with its picture, as the model wrote it: see `Slide.fitted`. Options are
+        the fields of `Settings`.
+
+        Raises:
+            ValueError: as `chat`; and where the answer is no slide, with what was wrong with it.
+        """
+        return Slide.parse(self.chat(prompt, condition=False, **options).content)
 
     def chat_batch(self, prompts: Sequence[tuple[str, Sequence[Source]]], **options: Any) -> list[Reply]:
         """Replies to many prompts together; each is what `chat` gives alone. Options are those of `reply_batch`."""

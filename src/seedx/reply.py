@@ -36,5 +36,20 @@ class Reply:
         return [part.image for part in self.content if isinstance(part, Image)]
 
     @property
+    def frames(self) -> list[tuple[str, PIL.Image.Image]]:
+        """Each picture with what is said before it; what is said after the last one belongs to it."""
+        frames: list[tuple[str, PIL.Image.Image]] = []
+        said = ""
+        for part in self.content:
+            if isinstance(part, Image):
+                frames.append((strip_boxes(said).strip(), part.image))
+                said = ""
+            else:
+                said += part.text
+        if frames and said.strip():
+            frames[-1] = (f"{frames[-1][0]} {strip_boxes(said).strip()}".strip(), frames[-1][1])
+        return frames
+
+    @property
     def _written(self) -> str:
         return "".join(part.text for part in self.content if isinstance(part, Text))

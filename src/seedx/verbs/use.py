@@ -1,4 +1,4 @@
-"""Verbs that use a model: chat, draw, edit, ground, reconstruct, demo."""
+"""Verbs that use a model: chat, draw, edit, ground, reconstruct, story, slide, demo."""
 
 from __future__ import annotations
 
@@ -164,6 +164,70 @@ def reconstruct(
     _save(out, lambda: model.reconstruct(image, condition, **dataclasses.asdict(settings)))
 
 
+def story(
+    prompt: str,
+    /,
+    *,
+    frames: int = 5,
+    image: Path | None = None,
+    out: Path = Path("story"),
+    source: Source = TINY,
+    settings: Settings = ANSWER,
+) -> None:
+    """Tell a story in sentences and pictures.
+
+    Args:
+        prompt: what the story is about; with a first picture, what that one shows.
+        frames: how many pictures.
+        image: the first picture.
+        out: folder of the pictures and of story.md, which shows them.
+    """
+    if out.is_file():
+        raise ValueError(f"{str(out)!r} is a file: give a folder")
+    model = source.load()
+    told = model.story(prompt, frames, image, **dataclasses.asdict(settings))
+    out.mkdir(parents=True, exist_ok=True)
+    lines = [f"# {prompt}"]
+    for number, (text, picture) in enumerate(told, 1):
+        picture.save(out / f"{number}.png")
+        lines.append(f"{text}\n\n![]({number}.png)")
+        print(f"{out / f'{number}.png'}  {text}")
+    (out / "story.md").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+
+
+def slide(
+    prompt: str,
+    /,
+    *,
+    out: Path = Path("slide.pptx"),
+    as_written: bool = False,
+    source: Source = TINY,
+    settings: Settings = ANSWER,
+) -> None:
+    """Design a slide with a picture on it.
+
+    Args:
+        prompt: what the slide is about.
+        out: file of the slide: .pptx, .json, or a picture such as .png.
+        as_written: leave text where and as large as the model set it, though it covers something or does not fit.
+    """
+    _check_target(out, ".pptx", ".json")
+    model = source.load()
+    start = time.perf_counter()
+    page = model.slide(prompt, **dataclasses.asdict(settings))
+    page = page if as_written else page.fitted()
+    match out.suffix.lower():
+        case ".pptx":
+            page.to_pptx(out)
+        case ".json":
+            out.write_text(page.to_json(), encoding="utf-8")
+        case _:
+            page.to_image().save(out)
+    print(f"{out}: {page.title or 'no title'}, in {time.perf_counter() - start:.1f} s")
+    notes = [f"repaired: {what}" for what in page.repairs] + [f"problem: {what}" for what in page.problems()]
+    print("\n".join(notes), file=sys.stderr, end="\n" if notes else "")
+
+
 def demo(
     *,
     out: Path = Path("demo"),
@@ -198,17 +262,18 @@ def demo(
     print(f"{page}: {len(done)} things done in {sum(each.seconds for each in done):.1f} s; open it in a browser")
 
 
-def _check_target(file: Path) -> None:
+def _check_target(file: Path, *also: str) -> None:
     """
     Raises:
-        ValueError: a picture can't be written there.
+        ValueError: a picture, or a file with one of the other endings, can't be written there.
     """
     import PIL.Image
 
     if not file.parent.is_dir():
         raise ValueError(f"there is no folder {str(file.parent)!r} to write {file.name!r} to")
-    if file.suffix.lower() not in PIL.Image.registered_extensions():
-        raise ValueError(f"{str(file)!r} must end in the name of a picture format, such as .png or .jpg")
+    if file.suffix.lower() not in (*also, *PIL.Image.registered_extensions()):
+        others = "".join(f"{ending} or " for ending in also)
+        raise ValueError(f"{str(file)!r} must end in {others}the name of a picture format, such as .png or .jpg")
 
 
 def _save(file: Path, paint: Callable[[], PIL.Image.Image]) -> None:
