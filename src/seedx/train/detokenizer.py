@@ -38,6 +38,7 @@ class Options:
         high_noise: the larger, the more often the time steps are noisy ones. What is where is learnt there.
         scenes, edits: of pictures made up, how many are encoded.
         edited, own: of pictures made up, the shares of editing pairs, and of pictures that are their own condition.
+        unrelated: the share of pictures made up whose condition is another picture.
         guessed: in the second stage, the share of rows whose features are what the folder's language model regresses
             for the words that ask for the picture, where there are such words.
     """
@@ -50,6 +51,7 @@ class Options:
     edits: int = 30000
     edited: float = 0.6
     own: float = 0.1
+    unrelated: float = 0.0
     guessed: float = 0.0
 
 
@@ -89,9 +91,11 @@ class DetokenizerStage:
         self.weights = chosen({"drawing": 1.0}, recipe.losses, "loss")
         source = parts.source(recipe, folder)
         self.config = config = parts.config_of(source, recipe.preset)
-        self.vision = VisionTransformer(config.vision).eval().requires_grad_(False)
+        with torch.device("meta"):
+            self.vision = VisionTransformer(config.vision).eval().requires_grad_(False)
         parts.read(self.vision, source, "vision")
-        self.model = Detokenizer(dataclasses.replace(config.detokenizer, condition=False), config.vision.output_dim)
+        with torch.device("meta" if self.condition or options.start or recipe.model else "cpu"):
+            self.model = Detokenizer(dataclasses.replace(config.detokenizer, condition=False), config.vision.output_dim)
         self._read_weights(source)
         parts.read(self.model.vae, source, "vae")
         apply(self.model, recipe.trained or DEFAULTS[recipe.stage])
@@ -105,11 +109,11 @@ class DetokenizerStage:
         own = self.options.start or not first.exists()
         if not self.condition:
             if self.options.start or self.recipe.model:
-                parts.read(self.model, source, "detokenizer", FIRST if first.exists() else "")
+                parts.read(self.model, source, "detokenizer", FIRST if first.exists() else "", spread=True)
         elif own:
-            parts.read(widen(self.model), source, "detokenizer")
+            parts.read(widen(self.model), source, "detokenizer", spread=True)
         else:
-            parts.read(self.model, source, "detokenizer", FIRST)
+            parts.read(self.model, source, "detokenizer", FIRST, spread=True)
             widen(self.model)
 
     def counts(self, batch: Noised) -> dict[str, int]:

@@ -71,6 +71,9 @@ class SceneStage(DetokenizerStage, Stepwise):
             features = torch.where(torch.rand(rows, 1, 1) < self.options.guessed, guesses, features)
         condition = torch.cat([self.sources.latents[pairs], self.scenes.latents[others]]).float()
         condition[edited + own :] = 0
+        # What is drawn anew in a conversation has the picture before it as its condition.
+        other = slice(edited + own, edited + own + round(rows * self.options.unrelated))
+        condition[other] = self.scenes.latents[torch.randint(len(self.scenes), (len(condition[other]),))].float()
         return modes, features, condition * self.model.config.condition_scale
 
     def _scaled(self, modes: Tensor) -> Tensor:
