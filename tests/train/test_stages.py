@@ -16,6 +16,7 @@ from seedx.config import PRESETS, TINY
 from seedx.stickers.scenes import Scene, Sticker
 from seedx.stickers.signs import LETTERS, Sign
 from seedx.train.bundle import bundle
+from seedx.train.detokenizer_scenes import asked
 from seedx.train.recipe import load_recipe
 from seedx.train.stages import STAGES, build, look, run
 from seedx.train.vision import INDEX, PARTS, sample_tile, tile_label
@@ -64,6 +65,32 @@ row = 200
 [[data]]
 source = "stickers:draw"
 """
+
+
+GUESSED = """
+name = "guessed"
+stage = "condition"
+
+[options]
+scenes = 12
+edits = 4
+guessed = 0.5
+"""
+
+
+def test_guesses_are_of_the_pictures_that_words_ask_for(tiny_folder, tmp_path):
+    recipe = load_recipe(recipe_of(tmp_path, GUESSED), model=str(tiny_folder), batch=2)
+    stage = build(recipe, tmp_path)
+    scenes = stage.guesses["scenes"]
+    wanted = [asked(random.Random(f"scenes/{i}")) is not None for i in range(12)]
+    assert [not torch.equal(a, b) for a, b in zip(scenes, stage.scenes.features, strict=True)] == wanted
+    assert set(wanted) == {True, False}
+    assert not any(torch.equal(a, b) for a, b in zip(stage.guesses["pairs"], stage.targets.features, strict=True))
+    again = build(recipe, tmp_path)  # from the files
+    assert torch.equal(again.guesses["pairs"], stage.guesses["pairs"])
+    assert torch.isfinite(stage.losses(stage.batch(0))["drawing"])
+    with pytest.raises(ValueError, match="stage condition"):
+        build(load_recipe(recipe_of(tmp_path, GUESSED.replace('"condition"', '"detokenizer"'))), tmp_path)
 
 
 def test_adapters_on_a_whole_model_give_a_whole_model(tiny_folder, tmp_path):

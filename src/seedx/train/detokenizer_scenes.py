@@ -33,6 +33,8 @@ class SceneStage(DetokenizerStage, Stepwise):
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         options: Options = from_dict(Options, recipe.options, "options.")
+        if options.guessed and recipe.stage != "condition":
+            raise ValueError("options.guessed is of the stage condition: leave it out here")
         super().__init__(recipe, folder, options)
         vae, cache = self.model.vae, folder / "cache"
         self.scenes = fill(cache / "scenes.safetensors", "scenes", options.scenes, plain, self.vision, vae)
