@@ -11,6 +11,7 @@ from seedx.stickers.judge import Seen, Sighting
 from seedx.stickers.layout import Ask, compose
 from seedx.stickers.scenes import Scene, Sticker, render
 from seedx.stickers.tasks import Expected
+from seedx.stickers.tasks.example import Frame
 
 DOG = Sticker("dog", 0.22, 0.5, 0.3)
 CAT = Sticker("cat", 0.78, 0.5, 0.3)
@@ -93,6 +94,53 @@ def test_every_edit_is_done_in_its_target_and_in_nothing_else(operation):
             assert done["psnr_outside"] is None
         else:
             assert done["psnr_outside"] == left["psnr_outside"] == scoring.BEST_PSNR
+
+
+def test_a_try_on_is_done_when_the_thing_is_worn_by_the_right_animal():
+    expected = tasks.sample(random.Random(3), "try_on").expected[0]
+    after = render(expected.target)
+    done = scoring.edit(scoring.truth(expected.target), after, expected)
+    assert done == {"done": 1, "try_on": 1, "psnr_outside": scoring.BEST_PSNR}
+    assert scoring.edit(scoring.truth(expected.source), render(expected.source), expected)["try_on"] == 0
+    thing = expected.names[1]
+    bare = expected.source.with_stickers(*expected.source.stickers, Sticker(thing, 0.1, 0.1, 0.15))
+    assert scoring.edit(scoring.truth(bare), after, expected)["done"] == 0
+
+
+def test_animals_that_come_together_are_a_drawing():
+    expected = tasks.sample(random.Random(3), "together").expected[0]
+    right = {"all_objects": 1, "none_extra": 1, "place": None, "background": 1}
+    assert scoring.drawing(scoring.truth(expected.target), expected) == right
+    assert scoring.drawing(scoring.truth(expected.source), expected)["all_objects"] == 0
+
+
+HERO = Ask("cat", wears=("hat",))
+FRAMES = (
+    Frame("The cat with a hat sees a star at night.", compose([HERO, Ask("star")], "night")),
+    Frame("The cat eats a cake in the pink room.", compose([HERO, Ask("cake")], "pink")),
+)
+TEXTS = [frame.text for frame in FRAMES]
+SEENS = [scoring.truth(frame.scene) for frame in FRAMES]
+STORY = Expected(" ".join(TEXTS), "story", asked=(HERO,), frames=FRAMES)
+
+
+@pytest.mark.parametrize(
+    ("texts", "seens", "frames", "hero", "told", "count"),
+    [
+        (TEXTS, SEENS, 1, 1, 1, 1),
+        (TEXTS, SEENS[::-1], 0, 1, 1, 1),
+        (TEXTS[:1], SEENS[:1], 0.5, 0.5, 0.5, 0),
+        ([*TEXTS, TEXTS[1]], [*SEENS, SEENS[1]], 1, 1, 2 / 3, 0),
+        ([TEXTS[0], TEXTS[0]], [SEENS[0], SEENS[0]], 1, 1, 0.5, 1),
+        (TEXTS, [SEENS[0], _drawn(("cat", 0.3, 0.5), ("cake", 0.7, 0.5), background="pink")], 1, 0.5, 1, 1),
+        (TEXTS, [SEENS[0], Seen(SEENS[1].objects, "blue")], 0.5, 1, 1, 1),
+        (["The end.", TEXTS[1]], SEENS, 0.5, 1, 0.5, 1),
+        ([], [], 0, 0, 0, 0),
+    ],
+)
+def test_stories_show_what_they_tell(texts, seens, frames, hero, told, count):
+    scores = scoring.story(texts, seens, STORY)
+    assert scores == pytest.approx({"frames": frames, "hero": hero, "told": told, "count": count})
 
 
 def test_an_addition_in_a_wrong_place_and_a_move_that_leaves_a_copy_are_not_done():

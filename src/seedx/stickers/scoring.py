@@ -15,11 +15,14 @@ import numpy as np
 from PIL import Image
 
 from seedx.messages import Box
+from seedx.reply import Reply
+from seedx.slide import Slide
 from seedx.stickers.art import aspect
 from seedx.stickers.judge import Seen, Sighting
 from seedx.stickers.layout import Ask
 from seedx.stickers.scenes import PLACES, TILE, Corners, Scene, Sticker, render, worn_box
 from seedx.stickers.tasks import Expected, normalise
+from seedx.stickers.tasks.stories import said
 
 NEAR = 0.14  # an object stands where it should up to this distance of centres: half the step between named places
 WORN_NEAR = 0.09  # the same, for a worn thing on a drawn animal
@@ -140,6 +143,42 @@ def edit(seen: Seen, picture: Image.Image, expected: Expected) -> Values:
     background = before.background == after.background or seen.background == after.background
     done = float(new_there and old_gone and background)
     return {"done": done, expected.type: done, "psnr_outside": psnr(picture, expected.target, expected.touched)}
+
+
+def story(texts: Sequence[str], seens: Sequence[Seen], expected: Expected) -> Values:
+    """How many frames show what their own sentence names ("frames"), how many the hero with what it wears ("hero"), how
+    many sentences are the tale's ("told"); and whether there are as many frames as asked for ("count").
+
+    `texts` and `seens` are the sentence and the picture of each frame. A missing frame counts as 0; one too many as any
+    other, or as not told.
+    """
+    asked, (hero,) = len(expected.frames), expected.asked
+    total = max(len(seens), asked)
+    showing = sum(_shows(text, seen) for text, seen in zip(texts, seens, strict=True))
+    there = sum(any(item.name == hero.name for item in seen.objects) and _worn(hero, seen) for seen in seens)
+    told = sum(normalise(text) == normalise(frame.text) for text, frame in zip(texts, expected.frames, strict=False))
+    count = float(len(seens) == asked)
+    return {"frames": showing / total, "hero": there / total, "told": told / total, "count": count}
+
+
+def _shows(text: str, seen: Seen) -> bool:
+    """Whether all that a sentence names is seen, and its background if it has one; naming nothing, it shows nothing."""
+    names, background = said(text)
+    there = {item.name for item in seen.objects}
+    return bool(names) and there.issuperset(names) and background in (None, seen.background)
+
+
+def slide(reply: Reply, expected: Expected, seen: Seen | None) -> Values:
+    """Whether a slide was written, with a title and a drawn picture ("valid"); whether its elements keep clear of each
+    other and within it ("no_overlap"); whether what was `seen` in its picture is all that was asked for ("picture")."""
+    try:
+        page = Slide.parse(reply.content)
+    except ValueError:
+        return {"valid": 0.0, "no_overlap": 0.0, "picture": 0.0}
+    drawn = any(image.image for image in page.images)
+    clear = not page.overlaps() and not any(element.outside for element in page.elements)
+    shown = drawing(seen, expected)["all_objects"] if seen else 0.0
+    return {"valid": float(bool(page.title and drawn)), "no_overlap": float(clear), "picture": shown}
 
 
 def objects(seen: Seen, scene: Scene, near: float = NEAR) -> float:

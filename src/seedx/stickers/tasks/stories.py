@@ -76,8 +76,8 @@ def said(sentence: str) -> tuple[tuple[str, ...], str | None]:
 def story(rng: random.Random, unseen: bool | None = False, frames: int | None = None) -> Example:
     """A story from a prompt or, half of the time, from its first picture and sentence.
 
-    What the hero wears is told in the prompt, or seen in the first picture alone; the first sentence of the answer names
-    it, the others do not.
+    What the hero wears is told in the prompt, or seen in the first picture alone; the first sentence of the answer
+    names it, the others do not.
 
     Args:
         frames: how many pictures the answer has; by default a number within `FRAMES`.
@@ -101,7 +101,7 @@ def story(rng: random.Random, unseen: bool | None = False, frames: int | None = 
     content = [part for frame in answer for part in (Text(frame.text), Image(frame.scene))]
     messages: list[Message] = [user(Image(first.scene), prompt) if first else user(prompt), assistant(*content)]
     text = " ".join(frame.text for frame in answer)
-    expected = Expected(text, "story", source=first and first.scene, asked=(hero,), frames=answer)
+    expected = Expected(text, "story", source=first.scene if first else None, asked=(hero,), frames=answer)
     return Example("story", messages, [expected])
 
 

@@ -1,6 +1,7 @@
 """What the stories tell: ten tales of ten lines and an ending each.
 
-A line names, in this order, the hero (`{x}`: "the cat"), one or two things, and where it is: its picture holds just that.
+A line names the hero (`{x}`: "the cat"), one or two things in the order in which they stand, and where that is: its
+picture holds just that.
 """
 
 from __future__ import annotations
