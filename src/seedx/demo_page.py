@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
 
-import PIL.Image
-
 from seedx.demo import Done, Turn
+from seedx.page import figures
 
 SECTIONS = {
     "read": ("It reads", "Any size, any ratio: a picture larger than one tile is cut into tiles."),
     "point": ("It points", "Boxes are words of its vocabulary."),
     "draw": ("It draws", "From a description, or from a wish."),
     "edit": ("It edits", "One thing changes; the rest is kept from the picture that it got."),
+    "combine": ("It combines", "Two pictures in, one out."),
     "redraw": ("What it sees", "A picture drawn again from its features alone, and with the detail of the original."),
-    "talk": ("It talks", "Several turns about one picture, which is read once."),
+    "talk": ("It talks", "Several turns: what was read or drawn in one is read once and kept for the next."),
+    "story": ("It tells", "Sentences and pictures in turn; the hero keeps its looks."),
+    "slide": ("It lays out", "A slide with its picture, for PowerPoint or as an image."),
 }
-SMALL = 256  # pictures with a shorter longest side are shown at this size, pixel by pixel
-HIGHEST = 360  # pixels at which a picture is shown at most
 
 
 def write(folder: Path, done: Sequence[Done], model: str, examples: Path, loading: float) -> Path:
@@ -58,30 +56,14 @@ def _section(kind: str, done: Sequence[Done]) -> str:
 
 def _card(done: Done) -> str:
     pictures = [picture for turn in done.turns for picture, _ in turn.shown + turn.made]
-    wide = any(picture.width > 3 * picture.height for picture in pictures)
+    wide = len(pictures) > 3 or any(picture.width > 3 * picture.height for picture in pictures)
     return f'<div class="card{" wide" if wide else ""}">' + "".join(map(_turn, done.turns)) + "</div>"
 
 
 def _turn(turn: Turn) -> str:
     words = f'<div class="words">{html.escape(turn.text)}</div>' if turn.text else ""
     return (
-        f'<div class="said user">{_pictures(turn.shown)}<div class="words">{html.escape(turn.said)}</div></div>'
-        f'<div class="said model">{words}{_pictures(turn.made)}</div>'
+        f'<div class="said user">{figures(turn.shown)}<div class="words">{html.escape(turn.said)}</div></div>'
+        f'<div class="said model">{words}{figures(turn.made)}</div>'
         f'<div class="time">{turn.seconds:.2f} s</div>'
     )
-
-
-def _pictures(pictures: Iterable[tuple[PIL.Image.Image, str]]) -> str:
-    figures = "".join(_figure(picture, caption) for picture, caption in pictures)
-    return f'<div class="pictures">{figures}</div>' if figures else ""
-
-
-def _figure(picture: PIL.Image.Image, caption: str) -> str:
-    file = io.BytesIO()
-    picture.save(file, "PNG", optimize=True)
-    data = base64.b64encode(file.getvalue()).decode()
-    small = max(picture.size) < SMALL
-    width = picture.width * max(1, round(SMALL / max(picture.size))) if small else picture.width
-    width = min(width, round(HIGHEST * picture.width / picture.height))
-    shown = f'<img{" class=small" if small else ""} width="{width}" alt="" src="data:image/png;base64,{data}">'
-    return f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>"

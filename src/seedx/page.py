@@ -1,0 +1,30 @@
+"""Pictures in a self-contained HTML page: as data URLs, at a size at which they can be seen."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterable
+
+import PIL.Image
+
+SMALL = 256  # pictures with a shorter longest side are shown at this size, pixel by pixel
+HIGHEST = 360  # pixels at which a picture is shown at most
+
+
+def figures(pictures: Iterable[tuple[PIL.Image.Image, str]], small: int = SMALL) -> str:
+    """A row of pictures with their captions; nothing for none."""
+    row = "".join(_figure(picture, caption, small) for picture, caption in pictures)
+    return f'<div class="pictures">{row}</div>' if row else ""
+
+
+def _figure(picture: PIL.Image.Image, caption: str, small: int) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    data = base64.b64encode(file.getvalue()).decode()
+    enlarged = max(picture.size) < small
+    width = picture.width * max(1, round(small / max(picture.size))) if enlarged else picture.width
+    width = min(width, round(HIGHEST * picture.width / picture.height))
+    shown = f'<img{" class=small" if enlarged else ""} width="{width}" alt="" src="data:image/png;base64,{data}">'
+    return f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>"
