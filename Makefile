@@ -8,7 +8,7 @@ THREADS ?= 2
 TINY := runs/tiny
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format tiny judge golden clean
+.PHONY: help demo test check format tiny judge claims golden clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -37,6 +37,9 @@ tiny: $(VENV)/.dev ## train the tiny model, stage by stage, where it stopped (TH
 
 judge: $(VENV)/.dev ## train the judge that scores drawings, where it stopped
 	$(BIN)/python -m seedx.stickers.judge_training
+
+claims: $(VENV)/.dev ## rerun the paper's claims in miniature, where it stopped, and write docs/claims.md (ROW=3 THREADS=1)
+	$(BIN)/python -m seedx.claims $(if $(ROW),--row $(ROW)) --threads $(THREADS)
 
 golden: $(VENV)/.dev ## take over golden cases from a folder of the release's outputs (GOLDEN=folder), once they pass
 	@test -d "$(GOLDEN)" || { echo "give the folder of the new cases: make golden GOLDEN=folder" >&2; exit 2; }

@@ -20,7 +20,7 @@ FLOORS = (
     {"generate", "convert", "info", "stickers", "marks"},
     {"painter", "verify", "train"},
     {"session", "pipeline", "evaluate"},
-    {"", "talk", "bench", "demo", "demo_page"},
+    {"", "talk", "bench", "demo", "demo_page", "harness", "claims"},
     {"verbs", "cli"},
 )
 

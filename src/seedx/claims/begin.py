@@ -36,7 +36,7 @@ def begin(variant: Variant, seed: int, source: Path, folder: Path) -> None:
     if unused:
         raise ValueError(f"nothing of the model in {source} is called {min(unused)!r}: patterns are of PART.NAME")
     if variant.placeholders:
-        restart_rows(seedx.language.llm.get_input_embeddings().weight, tokenizer.load(source).specials.placeholders)
+        restart_rows(seedx.language.llm.model.embed_tokens.weight, tokenizer.load(source).specials.placeholders)
     folder.mkdir(parents=True, exist_ok=True)
     for part, module in checkpoint.modules(seedx, detokenizer).items():
         parts.write(module, folder, part)

@@ -3,7 +3,7 @@
 A variant begins as a trained model with some settings changed and some weights begun anew, goes through the trainings
 in order, and is measured:
 
-    Variant("4 features", (Training("rebuild"), Training("regress")), {"vision.pool": 16}, ("bridge.output_resampler.*",))
+    Variant("cosine", (Training("regress"),), {"bridge.regression": "cosine"}, anew=("bridge.output_resampler.*",))
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def drawings(model: Pipeline, seed: int, n: int, rescaled: bool = False) -> Meas
     """What the judge finds of what was asked for, from the regressed features.
 
     Args:
-        rescaled: draw once more, with every feature at the length that true ones have (scores "rescaled.all_objects"...).
+        rescaled: draw once more, with features as long as true ones (scores "rescaled.all_objects"...).
     """
     asked = examples("draw", seed, n)
     drawn, wanted = regress(model.model, asked)

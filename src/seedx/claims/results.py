@@ -1,7 +1,7 @@
 """Results as files, one of each claim, variant and seed: what was scored, and some samples to look at.
 
-    ROOT/results/3/4-features-1.json          scores, minutes, and what the result is of ("key")
-    ROOT/results/3/4-features-1-0-given.png   a sample's pictures
+ROOT/results/3/4-features-1.json          scores, minutes, and what the result is of ("key")
+ROOT/results/3/4-features-1-0-given.png   a sample's pictures
 """
 
 from __future__ import annotations
@@ -49,15 +49,19 @@ class Result:
     samples: tuple[Sample, ...] = ()
 
 
-def key(claim: Claim, variant: Variant, recipes: Path, source: Path, cut: Any) -> str:
-    """Changes with whatever the result depends on: the variant, its recipes, what is measured, the model it begins as."""
+def key(claim: Claim, variant: Variant, recipes: Path, model: str, cut: Any) -> str:
+    """Changes with what the result depends on: the variant, its recipes, what is measured, the model it begins as (by
+    its digest), and how much is cut."""
     measured = [(m.run.__name__, m.n, m.options) for m in claim.measurements]
     texts = [(recipes / f"{training.recipe}.toml").read_text(encoding="utf-8") for training in variant.trainings]
-    digest = hashlib.sha256(json.dumps([dataclasses.asdict(variant), measured, texts, repr(cut)]).encode())
-    for file in sorted(source.iterdir()):
-        if file.suffix in (".safetensors", ".json", ".model"):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
+    whole = json.dumps([dataclasses.asdict(variant), measured, texts, model, repr(cut)])
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def digest(model: Path) -> str:
+    """Of the files of a model's folder."""
+    files = (file for file in sorted(model.iterdir()) if file.suffix in (".safetensors", ".json", ".model"))
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
 
 
 def path(root: Path, claim: Claim, variant: Variant, seed: int) -> Path:

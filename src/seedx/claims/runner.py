@@ -1,13 +1,14 @@
 """Runs variants one after the other, each once: a result that is there already, of the same experiment, stays.
 
-    ROOT/models/...   a variant's model while it is trained; a run that was stopped goes on from its checkpoint
-    ROOT/cache/...    features and latents that variants share
-    ROOT/logs/...     the log of each training
-    ROOT/results/...  see `results.py`
+ROOT/models/...   a variant's model while it is trained; a run that was stopped goes on from its checkpoint
+ROOT/cache/...    features and latents that variants share
+ROOT/logs/...     the log of each training
+ROOT/results/...  see `results.py`
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import shutil
 import time
@@ -53,7 +54,11 @@ class Place:
     cut: Cut | None = None
 
     def key(self, claim: Claim, variant: Variant) -> str:
-        return results.key(claim, variant, self.recipes, self.source, self.cut)
+        return results.key(claim, variant, self.recipes, self.model, self.cut)
+
+    @functools.cached_property
+    def model(self) -> str:
+        return results.digest(self.source)
 
     def result(self, claim: Claim, variant: Variant, seed: int) -> results.Result | None:
         """What is there of this very experiment."""
@@ -77,7 +82,9 @@ def run_variant(claim: Claim, variant: Variant, seed: int, place: Place) -> bool
     """Train and measure one variant, and write its result; False: stopped and saved."""
     start, folder = time.monotonic(), place.source
     if not variant.as_trained:
-        folder = place.root / "models" / f"{claim.number}-{results.slug(variant.name)}-{seed}-{place.key(claim, variant)}"
+        folder = (
+            place.root / "models" / f"{claim.number}-{results.slug(variant.name)}-{seed}-{place.key(claim, variant)}"
+        )
         if not (folder / "config.json").is_file():
             begin(variant, seed, place.source, folder)
         _share_cache(folder, place.root)

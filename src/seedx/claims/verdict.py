@@ -40,7 +40,10 @@ class Finding:
 
 def find(claim: Claim, comparison: Comparison, results: Results, seeds: Sequence[int]) -> Finding:
     """The outcome of one comparison; "missing" unless there is a result of both variants for every seed."""
-    pairs = [(_score(results, comparison.better, comparison, s), _score(results, comparison.worse, comparison, s)) for s in seeds]
+    pairs = [
+        (_score(results, comparison.better, comparison, s), _score(results, comparison.worse, comparison, s))
+        for s in seeds
+    ]
     whole = [(better, worse) for better, worse in pairs if better and worse]
     if len(whole) < len(seeds) or not whole:
         return Finding(comparison, "missing", seeds=len(whole))
