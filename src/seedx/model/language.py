@@ -99,12 +99,18 @@ class Language(nn.Module):
         if self.config.lora is None:
             raise ValueError("add_lora needs LanguageConfig.lora; set it, or train every weight without adapters")
         import peft  # seconds to import, and only training needs it
+        from peft.tuners.lora import LoraLayer
 
         lora = self.config.lora
         settings = peft.LoraConfig(
             r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=r"model\.layers\..*_proj"
         )
         peft.inject_adapter_in_model(settings, self.llm)
+        for module in self.llm.modules():
+            if isinstance(module, LoraLayer):  # which peft gives the precision of the weights, rounded to half of it
+                module.lora_A.float()
+                module.lora_B.float()
+                module.reset_lora_parameters("default", init_lora_weights=True)
         self.llm.train(self.llm.training)  # peft's new dropouts train even in a model that does not
         for name, parameter in self.llm.named_parameters():
             if "norm" in name or "embed_tokens" in name or "lm_head" in name:

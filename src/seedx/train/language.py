@@ -80,11 +80,15 @@ class LanguageStage(RowStage):
             self.cache = FeatureCache(self.options.feature_cache, self._features, digest)
 
     def _model(self, source: Path) -> SeedX:
-        model = SeedX(self.config)
+        ready = self.options.start or bool(self.recipe.model)
+        with torch.device("meta" if ready else "cpu"):
+            model = SeedX(self.config)
         parts.read(model.vision, source, "vision")
-        if self.options.start or self.recipe.model:
-            parts.read(model.language, source, "language")
-            parts.read(model, source, "bridge")
+        if ready:
+            parts.read(model.language, source, "language", spread=True)
+            parts.read(model, source, "bridge", spread=True)
+            if self.config.language.tie_embeddings:
+                model.language.llm.tie_weights()
         else:
             model.input_resampler.init_local()
             model.output_resampler.init_local()

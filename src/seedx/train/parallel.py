@@ -107,6 +107,11 @@ def world() -> World:
     return World(dist.get_rank(), size, device)
 
 
+def here() -> World:
+    """The processes that `world` has joined, for what is built before a run begins. Its tensors are the CPU's."""
+    return World(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else World()
+
+
 def close(world: World, *objects: object) -> None:
     """Part in order, after everything went well. After a failure don't call it: others may never come.
 
@@ -148,6 +153,9 @@ def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
     On GPUs with `recipe.bf16` weights are gathered and computed with in bfloat16 and gradients summed in float32; the
     optimiser's are float32. On the CPU everything stays float32, so that many processes do what one does.
 
+    Weights may be in half precision, and views of files (`parts.read`): each rank reads and keeps its share of a unit
+    before the next one is touched. They are float32 afterwards.
+
     Raises:
         ValueError: ranks that can't hold the recipe's `replicas`.
     """
@@ -170,6 +178,7 @@ def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
         sharded.set_force_sum_reduction_for_comms(True)  # gloo can't multiply while it sums
         for method in FORWARDS.get(_class(unit), ()):
             register_fsdp_forward_method(unit, method)
+    model.float()
     warnings.filterwarnings("ignore", message=".*returned a view tensor")  # it would be wrong to change it in place
     # Otherwise the first unit that runs makes itself the root, such as a block within `gathered`.
     model._get_fsdp_state()._lazy_init()  # type: ignore[operator]

@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seedx import checkpoint
 from seedx.config import PRESETS, Config, nearest
+from seedx.train.parallel import here
 from seedx.train.recipe import Recipe
 
 
@@ -32,20 +33,28 @@ def config_of(folder: Path, preset: str) -> Config:
 
 
 @torch.no_grad()
-def read(module: nn.Module, folder: Path, part: str, name: str = "") -> None:
-    """Load a part of a folder into its module, one tensor at a time.
+def read(module: nn.Module, folder: Path, part: str, name: str = "", spread: bool = False) -> None:
+    """Load a part of a folder into its module, one tensor at a time. A module on the meta device gets memory by it.
 
     Args:
         part: as in `checkpoint.modules`.
         name: of the file, where it is not the part's.
+        spread: `parallel.shard` will spread it, so that a rank needs only its share. With several ranks, the parameters
+            of a module on the meta device then become views of the file, in its precision: nothing is read yet.
 
     Raises:
         ValueError: the file is missing, or holds other names or shapes.
     """
     expected = checkpoint.part_state(part, module)
+    views = {key for key, _ in module.named_parameters()} if spread and here().size > 1 else set()
+    found: dict[str, Tensor] = {}
     stored = checkpoint.read(folder, name or part)
     for key, tensor in checkpoint.checked(stored, expected, f"{folder.name}/{name or part}"):
-        expected[key].copy_(tensor)
+        if expected[key].is_meta:
+            found[key] = tensor if key in views else tensor.to(expected[key].dtype, copy=True)
+        else:
+            expected[key].copy_(tensor)
+    module.load_state_dict(found, strict=False, assign=True)
 
 
 def write(module: nn.Module, folder: Path, part: str, name: str = "") -> None:
