@@ -2,8 +2,8 @@
 
     python examples/lmms_eval/make_data.py
 
-writes examples/lmms_eval/data: pictures, and metadata.jsonl with a question, its answer and up to four choices for each,
-in the form that the library `datasets` calls an image folder.
+writes examples/lmms_eval/data: pictures, and metadata.jsonl with a question, its answer and up to four choices for
+each, in the form that the library `datasets` calls an image folder.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import Any
 
 from seedx import __version__
 from seedx.verbs import make, use
+from seedx.verbs.export import export
 from seedx.verbs.plan import plan
 
 VERBS: dict[str, Callable[..., int | None]] = {
@@ -32,6 +33,7 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "plan": plan,
     "plot": make.plot,
     "eval": make.evaluate,
+    "export": export,
     "bench": make.bench,
     "convert": make.convert,
     "verify": make.verify,

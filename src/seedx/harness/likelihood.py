@@ -19,8 +19,9 @@ from seedx.prompt import prepare
 
 @torch.inference_mode()
 def score(pipeline: Pipeline, conversations: Sequence[Sequence[Message]]) -> list[tuple[float, bool]]:
-    """For each conversation the mean negative log-likelihood of what its assistant says, in nats a token, the token that
-    ends it included; and whether greedy decoding would have said it.
+    """How unlikely what the assistant says is, in each conversation, and whether greedy decoding would have said it.
+
+    The number is the mean negative log-likelihood in nats a token, the token that ends the answer included.
 
     Raises:
         ValueError: a conversation longer than the model's context, or none.
