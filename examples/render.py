@@ -13,7 +13,10 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from seedx.stickers.scenes import Scene, Sticker, render
+from seedx.stickers.signs import Sign
 
+TOWER = ["star", "moon", "rocket", "owl", "star", "bee", "balloon", "cloud", "star", "whale", "clock", "fox", "rainbow"]
+TOWER += ["key", "snowman", "penguin"]
 SCENES = {
     "meadow.png": Scene(96, 96, "meadow", (Sticker("cat", 0.28, 0.5, 0.4), Sticker("tree", 0.73, 0.5, 0.4))),
     "beach.png": Scene(
@@ -51,6 +54,26 @@ SCENES = {
             Sticker("star", 0.79, 0.62, 0.26),
             Sticker("snail", 0.93, 0.4, 0.36),
         ),
+    ),
+    "hat.png": Scene(96, 96, "white", (Sticker("hat", 0.5, 0.5, 0.5),)),
+    "street.png": Scene(
+        288,
+        192,
+        "meadow",
+        (Sticker("red car", 0.25, 0.72, 0.4), Sticker("house", 0.78, 0.6, 0.5)),
+        (Sign("BAKERY", 0.72, 0.2, 0.2, "yellow"), Sign("42", 0.2, 0.25, 0.22, "blue")),
+    ),
+    "pond.png": Scene(
+        96,
+        96,
+        "blue",
+        (Sticker("duck", 0.25, 0.3, 0.34), Sticker("duck", 0.74, 0.35, 0.34), Sticker("frog", 0.45, 0.76, 0.36)),
+    ),
+    "tower.png": Scene(
+        128,
+        1024,
+        "snow",
+        tuple(Sticker(name, 0.3 + 0.4 * (i % 2), 0.04 + 0.0605 * i, 0.42) for i, name in enumerate(TOWER)),
     ),
 }
 PRINTED = Scene(

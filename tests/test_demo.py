@@ -22,7 +22,16 @@ def test_the_quick_demo_makes_its_page(tiny_folder, tmp_path, capsys, monkeypatc
     code = main(["demo", "--quick", "--out", str(tmp_path), "--examples", str(EXAMPLES), "--model", str(tiny_folder)])
     lines = capsys.readouterr().out.splitlines()
     assert code == 0 and len(lines) == len(demo.steps(quick=True)) + 1
-    assert {line.split()[0] for line in lines[:-1]} == {"read", "point", "draw", "edit", "redraw"}
+    assert {line.split()[0] for line in lines[:-1]} == {
+        "read",
+        "point",
+        "draw",
+        "edit",
+        "combine",
+        "redraw",
+        "story",
+        "slide",
+    }
 
     page = (tmp_path / "index.html").read_text()
     assert len(re.findall(r'<div class="card( wide)?">', page)) == len(lines) - 1
@@ -33,9 +42,9 @@ def test_the_quick_demo_makes_its_page(tiny_folder, tmp_path, capsys, monkeypatc
 
 
 def test_all_of_it_is_about_files_that_are_there():
-    assert all((EXAMPLES / step.file).is_file() for step in demo.STEPS if step.file)
-    ratios = [Image.open(EXAMPLES / step.file).size for step in demo.STEPS if step.file]
-    assert max(width / height for width, height in ratios) == 4
+    sizes = [Image.open(EXAMPLES / name).size for step in demo.STEPS for name in step.files]
+    ratios = [width / height for width, height in sizes]
+    assert max(ratios) == 4 and min(ratios) == 1 / 8
     assert {step.kind for step in demo.steps()} == set(demo_page.SECTIONS)
 
 
@@ -46,7 +55,7 @@ def test_a_missing_example_is_told(tiny, tmp_path):
 
 def test_several_turns_are_one_conversation(tiny, monkeypatch):
     monkeypatch.setattr(demo, "LONGEST_ANSWER", 4)
-    done = demo.perform(tiny, Step("talk", ("what?", "where?"), "meadow.png"), EXAMPLES)
+    done = demo.perform(tiny, Step("talk", ("what?", "where?"), ("meadow.png",)), EXAMPLES)
     assert [turn.said for turn in done.turns] == ["what?", "where?"]
     assert [len(turn.shown) for turn in done.turns] == [1, 0]
     assert done.seconds == pytest.approx(sum(turn.seconds for turn in done.turns))
