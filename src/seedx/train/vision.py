@@ -12,7 +12,6 @@ Shapes:
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import random
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from seedx.model.vision import POSITION_GRID, VisionTransformer, pool_features
 from seedx.stickers.art import BACKGROUNDS, OBJECTS, aspect, sized
 from seedx.stickers.scenes import TILE, Scene, box, render, sample, sample_size, worn_box
 from seedx.stickers.signs import LETTERS, letter_boxes
-from seedx.stickers.tasks.signs import LONGEST, signed_scene
+from seedx.stickers.tasks.signs import LONGEST, signed_scene, with_sign
 from seedx.train import parts
 from seedx.train.pixels import as_tile, dress
 from seedx.train.recipe import Recipe, chosen
@@ -111,7 +110,7 @@ def sample_tile(rng: random.Random, signs: float) -> Parts:
         signs: the share with printed words.
     """
     if rng.random() < signs:
-        scene = respelt(rng, signed_scene(rng))
+        scene = page(rng) if rng.random() < 0.6 else signed_scene(rng)
     else:
         scene = dress(rng, sample(rng, sample_size(rng) if rng.random() < 0.6 else (TILE, TILE)))
     draw = rng.random()
@@ -123,15 +122,13 @@ def sample_tile(rng: random.Random, signs: float) -> Parts:
     return tile_label(scene, (column / columns, line / lines, (column + 1) / columns, (line + 1) / lines))
 
 
-def respelt(rng: random.Random, scene: Scene) -> Scene:
-    """The scene, half of the time with random letters on its signs in place of words."""
-    if rng.random() < 0.5:
-        return scene
-    signs = [
-        dataclasses.replace(sign, text="".join(rng.choices(LETTERS, k=min(LONGEST, len(sign.text)))))
-        for sign in scene.signs
-    ]
-    return dataclasses.replace(scene, signs=tuple(signs))
+def page(rng: random.Random) -> Scene:
+    """A tile full of random letters: what teaches them fastest."""
+    scene = Scene(TILE, TILE, rng.choice(list(BACKGROUNDS)), ())
+    for _ in range(6):
+        letters = "".join(rng.choices(LETTERS, k=rng.randint(2, LONGEST)))
+        scene = with_sign(rng, scene, letters) or scene
+    return scene
 
 
 class Head(nn.Module):
