@@ -66,12 +66,12 @@ def test_tales_differ_and_are_long_enough():
 
 def test_pictures_hold_what_their_sentences_name_and_the_hero_keeps_its_looks():
     worn, begun = Counter(), 0
-    for example in many(250):
+    for example in many(150):
         (expected,), (hero,) = example.expected, example.expected[0].asked
         content = example.messages[1].content
         assert content[::2] == tuple(Text(frame.text) for frame in expected.frames)
         assert content[1::2] == tuple(Image(frame.scene) for frame in expected.frames)
-        assert expected.text == " ".join(frame.text for frame in expected.frames)
+        assert expected.text == "".join(frame.text for frame in expected.frames)
         begun += expected.source is not None
         for number, frame in enumerate(expected.frames):
             names, background = said(frame.text)
@@ -80,12 +80,12 @@ def test_pictures_hold_what_their_sentences_name_and_the_hero_keeps_its_looks():
             assert names == (hero.name, *(hero.wears if number == 0 else ()), *(s.name for s in others))
             assert not any(other.wears or other.name == hero.name for other in others)
         worn[hero.wears] += 1
-    assert 0.4 < begun / 250 < 0.6 and 0.2 < 1 - worn[()] / 250 < 0.4
+    assert 0.35 < begun / 150 < 0.65 and 0.2 < 1 - worn[()] / 150 < 0.4
 
 
 def test_prompts_say_how_many_and_who_or_show_it():
     unsaid = 0
-    for example in many(250):
+    for example in many(150):
         (expected,), (hero,), text = example.expected, example.expected[0].asked, prompt_of(example).lower()
         count = len(expected.frames)
         assert FRAMES[0] <= count <= FRAMES[1] and re.search(rf"\b({count}|{NUMBERS[count]})\b", text)
@@ -95,14 +95,14 @@ def test_prompts_say_how_many_and_who_or_show_it():
         unsaid += not shown
         if expected.source:
             assert example.scenes[0] == expected.source and expected.source.stickers[0].wears == hero.wears
-    assert 5 < unsaid < 50
+    assert 3 < unsaid < 40
 
 
 def test_the_prompt_alone_decides_the_story():
     """The first picture and the words: whatever the wording, the same hero, tale and number give the same frames."""
     calls = {wording: key for key, tale in TALES.items() for wording in (*tale.names, tale.clause)}
     stories: dict = {}
-    for example in many(900, unseen=None):
+    for example in many(600, unseen=None):
         (expected,), (hero,), text = example.expected, example.expected[0].asked, prompt_of(example).lower()
         if expected.source:
             key = next(k for k, tale in TALES.items() if tale.lines[0].replace("{x}", "").lower() in text)
@@ -111,7 +111,7 @@ def test_the_prompt_alone_decides_the_story():
             key = calls[max(fits, key=len)]
         decided = (key, hero, len(expected.frames), expected.source is not None)
         assert stories.setdefault(decided, expected.frames) == expected.frames
-    assert 400 < len(stories) < 890
+    assert 300 < len(stories) < 590
 
 
 def test_a_story_of_any_length_ends_as_it_should():

@@ -100,7 +100,7 @@ def story(rng: random.Random, unseen: bool | None = False, frames: int | None = 
     prompt = _continued(rng, told[0], hero, count) if first else _asked(rng, tale, hero, count)
     content = [part for frame in answer for part in (Text(frame.text), Image(frame.scene))]
     messages: list[Message] = [user(Image(first.scene), prompt) if first else user(prompt), assistant(*content)]
-    text = " ".join(frame.text for frame in answer)
+    text = "".join(frame.text for frame in answer)
     expected = Expected(text, "story", source=first.scene if first else None, asked=(hero,), frames=answer)
     return Example("story", messages, [expected])
 
@@ -140,4 +140,4 @@ def _continued(rng: random.Random, first: Frame, hero: Ask, count: int) -> str:
 
 
 def _number(rng: random.Random, count: int) -> str:
-    return str(count) if rng.random() < 0.3 else NUMBERS[count]
+    return str(count) if rng.random() < 0.5 else NUMBERS[count]
