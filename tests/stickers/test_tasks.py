@@ -237,7 +237,7 @@ def test_every_answer_is_text_boxes_one_drawing_or_a_story():
         for message, expected in zip(example.messages[1::2], example.expected, strict=True):
             assert message.role == "assistant"
             parts = message.content
-            said = "".join(part.text for part in parts if isinstance(part, Text))
-            assert all(isinstance(part, Box) for part in parts) or said == expected.text
+            said = ("" if example.kind == "slide" else " ").join(p.text for p in parts if isinstance(p, Text))
+            assert all(isinstance(part, Box) for part in parts) or said.split() == expected.text.split()
             wanted = [expected.target] if expected.target else [frame.scene for frame in expected.frames]
             assert [p.image for p in parts if isinstance(p, Image)] == wanted

@@ -23,7 +23,9 @@ DEEPEST = 12  # brackets within brackets; a slide has five
 _SPACE = re.compile(r"\s*")
 _ATOM = re.compile(r"<loc-\d+>|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|null|true|false")
 _BARE = re.compile(r"[A-Za-z_]\w*")
-_STRING_END = re.compile(r'\s*(?:[,:}\]"\0]|$)')
+_STRING_END = re.compile(r'\s*(?:[,:}\]"\0]|<loc-|$)')
+_ESCAPE = re.compile(r'["\\/bfnrt]|u[dD][89abAB]..\\u[dD][c-fC-F]..|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}')
+_VALUE_START = ("<", '"', "'", "[", "{", *"0123456789-")
 
 
 class Reader:
@@ -152,14 +154,9 @@ class Reader:
         return "".join(pieces)
 
     def _escaped(self) -> str:
-        for length in (11, 5, 1):  # \ud83d\ude00, \u00e9, \n
-            code = self._text[self._at : self._at + length]
-            try:
-                read = json.loads(f'"\\{code}"')
-            except json.JSONDecodeError:
-                continue
-            self._at += length
-            return read
+        if match := _ESCAPE.match(self._text, self._at):
+            self._at = match.end()
+            return json.loads(f'"\\{match[0]}"')
         self.repairs.append("kept a \\ that escapes nothing")
         return "\\"
 
@@ -175,9 +172,12 @@ class Reader:
 
     def _colon(self) -> None:
         here = self._next()
-        if here not in ("", ":"):
+        if here in _VALUE_START:
+            self.repairs.append("put in a missing colon")
+        elif here in ("", ":"):
+            self._at += len(here)
+        else:
             raise self._refused("a colon after the name of a field")
-        self._at += len(here)
 
     def _comma(self) -> None:
         self._at += 1
