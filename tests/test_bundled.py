@@ -7,7 +7,7 @@ import pytest
 
 import seedx
 from seedx.checkpoint import BUNDLED
-from seedx.evaluate import evaluate_stickers
+from seedx.evaluation import evaluate_stickers
 from seedx.stickers.scenes import render, sample
 
 

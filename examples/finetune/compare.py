@@ -14,7 +14,7 @@ from make_data import FOLDER, WORDS, pairs
 from PIL import Image
 
 import seedx
-from seedx.evaluate import evaluate_stickers
+from seedx.evaluation import evaluate_stickers
 from seedx.stickers import judge
 from seedx.stickers.scenes import render
 from seedx.stickers.scoring import edit

@@ -1,6 +1,6 @@
 """Scores of the stickers world: how right one answer is.
 
-Every function compares one answer with the truth; drawings are compared by what the judge saw in them. `evaluate.py`
+Every function compares one answer with the truth; drawings are compared by what the judge saw in them. `evaluation/`
 asks the model and averages.
 """
 

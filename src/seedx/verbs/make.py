@@ -68,10 +68,12 @@ def evaluate(
     n: int = 500,
     batch: int = 16,
     abilities: tuple[str, ...] = (),
+    shift: Literal["sizes-noise", "jpeg", "rotated"] | None = None,
     json: bool = False,
+    html: Path | None = None,
     source: Source = TINY,
 ) -> None:
-    """Score a model on held-out scenes.
+    """Score a model on held-out scenes, beside chance and a simple baseline.
 
     Args:
         suite: what to ask about.
@@ -79,15 +81,22 @@ def evaluate(
         n: scenes for each ability.
         batch: scenes at a time.
         abilities: which of them, all unless given.
+        shift: ask about pictures unlike those of training; only reading and reconstruction.
         json: print one object of all scores.
+        html: file or folder of a page with the scores, and the best, the worst and random examples as pictures.
     """
-    from seedx.evaluate import ABILITIES, as_table, evaluate_stickers
+    from seedx.evaluation import as_table, evaluate_stickers
+    from seedx.evaluation.report import Report
 
     model = source.load()
     model.painter.progress = False  # there is one bar for all
-    chosen = abilities or tuple(ABILITIES)
-    scores = evaluate_stickers(model, seed, n, batch, chosen, progress=sys.stderr.isatty())
+    report, bar = Report(), sys.stderr.isatty()
+    scores = evaluate_stickers(
+        model, seed, n, batch, abilities, progress=bar, shift=shift, watch=report.add if html else None
+    )
     print_json(scores) if json else print(as_table(scores))
+    if html:
+        print(f"page: {report.write(html, scores, source.model)}", file=sys.stderr)
 
 
 def bench(*, repeats: int = 5, json: bool = False, source: Source = TINY) -> None:
