@@ -113,7 +113,7 @@ ONE_MODEL = Claim(
 
 LOSS = Claim(
     number=8,
-    title="Mean squared error or cosine",
+    title="Squared error draws better than cosine",
     says="The regression may be by mean squared error, as in the paper, or by cosine, the release's other option.",
     test="""The output resampler begins anew; the whole language model is trained with it by either loss. Cosine
     leaves the features' length open, so its drawings are judged a second time with every feature at the length that

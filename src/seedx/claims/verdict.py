@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -59,17 +60,17 @@ def find(claim: Claim, comparison: Comparison, results: Results, seeds: Sequence
 
 def overall(findings: Sequence[Finding]) -> str:
     """One sentence of all comparisons of a claim."""
-    count = {name: sum(f.outcome == name for f in findings) for name in ("holds", "other way round", "not told apart")}
-    if sum(count.values()) < len(findings):
+    total, count = len(findings), Counter(finding.outcome for finding in findings)
+    if count["missing"]:
         return "Not run completely: no verdict."
-    if count["holds"] == len(findings):
+    if count["holds"] == total:
         return "Holds."
-    if count["other way round"] == len(findings):
+    if count["other way round"] == total:
         return "Does not hold: it is the other way round."
-    if count["not told apart"] == len(findings):
+    if count["not told apart"] == total:
         return "Undecided: nothing can be told apart at this size."
-    parts = [f"{number} of {len(findings)} {name}" for name, number in count.items() if number]
-    return f"Mixed: {', '.join(parts)}."
+    said = {"holds": "as claimed", "other way round": "the other way round", "not told apart": "not told apart"}
+    return f"Mixed: of {total} comparisons {', '.join(f'{count[o]} {text}' for o, text in said.items() if count[o])}."
 
 
 def _score(results: Results, variant: str, comparison: Comparison, seed: int) -> Score | None:
