@@ -142,7 +142,8 @@ class Reader:
         """A quote that what follows can't come after is part of the text."""
         if quote == "'":
             self.repairs.append("read '...' as quotes")
-        pieces, self._at = [], self._at + 1
+        pieces: list[str] = []
+        self._at += 1
         while (here := self._text[self._at : self._at + 1]) not in ("", PICTURE):
             self._at += 1
             if here == quote:

@@ -42,10 +42,10 @@ def slides(record: Record, rng: random.Random, *, draw: Ratio = 1.0, instruct: b
 def _written(slide: Any, fields: Fields, drawn: bool) -> list[Part]:
     if not isinstance(slide, dict) or not isinstance(slide.get("elements"), list) or not slide["elements"]:
         raise fields.bad('a slide is {"slide_width", "slide_height", "elements": [...]}')
-    sizes = [slide.get("slide_width"), slide.get("slide_height")]
+    sizes: list[Any] = [slide.get("slide_width"), slide.get("slide_height")]
     if not all(isinstance(size, (int, float)) and 0 < size < math.inf for size in sizes):
         raise fields.bad(f"the slide's width and height are numbers, not {sizes!r}")
-    return write(*sizes, (_element(element, sizes, fields, drawn) for element in slide["elements"]))
+    return write(sizes[0], sizes[1], (_element(element, sizes, fields, drawn) for element in slide["elements"]))
 
 
 def _element(element: Any, sizes: list[Any], fields: Fields, drawn: bool) -> dict[str, Any]:

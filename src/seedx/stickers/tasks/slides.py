@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 from seedx.messages import Image, Part, Text, assistant, user
 from seedx.slide.form import PLACE, write
@@ -199,7 +200,7 @@ def _drawing(rng: random.Random, unseen: bool | None) -> Content:
 def _parts(layout: Layout, title: str, content: Content) -> list[Part]:
     """The picture comes last: it is drawn from the words before it."""
     title_size, body_size = layout.sizes
-    elements = [
+    elements: list[dict[str, Any]] = [
         {"type": "text", **_locs(layout.title), "paragraphs": [_paragraph(title, title_size)]},
         {"type": "text", **_locs(layout.body), "paragraphs": [_paragraph(text, body_size) for text in content.body]},
         {"type": "image", **_locs(layout.picture), "image": Image(content.scene)},
