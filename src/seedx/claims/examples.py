@@ -19,7 +19,7 @@ from seedx.stickers.tasks import Example, Expected
 from seedx.stickers.tasks.reading import scene_to_read
 
 BATCH = 16
-SHOWN = 6  # samples that a measurement keeps
+SHOWN = 4  # samples that a measurement keeps
 
 
 def examples(kind: str, seed: int, n: int, suits: Callable[[Example], bool] = lambda example: True) -> list[Example]:

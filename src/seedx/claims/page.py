@@ -14,7 +14,7 @@ from seedx.claims import sheets
 from seedx.claims.claim import Claim, Column, Sample
 from seedx.claims.results import Result
 from seedx.claims.runner import Place
-from seedx.claims.verdict import Finding, Results, find, overall
+from seedx.claims.verdict import SAYINGS, Finding, Results, find, overall
 from seedx.train.parts import replace_text
 
 INTRODUCTION = """# The paper's claims, rerun in miniature
@@ -31,11 +31,6 @@ trainings of minutes. A row that holds, holds at this size; one that does not ho
 """
 QUICK = """**This page is of a quick try: two steps and two examples of everything. Its figures mean nothing.**
 """
-SAYINGS = {
-    "holds": "as claimed",
-    "other way round": "**the other way round**",
-    "not told apart": "not told apart",
-}
 
 
 def write(claims: Sequence[Claim], seeds: Sequence[int], place: Place, page: Path) -> None:
@@ -78,7 +73,7 @@ def section(claim: Claim, results: Results, seeds: Sequence[int], page: Path) ->
         f"**Verdict.** {overall(found)}\n",
         "\n".join(sentence(claim, finding) for finding in found) + "\n",
         *pictures(claim, results, seeds, page),
-        *answers(claim, results, seeds),
+        *answers(claim, results, seeds, page),
         f"**What was cut.** {cleandoc(claim.cut)}\n",
         f"Made by `make claims ROW={claim.number}`{recipes(claim)}.\n",
     ]
@@ -113,7 +108,7 @@ def sentence(claim: Claim, finding: Finding) -> str:
     column = claim.column(comparison.score)
     line = f"- {column.heading}: {comparison.better} against {comparison.worse}: "
     if finding.outcome == "missing":
-        return line + "missing."
+        return f"{line}{SAYINGS['missing']}."
     by = column.form.format(abs(finding.difference))
     way = "better" if finding.difference >= 0 else "worse"
     return f"{line}{by} {way}, standard error {column.form.format(finding.error)}: {SAYINGS[finding.outcome]}."
@@ -124,26 +119,25 @@ def pictures(claim: Claim, results: Results, seeds: Sequence[int], page: Path) -
     drawn = [(name, samples) for name, samples in _samples(claim, results, seeds) if _drawn(samples)]
     if not drawn:
         return []
-    _, first = drawn[0]
-    indices = [i for i, sample in enumerate(first) if isinstance(sample.right, Image.Image)]
-    rows = [("what is right", [first[i].right for i in indices])]
-    rows += [(name, [samples[i].given for i in indices]) for name, samples in drawn]
-    if any(first[i].shown for i in indices):
-        rows.insert(0, ("what is read", [first[i].shown or first[i].right for i in indices]))
-    file = page.parent / "images" / "claims" / f"{claim.number}.png"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    sheets.sheet(rows, [first[i].asked for i in indices]).save(file)
-    return [f"![samples of row {claim.number}]({os.path.relpath(file, page.parent)})\n"]
+    first = drawn[0][1]
+    rows = [("what is read", _column(first, "shown")), ("what is right", _column(first, "right"))]
+    rows += [(name, _column(samples, "given")) for name, samples in drawn]
+    sheet = sheets.sheet(rows, [sample.asked for sample in first])
+    return [f"![samples of row {claim.number}]({_stored(sheet, page, str(claim.number))})\n"]
 
 
-def answers(claim: Claim, results: Results, seeds: Sequence[int]) -> list[str]:
+def answers(claim: Claim, results: Results, seeds: Sequence[int], page: Path) -> list[str]:
     """A table of the samples that are answers, of the first seed."""
     said = [(name, samples) for name, samples in _samples(claim, results, seeds) if not _drawn(samples)]
     if not said:
         return []
-    lines = ["| asked | right | " + " | ".join(name for name, _ in said) + " |", "|---" * (2 + len(said)) + "|"]
-    for each in zip(*(samples for _, samples in said), strict=True):
-        lines.append(f"| {each[0].asked} | {each[0].right} | " + " | ".join(str(one.given) for one in each) + " |")
+    heads = ["picture", "asked", "right", *(name for name, _ in said)]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for index, each in enumerate(zip(*(samples for _, samples in said), strict=True)):
+        shown = each[0].shown
+        picture = f"![]({_stored(sheets.small(shown), page, f'{claim.number}-{index}')})" if shown else ""
+        cells = [picture, each[0].asked, each[0].right, *(one.given for one in each)]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return ["\n".join(lines) + "\n"]
 
 
@@ -160,5 +154,18 @@ def _samples(claim: Claim, results: Results, seeds: Sequence[int]) -> Iterator[t
             yield variant.name, result.samples
 
 
+def _column(samples: Sequence[Sample], which: str) -> list[Image.Image | None]:
+    """One of the pictures of each sample; None where it has none."""
+    return [value if isinstance(value := getattr(sample, which), Image.Image) else None for sample in samples]
+
+
 def _drawn(samples: Sequence[Sample]) -> bool:
     return isinstance(samples[0].right, Image.Image)
+
+
+def _stored(picture: Image.Image, page: Path, name: str) -> str:
+    """Write a picture beside the page; returns its path from there."""
+    file = page.parent / "images" / "claims" / f"{name}.png"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(file)
+    return os.path.relpath(file, page.parent)

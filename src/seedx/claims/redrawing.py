@@ -41,7 +41,7 @@ def reconstructions(model: Pipeline, seed: int, n: int, by: By = "features") -> 
         background = float(seen.background == scene.background)
         found, likeness = scoring.objects(seen, scene), scoring.psnr(one, scene)
         measured.add({"objects": found, "background": background, "psnr": likeness})
-    measured.samples = [Sample("", None, *pair) for pair in zip(pictures[:SHOWN], redrawn, strict=False)]
+    measured.samples = [Sample("", pair[0], *pair) for pair in zip(pictures[:SHOWN], redrawn, strict=False)]
     return measured
 
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 SIDE, GAP, LABEL, LINE = 120, 8, 150, 15  # pixels
+CELL = 256  # the same, of a table's picture
 
 
-def sheet(rows: Sequence[tuple[str, Sequence[Image.Image]]], captions: Sequence[str]) -> Image.Image:
-    """Rows of pictures with their names on the left, and a caption below each column."""
+def sheet(rows: Sequence[tuple[str, Sequence[Image.Image | None]]], captions: Sequence[str]) -> Image.Image:
+    """Rows of pictures with their names on the left, and a caption below each column. A row of nothing is left out."""
+    rows = [(name, pictures) for name, pictures in rows if any(pictures)]
     font = ImageFont.load_default(12)
     texts = [wrapped(caption, font, SIDE) for caption in captions]
     below = GAP + LINE * max((text.count("\n") + 1 for text in texts if text), default=0)
@@ -21,11 +23,18 @@ def sheet(rows: Sequence[tuple[str, Sequence[Image.Image]]], captions: Sequence[
     for index, (name, pictures) in enumerate(rows):
         pen.multiline_text((GAP, index * step + GAP), wrapped(name, font, LABEL - 2 * GAP), fill="#222222", font=font)
         for column, picture in enumerate(pictures):
-            fitted = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-            canvas.paste(fitted, (LABEL + column * step, index * step))
+            if picture:
+                fitted = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+                canvas.paste(fitted, (LABEL + column * step, index * step))
     for column, text in enumerate(texts):
         pen.multiline_text((LABEL + column * step, len(rows) * step), text, fill="#222222", font=font)
     return canvas
+
+
+def small(picture: Image.Image) -> Image.Image:
+    """The picture, no wider than a cell of a table."""
+    scale = min(1.0, CELL / picture.width)
+    return picture.resize((round(scale * picture.width), max(1, round(scale * picture.height))))
 
 
 def wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:

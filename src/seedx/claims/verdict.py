@@ -21,6 +21,12 @@ from seedx.claims.results import Result, Score
 Outcome = Literal["holds", "other way round", "not told apart", "missing"]
 Results = Mapping[tuple[str, int], Result]  # by variant and seed
 SURE = 2.0  # standard errors
+SAYINGS: dict[Outcome, str] = {
+    "holds": "as claimed",
+    "other way round": "the other way round",
+    "not told apart": "not told apart",
+    "missing": "missing",
+}
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,8 @@ def overall(findings: Sequence[Finding]) -> str:
         return "Does not hold: it is the other way round."
     if count["not told apart"] == total:
         return "Undecided: nothing can be told apart at this size."
-    said = {"holds": "as claimed", "other way round": "the other way round", "not told apart": "not told apart"}
-    return f"Mixed: of {total} comparisons {', '.join(f'{count[o]} {text}' for o, text in said.items() if count[o])}."
+    parts = [f"{count[outcome]} {said}" for outcome, said in SAYINGS.items() if count[outcome]]
+    return f"Mixed: of {total} comparisons {', '.join(parts)}."
 
 
 def _score(results: Results, variant: str, comparison: Comparison, seed: int) -> Score | None:
