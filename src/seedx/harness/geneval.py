@@ -41,7 +41,7 @@ def draw(
     """
     if samples < 1:
         raise ValueError(f"a prompt needs at least one sample, not {samples}")
-    lines = metadata.read_text(encoding="utf-8").splitlines()
+    lines = metadata.read_text(encoding="utf-8").rstrip("\n").split("\n")
     prompts = [_prompt(line, f"{metadata}:{number}") for number, line in enumerate(lines, 1)]
     works = []
     for number, (prompt, line) in enumerate(zip(prompts, lines, strict=True)):

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from lmms_eval.api.instance import GenerationResult
 from lmms_eval.api.model import lmms
 from tqdm import tqdm
 
@@ -88,15 +89,20 @@ class SeedX(lmms):
                     bar.update(len(chunk))
         return answers
 
-    def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
+    def loglikelihood(self, requests: Sequence[Any]) -> list[GenerationResult]:
         """How unlikely each given answer is (mean over its tokens, in nats), and whether greedy decoding gives it.
 
-        The smaller number is the better one: so lmms-eval chooses (`process_results` in its api/task.py).
+        The smaller number is the better one: so lmms-eval chooses (`process_results` in its api/task.py). A bare pair
+        would reach that as a string (`unwrap_generation_output` in api/instance.py), one in a result does not.
+
+        Raises:
+            ValueError: a question and its answer longer than the context.
         """
-        scores: list[tuple[float, bool]] = []
+        scores: list[GenerationResult] = []
         with tqdm(total=len(requests), desc="scoring", disable=self.rank != 0) as bar:
             for chunk in _chunks(requests, self.batch_size):
-                scores += score(self.pipeline, [self._answered(request) for request in chunk])
+                pairs = score(self.pipeline, [self._answered(request) for request in chunk])
+                scores += [GenerationResult(pair) for pair in pairs]
                 bar.update(len(chunk))
         return scores
 
@@ -202,6 +208,6 @@ def _positive(batch_size: int | str) -> int:
 
 def _dtype(name: str | None) -> torch.dtype | None:
     dtype = getattr(torch, name, None) if name else None
-    if name and not isinstance(dtype, torch.dtype):
+    if name and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise ValueError(f"dtype is a floating type of torch such as bfloat16, not {name!r}")
     return dtype
