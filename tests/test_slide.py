@@ -83,6 +83,7 @@ REPAIRS = {
     "fractions": (WRITTEN.replace("<loc-112>", "0.5"), 'read "x": 0.5 as 0.500 of the slide'),
     "bare indices": (WRITTEN.replace("<loc-112>", "112"), 'read "x": 112 as 0.500 of the slide'),
     "the size": (WRITTEN.replace('"slide_width": 12192000, ', ""), "took 12192000 x 6858000 EMU as the size"),
+    "a size no program takes": (WRITTEN.replace("12192000", "7"), "took 12192000 x 6858000 EMU as the size"),
     "the type": (WRITTEN.replace('"type": "text", ', ""), "took an element of type None as text"),
     "another type": (WRITTEN.replace('"image"', '"picture"'), "took an element of type 'picture' as image"),
     "one paragraph": (
@@ -112,6 +113,12 @@ def test_loc_tokens_past_the_last_are_cut():
     assert slide.problems() == ["the picture at 0.50, 0.25 sticks out of the slide"]
 
 
+def test_font_sizes_are_cut_to_what_can_be_set():
+    slide = parse(WRITTEN.replace("40}", "5000}"))
+    assert slide.texts[0].paragraphs[0].font_size == 400 and slide.repairs == ("cut a font size to 400 points",)
+    assert parse(WRITTEN.replace("40}", "0.01}")).texts[0].paragraphs[0].font_size == 1
+
+
 def test_quotes_and_escapes_in_a_text_stay():
     slide = parse(WRITTEN.replace("Winter", 'The "big" \\"day\\" \\u00e9\\ud83d\\ude00'))
     assert slide.title == 'The "big" "day" é😀' and slide.repairs == ('kept a " within a text',)
@@ -125,6 +132,7 @@ def test_quotes_and_escapes_in_a_text_stay():
         (WRITTEN.replace("<loc-112>", "@@"), "expected a value.* after '.*\"x\": ', not '@@, .*character"),
         (WRITTEN.replace('"x":', "x ="), "expected a colon after the name of a field"),
         (WRITTEN.replace('"y": <loc-8>, ', ""), '"y" of an element is a loc token such as <loc-12>, not None'),
+        (WRITTEN.replace("<loc-112>", "1e20"), "far outside of the slide"),
         (WRITTEN.replace("<loc-32>", "<loc-0>"), "a width and a height over 0"),
         (WRITTEN.replace('"image"', '"chart"'), 'of type "text" or "image", not \'chart\''),
         (WRITTEN.replace('{"texts": "Winter", "font_size": 40}', "7"), "a paragraph is .*, not 7"),

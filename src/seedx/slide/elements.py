@@ -64,14 +64,16 @@ class ImageElement(Element):
         return f"the picture at {self.x:.2f}, {self.y:.2f}"
 
     def covers_something(self, region: Corners) -> bool:
-        """Whether the picture shows more than plain ground in a region of the slide: content that text would hide."""
+        """Whether the picture, as large as its box, shows more than plain ground in a region of the slide: content that
+        text would hide."""
         if self.image is None:
             return True
         wide, high = self.image.size
         x0, y0, x1, y1 = region
         left, right = ((x - self.x) / self.width * wide for x in (x0, x1))
         top, bottom = ((y - self.y) / self.height * high for y in (y0, y1))
-        part = self.image.convert("RGB").crop((int(left), int(top), math.ceil(right), math.ceil(bottom)))
+        box = (max(0, int(left)), max(0, int(top)), min(wide, math.ceil(right)), min(high, math.ceil(bottom)))
+        part = self.image.convert("RGB").crop(box)
         return any(most - least > PLAIN for least, most in part.getextrema())  # type: ignore[misc]
 
 

@@ -16,7 +16,10 @@ from seedx.slide.reader import Reader
 from seedx.tokens import LOCS, from_loc
 
 SIZE = (12_192_000, 6_858_000)  # EMU; of a slide that does not say: 16:9
+SIDES = (914_400, 51_206_400)  # EMU: what presentation programs take, 1 to 56 inches
 FONT_SIZE = 18  # points; of a text that does not say, as in presentation programs
+FONT_SIZES = (1, 400)  # points
+FAR = (-1, 2)  # a place beyond is no place: one slide before its start, one after its end
 TEXT_WORDS = ("text", "title", "body", "textbox", "paragraph")
 IMAGE_WORDS = ("image", "picture", "photo", "img", "figure")
 
@@ -46,7 +49,7 @@ class Builder:
 
     def size(self, values: dict[str, Any]) -> Size:
         given = (values.get("slide_width"), values.get("slide_height"))
-        if all(isinstance(side, int | float) and 0 < side < math.inf for side in given):
+        if all(isinstance(side, int | float) and SIDES[0] <= side <= SIDES[1] for side in given):
             return round(given[0]), round(given[1])  # type: ignore[arg-type]
         self._repaired(f"took {SIZE[0]} x {SIZE[1]} EMU as the size of the slide")
         return SIZE
@@ -101,6 +104,8 @@ class Builder:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f'the "{name}" of an element is a loc token such as <loc-12>, not {value!r}')
         fraction = value if abs(value) <= 1 else value / len(LOCS) if abs(value) <= len(LOCS) else value / side
+        if not FAR[0] <= fraction <= FAR[1]:
+            raise ValueError(f'"{name}": {value} is far outside of the slide: write a loc token such as <loc-12>')
         self._repaired(f'read "{name}": {value} as {fraction:.3f} of the slide')
         return float(fraction)
 
@@ -140,6 +145,9 @@ class Builder:
         if value >= EMU_PER_POINT:
             value = value / EMU_PER_POINT
             self._repaired(f"read a font size in EMU as {value:g} points")
+        if not FONT_SIZES[0] <= value <= FONT_SIZES[1]:
+            value = min(max(value, FONT_SIZES[0]), FONT_SIZES[1])
+            self._repaired(f"cut a font size to {value} points")
         return value
 
     def _repaired(self, what: str) -> None:

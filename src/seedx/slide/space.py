@@ -14,12 +14,13 @@ from seedx.slide.elements import EMU_PER_POINT, Element, ImageElement, Paragraph
 LINE = 1.2  # height of a line, in font sizes
 GAP = 0.4  # space between two paragraphs, in font sizes of the first
 SMALLEST = 10  # points: a text is not set smaller to make it fit
+SHARES = tuple(step / 20 for step in range(20, 0, -1))  # of its font sizes, at which a text is tried
 SPACE = 1 / 40  # of the slide, between a text that was moved and what it was moved away from
 
 Size = tuple[int, int]  # of the slide in EMU
 
 
-@functools.cache
+@functools.lru_cache(256)
 def font(pixels: float) -> ImageFont.FreeTypeFont:
     """Pillow's own font, the same everywhere."""
     found = ImageFont.load_default(pixels)
@@ -27,7 +28,8 @@ def font(pixels: float) -> ImageFont.FreeTypeFont:
     return found
 
 
-def lines(paragraph: Paragraph, width: float) -> list[str]:
+@functools.lru_cache(4096)
+def lines(paragraph: Paragraph, width: float) -> tuple[str, ...]:
     """The lines of a paragraph in a box of a width in points. A word that is wider has a line of its own."""
     measure = font(paragraph.font_size).getlength
     rows: list[str] = []
@@ -40,7 +42,7 @@ def lines(paragraph: Paragraph, width: float) -> list[str]:
                 longer = word
             row = longer
         rows.append(row)
-    return rows
+    return tuple(rows)
 
 
 def fits(element: TextElement, size: Size) -> bool:
@@ -57,14 +59,16 @@ def fits(element: TextElement, size: Size) -> bool:
 
 
 def smaller(element: TextElement, size: Size) -> TextElement | None:
-    """The text with its font sizes lowered together, in steps of a twentieth, until it fits; None if it never does."""
-    for share in range(20, 0, -1):
-        paragraphs = tuple(dataclasses.replace(p, font_size=p.font_size * share / 20) for p in element.paragraphs)
-        if share < 20 and any(p.font_size < SMALLEST for p in paragraphs):
-            return None
-        if fits(changed := dataclasses.replace(element, paragraphs=paragraphs), size):
-            return changed
-    return None
+    """The text with its font sizes lowered together until it fits; None if it never does."""
+    return next((text for share in SHARES if (text := scaled(element, share)) and fits(text, size)), None)
+
+
+def scaled(element: TextElement, share: float) -> TextElement | None:
+    """The text at a share of its font sizes; None if one gets too small."""
+    if share < 1 and any(p.font_size * share < SMALLEST for p in element.paragraphs):
+        return None
+    paragraphs = (dataclasses.replace(p, font_size=p.font_size * share) for p in element.paragraphs)
+    return dataclasses.replace(element, paragraphs=tuple(paragraphs))
 
 
 def covered(text: TextElement, other: Element) -> bool:
@@ -81,17 +85,14 @@ def pushed_in(element: TextElement) -> TextElement:
 
 
 def moved(text: TextElement, others: Sequence[Element], size: Size) -> TextElement | None:
-    """The text beside all others: set in its own size if that is possible, then as near as possible; None if there is
-    no room."""
-    best: tuple[tuple[float, float], TextElement] | None = None
-    for place in _places(text, others):
-        free = not place.outside and not any(covered(place, other) for other in others)
-        if free and (set_ := smaller(place, size)):
-            loss = max((p.font_size - q.font_size for p, q in zip(text.paragraphs, set_.paragraphs, strict=True)))
-            away = abs(place.x - text.x) + abs(place.y - text.y)
-            if best is None or (loss, away) < best[0]:
-                best = (loss, away), set_
-    return best and best[1]
+    """The text beside all others: as large as possible, and then as near as possible; None if there is no room."""
+    free = [p for p in _places(text, others) if not p.outside and not any(covered(p, other) for other in others)]
+    free.sort(key=lambda place: abs(place.x - text.x) + abs(place.y - text.y))
+    for share in SHARES:
+        for place in free:
+            if (changed := scaled(place, share)) and fits(changed, size):
+                return changed
+    return None
 
 
 def _places(text: TextElement, others: Iterable[Element]) -> Iterator[TextElement]:
