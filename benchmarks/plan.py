@@ -43,7 +43,8 @@ from seedx.model.vision import VisionTransformer
 from seedx.train import trained
 from seedx.train.meter import Measured
 from seedx.train.recipe import Recipe
-from seedx.train.workload import DetokenizerStep, LanguageStep, Load, checkpointed, meter
+from seedx.train.recompute import recomputed
+from seedx.train.workload import DetokenizerStep, LanguageStep, Load, meter
 
 MIB = 1024**2
 PASSES = 10  # over trained parameters: 7 by AdamW, 3 by clipping
@@ -85,11 +86,11 @@ PRESETS.update(
 )
 CASES = {
     "every weight, float32": Case(
-        Recipe("all", "language", "all", bf16=False), Load(2, 256, tiles=6, drawn=2, learned=200, packed=False)
+        Recipe("all", "language", "all", bf16=False), Load(2, 256, tiles=6, drawn=2, learned=200)
     ),
     "LoRA, bfloat16, checkpointing": Case(
         Recipe("lora", "language", "lora", trained=LORA, lora=True, checkpointing=True),
-        Load(4, 256, tiles=12, drawn=4, learned=400, packed=False),
+        Load(4, 256, tiles=12, drawn=4, learned=400),
     ),
     "U-Net, float32": Case(Recipe("unet", "condition", "unet", bf16=False), Load(8, 96)),
 }
@@ -208,7 +209,7 @@ def _language(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
         model.language.add_lora()
     trained.apply(model, case.recipe.trained or trained.DEFAULTS["language"])
     if case.recipe.checkpointing:
-        checkpointed(model)
+        recomputed(model)
     shape, queries, side = (load.rows, load.length), config.bridge.queries, config.vision.image_size
     batch = Batch(
         input_ids=torch.randint(1000, shape),

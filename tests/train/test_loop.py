@@ -3,15 +3,17 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import socket
 
 import pytest
 import torch
 from torch import nn
-from toy import RECIPE, Toy, together
+from toy import RECIPE, Toy, lines_of_one_rank, together
 
 from seedx.data.faults import Fault, Faults
+from seedx.data.share import Data
 from seedx.train.log import read, rewind
 from seedx.train.loop import train
 from seedx.train.optim import Average, optimiser, schedule, set_rates
@@ -72,6 +74,19 @@ def test_two_ranks_do_what_one_does_and_stop_and_go_on_together(tmp_path):
     assert together(2, free_port(), recipe, tmp_path, {}) == [0, 0]
     train(Toy(recipe, noise=0.0), recipe, tmp_path / "alone", tmp_path / "other")
     torch.testing.assert_close(result(tmp_path / "out"), result(tmp_path / "other"), rtol=1e-5, atol=1e-6)
+
+
+def test_ranks_whose_data_ends_unevenly_stop_at_the_same_step(tmp_path):
+    """Nine lines of one epoch for two streams: one gets a line more than the other."""
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text("".join(json.dumps({"text": str(number)}) + "\n" for number in range(9)))
+    data = (Data(str(lines), "text", epochs=1),)
+    recipe = dataclasses.replace(RECIPE, batch=2, streams=2, data=data, save_seconds=1000)
+    assert together(2, free_port(), recipe, tmp_path, target=lines_of_one_rank) == [0, 0]
+    said = {(tmp_path / f"rank-{rank}.txt").read_text() for rank in range(2)}
+    steps = [int(path.name.removeprefix("step-")) for path in (tmp_path / "run/checkpoints").iterdir()]
+    assert len(said) == len(steps) == 1 and 0 < steps[0] <= 4
+    assert re.search(rf"used up on rank [01] of 2 after {steps[0]} of 8 steps: .*--set steps={steps[0]}", *said)
 
 
 def test_what_is_written_is_the_average(tmp_path):

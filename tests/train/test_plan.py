@@ -23,8 +23,9 @@ from seedx.train.costs import Memory, Setting, Sizes
 from seedx.train.meter import Meter
 from seedx.train.plan_table import table
 from seedx.train.recipe import Recipe
+from seedx.train.recompute import recomputed
 from seedx.train.samples import FORMATS, Sample, average
-from seedx.train.workload import DetokenizerStep, LanguageStep, Load, checkpointed, meter
+from seedx.train.workload import DetokenizerStep, LanguageStep, Load, meter
 from small import SMALL
 
 SIZES = Sizes(total=1000, trained=100, root=200, largest=300, largest_trained=60, whole=50)
@@ -66,7 +67,7 @@ def batch(load: Load) -> Batch:
     made = Batch(
         input_ids=torch.randint(100, shape),
         labels=torch.full(shape, -100),
-        position_ids=torch.arange(load.length).expand(shape),
+        position_ids=(torch.arange(load.length) % (load.length // load.documents)).expand(shape),
         read_mask=torch.zeros(shape, dtype=torch.bool),
         draw_mask=torch.zeros(shape, dtype=torch.bool),
         tiles=torch.randn(load.tiles, 3, side, side),
@@ -79,10 +80,10 @@ def batch(load: Load) -> Batch:
     return made
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
-def test_a_metered_language_step_costs_what_the_real_one_does(checkpointing: bool) -> None:
+@pytest.mark.parametrize(("checkpointing", "documents"), [(False, 1), (True, 1), (False, 4)])
+def test_a_metered_language_step_costs_what_the_real_one_does(checkpointing: bool, documents: int) -> None:
     recipe = dataclasses.replace(RECIPE, lora=True)
-    load = Load(2, 32, tiles=3, drawn=2, learned=20, packed=False)
+    load = Load(2, 32, tiles=3, drawn=2, learned=20, documents=documents)
     fake = meter(
         lambda: LanguageStep(trained.build(recipe)),  # type: ignore[arg-type]
         load,
@@ -95,7 +96,7 @@ def test_a_metered_language_step_costs_what_the_real_one_does(checkpointing: boo
     model.language.add_lora()
     trained.apply(model, trained.DEFAULTS["language"])
     if checkpointing:
-        checkpointed(model)
+        recomputed(model)
     parts = {name.removeprefix("model."): part for name, part in LanguageStep.parts.items()}
     data = batch(load)
     with Meter(model, parts) as read:
@@ -106,8 +107,10 @@ def test_a_metered_language_step_costs_what_the_real_one_does(checkpointing: boo
     assert fake.peak == pytest.approx(read.reading.peak, rel=0.05)
 
 
-def test_a_metered_detokenizer_step_costs_what_the_real_one_does() -> None:
-    recipe, load = dataclasses.replace(RECIPE, stage="condition"), Load(2, 16)
+@pytest.mark.parametrize("checkpointing", [False, True])  # of blocks that are frozen, too
+def test_a_metered_detokenizer_step_costs_what_the_real_one_does(checkpointing: bool) -> None:
+    names = ("resampler.*", "unet.*.to_k.*", "unet.*.to_v.*")
+    recipe, load = dataclasses.replace(RECIPE, stage="condition", trained=names), Load(2, 16)
     config = PRESETS["small"]
 
     def step() -> DetokenizerStep:
@@ -115,9 +118,12 @@ def test_a_metered_detokenizer_step_costs_what_the_real_one_does() -> None:
             vision = VisionTransformer(config.vision).requires_grad_(False)
         return DetokenizerStep(trained.build(recipe), vision)  # type: ignore[arg-type]
 
-    fake = meter(step, load, gpu=False, sharded=False, bf16=False, checkpointing=False)
+    fake = meter(step, load, gpu=False, sharded=False, bf16=False, checkpointing=checkpointing)
     model = Detokenizer(config.detokenizer, config.vision.output_dim).train()
-    trained.apply(model, trained.DEFAULTS["condition"])
+    trained.apply(model, names)
+    if checkpointing:
+        recomputed(model)
+    assert model.noise_schedule  # its tables are made on first use
     pixels, features = torch.randn(2, 3, 16, 16), torch.randn(2, config.vision.queries, config.vision.output_dim)
     times = torch.zeros(2, dtype=torch.int64)
     parts = {name.removeprefix("model."): part for name, part in DetokenizerStep.parts.items() if name != "vision"}
@@ -127,6 +133,16 @@ def test_a_metered_detokenizer_step_costs_what_the_real_one_does() -> None:
         model.loss(latents, features, condition, torch.randn_like(latents), times).backward()
     assert {part: flops for part, flops in fake.flops.items() if part != "visual tokenizer"} == read.reading.flops
     assert fake.peak == pytest.approx(read.reading.peak, rel=0.05)
+
+
+def test_a_gpu_keeps_documents_apart_by_a_mask() -> None:
+    def read(gpu: bool, documents: int) -> int:
+        make = lambda: LanguageStep(trained.build(RECIPE))  # type: ignore[arg-type] # noqa: E731
+        load = Load(1, 32, 1, 1, 4, documents)
+        return meter(make, load, gpu=gpu, sharded=False, bf16=True, checkpointing=False).flops["language model"]
+
+    assert read(gpu=True, documents=4) == read(gpu=True, documents=1)
+    assert read(gpu=False, documents=4) < read(gpu=False, documents=1)  # a CPU takes them one by one
 
 
 def test_under_sharding_gradients_leave_and_weights_come_in_half() -> None:

@@ -6,9 +6,12 @@ import os
 import torch
 from torch import nn
 
+from seedx.collate import Encoded
+from seedx.train.bank import CHUNK, kept
 from seedx.train.loop import train
 from seedx.train.parallel import close, world
 from seedx.train.recipe import Recipe
+from seedx.train.rows import RowStage
 from seedx.train.stage import Stepwise
 
 RECIPE = Recipe(
@@ -51,11 +54,34 @@ class Toy(Stepwise):
         torch.save(model.state_dict(), folder / "toy.pt")
 
 
-def together(size, *arguments):
-    """Run `one_rank(*arguments)` on `size` ranks, and wait for all of them."""
+class Lines(RowStage):
+    """Rows of one line of a file each; what is learnt of them does not matter."""
+
+    row = 1
+
+    def __init__(self, recipe):
+        torch.manual_seed(1)
+        self.recipe, self.model, self.weights = recipe, nn.Linear(3, 2), {"error": 1.0}
+
+    def encode(self, messages):
+        token, off = torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.bool)
+        return Encoded(token, token, token, off, off)
+
+    def batch_of(self, rows, seeds):
+        return torch.ones(len(rows), 3)
+
+    def counts(self, batch):
+        return {"error": len(batch), "samples": len(batch)}
+
+    def losses(self, batch):
+        return {"error": self.model(batch).square().sum()}
+
+
+def together(size, *arguments, target=None):
+    """Run `one_rank(*arguments)`, or `target`, on `size` ranks, and wait for all of them."""
     context = multiprocessing.get_context("forkserver")
     multiprocessing.set_forkserver_preload(["toy"])
-    processes = [context.Process(target=one_rank, args=(rank, size, *arguments)) for rank in range(size)]
+    processes = [context.Process(target=target or one_rank, args=(rank, size, *arguments)) for rank in range(size)]
     for process in processes:
         process.start()
     for process in processes:
@@ -63,12 +89,41 @@ def together(size, *arguments):
     return [process.exitcode for process in processes]
 
 
-def one_rank(rank, size, port, recipe, base, events):
+def joined(rank, size, port):
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
-    ranks = world()
+    return world()
+
+
+def one_rank(rank, size, port, recipe, base, events):
+    ranks = joined(rank, size, port)
     stage = Toy(recipe, events.get(rank), noise=0.0)
     done = train(stage, recipe, base / "run", base / "out", ranks)
     del stage
     close(ranks)
     raise SystemExit(0 if done else 3)
+
+
+def lines_of_one_rank(rank, size, port, recipe, base):
+    """Train on `Lines` until they are used up; `base` then has what this rank says."""
+    ranks = joined(rank, size, port)
+    try:
+        train(Lines(recipe), recipe, base / "run", base / "out", ranks)
+    except ValueError as error:
+        (base / f"rank-{rank}.txt").write_text(str(error))
+        close(ranks)
+
+
+def bank_of_one_rank(rank, size, port, base):
+    """What a rank is given by `kept`, at first and from the file."""
+    ranks, asked = joined(rank, size, port), []
+
+    def squares(rows):
+        asked.append(rows)
+        return {"squares": torch.tensor([row * row for row in rows])}
+
+    for key in ("one", "one", "another"):
+        given = kept(base / "bank" / "squares.safetensors", key, 3 * CHUNK - 7, squares)
+        assert given["squares"].tolist() == [row * row for row in range(3 * CHUNK - 7)]
+    (base / f"rank-{rank}.txt").write_text(str([(rows.start, rows.stop) for rows in asked]))
+    close(ranks)

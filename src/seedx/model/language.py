@@ -107,9 +107,10 @@ class Language(nn.Module):
         )
         peft.inject_adapter_in_model(settings, self.llm)
         for module in self.llm.modules():
-            if isinstance(module, LoraLayer):  # which peft gives the precision of the weights, rounded to half of it
-                module.lora_A.float()
-                module.lora_B.float()
+            if isinstance(module, LoraLayer):  # peft rounds them to the weights' precision, which may be half
+                if module.lora_A["default"].weight.dtype != torch.float32:
+                    module.lora_A.float()
+                    module.lora_B.float()
                 module.reset_lora_parameters("default", init_lora_weights=True)
         self.llm.train(self.llm.training)  # peft's new dropouts train even in a model that does not
         for name, parameter in self.llm.named_parameters():

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from seedx.model.autoencoder import Autoencoder
 from seedx.model.vision import VisionTransformer, pool_features
 from seedx.stickers.scenes import Scene
+from seedx.train.parallel import here
 from seedx.train.pixels import as_tile, scene_pixels
 
 CHUNK = 64
@@ -41,19 +42,49 @@ def fill(
     vision: VisionTransformer | None,
     vae: Autoencoder,
 ) -> Bank:
-    """The bank of scenes `draw(random.Random(f"{stream}/{i}"))`; read from `path` if there is one of these models."""
+    """The bank of scenes `draw(random.Random(f"{stream}/{i}"))`; read from `path` if there is one of these models, and
+    otherwise made by all ranks together."""
     key = fingerprint(vae, *([vision] if vision else [])) + f"/{stream}/{count}"
-    if path.exists():
-        stored = load_file(path)
-        if bytes(stored.pop("key").tolist()).decode() == key:
-            return Bank(**stored)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        parts = [_encode(scenes, vision, vae) for scenes in _chunks(stream, count, draw)]
-    bank = Bank(*(torch.cat(column) for column in zip(*parts, strict=True)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stamp = torch.tensor(list(key.encode()), dtype=torch.uint8)
-    save_file({"latents": bank.latents, "features": bank.features, "key": stamp}, path)
-    return bank
+
+    def encoded(rows: range) -> dict[str, Tensor]:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            parts = [_encode(scenes, vision, vae) for scenes in _chunks(stream, rows, draw)]
+        latents, features = (torch.cat(column) for column in zip(*parts, strict=True))
+        return {"latents": latents, "features": features}
+
+    return Bank(**kept(path, key, count, encoded))
+
+
+def kept(path: Path, key: str, count: int, make: Callable[[range], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Tensors of `count` rows by name: read from a file, if it holds those of `key`. If not, each of the ranks makes
+    its part of the rows, and the first writes the file.
+
+    Args:
+        make: the rows of a range, which starts at a multiple of `CHUNK`.
+    """
+    ranks = here()
+    stored = _stored(path, key)
+    if all(ranks.gather(stored is not None)):
+        assert stored is not None
+        return stored
+    chunks = -(-count // CHUNK)
+    start, end = (min(count, chunks * rank // ranks.size * CHUNK) for rank in (ranks.rank, ranks.rank + 1))
+    parts = [part for part in ranks.gather(make(range(start, end)) if start < end else {}) if part]
+    whole = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    if ranks.first:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(".part")
+        save_file({**whole, "key": torch.tensor(list(key.encode()), dtype=torch.uint8)}, aside)
+        aside.replace(path)
+    return whole
+
+
+def _stored(path: Path, key: str) -> dict[str, Tensor] | None:
+    """What the file holds, if there is one and it is of this key."""
+    if not path.exists():
+        return None
+    stored = load_file(path)
+    return stored if bytes(stored.pop("key").tolist()).decode() == key else None
 
 
 def fingerprint(*modules: torch.nn.Module) -> str:
@@ -65,9 +96,9 @@ def fingerprint(*modules: torch.nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _chunks(stream: str, count: int, draw: Callable[[random.Random], Scene]) -> Iterator[list[Scene]]:
-    for start in tqdm(range(0, count, CHUNK), desc=f"encoding {stream}", mininterval=5):
-        yield [draw(random.Random(f"{stream}/{i}")) for i in range(start, min(count, start + CHUNK))]
+def _chunks(stream: str, rows: range, draw: Callable[[random.Random], Scene]) -> Iterator[list[Scene]]:
+    for start in tqdm(rows[::CHUNK], desc=f"encoding {stream}", mininterval=5, disable=not here().first):
+        yield [draw(random.Random(f"{stream}/{i}")) for i in range(start, min(rows.stop, start + CHUNK))]
 
 
 def _encode(scenes: list[Scene], vision: VisionTransformer | None, vae: Autoencoder) -> tuple[Tensor, Tensor]:

@@ -5,11 +5,10 @@ Regressed features are means of what might be meant: the de-tokenizer that is to
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -20,11 +19,11 @@ from seedx.data.pictures import decoded
 from seedx.model.seedx import SeedX
 from seedx.prompt import prepare
 from seedx.stickers.tasks import Example
+from seedx.tokenizer import Tokenizer
 from seedx.train import parts
-from seedx.train.bank import fingerprint
+from seedx.train.bank import CHUNK, fingerprint, kept
+from seedx.train.parallel import here
 from seedx.train.sticker_data import rendered
-
-CHUNK = 64
 
 
 def guess(
@@ -43,24 +42,18 @@ def guess(
         example: the one that asks for the picture of an index; None: nobody does.
     """
     model, words = _model(source, config), tokenizer.load(source)
-    key = f"{fingerprint(model)}/{stream}/{len(features)}"
-    if path.exists():
-        stored = load_file(path)
-        if bytes(stored["key"].tolist()).decode() == key:
-            return stored["features"]
-    guessed, waiting = features.clone(), []
-    for index in tqdm(range(len(features)), desc=f"guessing {stream}", mininterval=5):
-        if asked := example(index):
-            encoded = prepare(decoded(rendered(asked.messages)), words, config)
-            assert encoded is not None
-            waiting.append((index, encoded))
-        if waiting and (len(waiting) == CHUNK or index == len(features) - 1):
-            indices, rows = zip(*waiting, strict=True)
-            guessed[list(indices)] = _regressed(model, rows, words.specials.pad).half()
-            waiting = []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"features": guessed, "key": torch.tensor(list(key.encode()), dtype=torch.uint8)}, path)
-    return guessed
+
+    def guessed(rows: range) -> dict[str, Tensor]:
+        found = features[rows.start : rows.stop].clone()
+        for start in tqdm(rows[::CHUNK], desc=f"guessing {stream}", mininterval=5, disable=not here().first):
+            asked = {index: one for index in rows[start - rows.start :][:CHUNK] if (one := example(index))}
+            if asked:
+                encoded = [_encoded(one, words, config) for one in asked.values()]
+                places = torch.tensor(list(asked)) - rows.start
+                found[places] = _regressed(model, encoded, words.specials.pad).half()
+        return {"features": found}
+
+    return kept(path, f"{fingerprint(model)}/{stream}/{len(features)}", len(features), guessed)["features"]
 
 
 def _model(source: Path, config: Config) -> SeedX:
@@ -71,8 +64,14 @@ def _model(source: Path, config: Config) -> SeedX:
     return model
 
 
+def _encoded(example: Example, words: Tokenizer, config: Config) -> Encoded:
+    encoded = prepare(decoded(rendered(example.messages)), words, config)
+    assert encoded is not None  # it may be of any length
+    return encoded
+
+
 @torch.no_grad()
-def _regressed(model: SeedX, rows: tuple[Encoded, ...], pad: int) -> Tensor:
+def _regressed(model: SeedX, rows: Sequence[Encoded], pad: int) -> Tensor:
     """(B, Kp, D): of each row's last drawn picture."""
     batch = collate(rows, pad)
     with torch.autocast("cpu", torch.bfloat16):

@@ -8,7 +8,6 @@ is killed and resumed ends, on one machine and with as many threads, with the sa
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import statistics
@@ -20,7 +19,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from seedx.data.faults import Faults
 from seedx.train.gradients import accumulate, precision
@@ -29,6 +27,7 @@ from seedx.train.optim import Average, optimiser, set_rates
 from seedx.train.parallel import World, blocks, clip, gathered, optimised, shard, skeleton, whole
 from seedx.train.pixels import side_by_side
 from seedx.train.recipe import Recipe
+from seedx.train.recompute import recomputed
 from seedx.train.saving import Saver
 from seedx.train.speed import flops
 from seedx.train.stage import Stage, Step, mixed
@@ -135,14 +134,18 @@ class Loop:
             return None
         if not complete:
             self.saver.wait()
-            raise error or self._no_data(step, data)
+            raise self._no_data(step, data is None, error)
         return data
 
-    def _no_data(self, step: int, data: Step | None) -> ValueError:
-        if data is not None:
-            return ValueError(f"another rank has no data for step {step} of {self.recipe.name}: see what it says")
+    def _no_data(self, step: int, ended: bool, error: Exception | None) -> Exception:
+        """Why all ranks stop before a step, the same on each but for the first of an error."""
+        failures = [failure for failure in self.world.gather(error and f"{type(error).__name__}: {error}") if failure]
+        out = [rank for rank, empty in enumerate(self.world.gather(ended)) if empty]
+        if failures:
+            return error or ValueError(f"another rank can't read its data for step {step}: {failures[0]}")
+        who = "" if len(out) == self.world.size else f" on rank {', '.join(map(str, out))} of {self.world.size}"
         return ValueError(
-            f"the data of {self.recipe.name} is used up after {step} of {self.recipe.steps} steps: "
+            f"the data of {self.recipe.name} is used up{who} after {step} of {self.recipe.steps} steps: "
             f"give it more epochs, or fewer steps (--set steps={step})"
         )
 
@@ -230,12 +233,10 @@ class Loop:
 
 def prepare_blocks(model: nn.Module, recipe: Recipe) -> None:
     """Activation checkpointing and torch.compile, block by block, in place and without new names."""
-    for block in blocks(model) if recipe.checkpointing or recipe.compile else []:
-        if not any(parameter.requires_grad for parameter in block.parameters()):
-            continue
-        if recipe.checkpointing:
-            block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
-        if recipe.compile:
+    if recipe.checkpointing:
+        recomputed(model)
+    for block in blocks(model) if recipe.compile else []:
+        if any(parameter.requires_grad for parameter in block.parameters()):
             block.compile()
 
 

@@ -146,7 +146,7 @@ class Workload:
         tiles, drawn, learned = (
             math.ceil(samples * n) for n in (self.sample.tiles, self.sample.drawn, self.sample.learned)
         )
-        return Load(rows, self.recipe.row, tiles, drawn, learned)
+        return Load(rows, self.recipe.row, tiles, drawn, learned, math.ceil(self.samples_per_row))
 
     def activations(self, rows: int, checkpointing: bool) -> float:
         """Peak bytes, by a line through the two numbers of rows that are metered."""

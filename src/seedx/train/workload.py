@@ -4,14 +4,14 @@ The steps do what the stages' losses do, with the numbers of tiles, drawn images
 without values a mask can't be counted.
 
 The model's parameters become fake tensors of the CPU, so that autocast acts on them as on real ones. A GPU differs in
-three points, and `like_gpu` sets them: attention is one kernel, norms compute in float32 under autocast, and FSDP hands
-the modules their weights in bfloat16.
+four points. `like_gpu` sets three: attention is one kernel, the documents of a row are kept apart by a mask (a CPU
+takes them one by one), and norms compute in float32 under autocast. The fourth is `meter`'s: FSDP hands the modules
+their weights in bfloat16.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -21,14 +21,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.utils.checkpoint import checkpoint
 
 from seedx.model import attention
+from seedx.model.attention import Documents
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX, regression
 from seedx.model.vision import VisionTransformer, pool_features
 from seedx.train.meter import Measured, Meter
-from seedx.train.parallel import FROZEN, blocks
+from seedx.train.parallel import FROZEN
+from seedx.train.recompute import recomputed
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Load:
         length: tokens of a row, or the side of a picture in pixels.
         tiles, drawn: images read (thumbnails included) and drawn, in all rows together.
         learned: supervised tokens in all rows together.
-        packed: rows hold several documents, which a mask keeps apart; else one each.
+        documents: in each row, of equal lengths here.
     """
 
     rows: int
@@ -48,7 +49,7 @@ class Load:
     tiles: int = 0
     drawn: int = 0
     learned: int = 0
-    packed: bool = True
+    documents: int = 1
 
 
 class LanguageStep(nn.Module):
@@ -72,7 +73,7 @@ class LanguageStep(nn.Module):
         embeds = model.language.embed(torch.zeros(load.rows, load.length, dtype=torch.int64))
         placeholders = torch.zeros(load.rows, load.length, 1, dtype=torch.bool)
         embeds = embeds.masked_scatter(placeholders, read.to(embeds.dtype))
-        states = self.states(embeds, load.packed).flatten(0, 1)
+        states = self.states(embeds, load.documents).flatten(0, 1)
         labels = torch.zeros(load.learned, dtype=torch.int64)
         text = F.cross_entropy(model.language.head(states[labels]).float(), labels, reduction="sum")
         places = torch.zeros(load.drawn * queries, dtype=torch.int64)
@@ -80,13 +81,13 @@ class LanguageStep(nn.Module):
         wanted = pool_features(features[load.tiles :], pool)
         return text + regression(drawn.float(), wanted.float(), model.config.bridge)[0]
 
-    def states(self, x: Tensor, packed: bool) -> Tensor:
-        """`Language.states`: fake positions can't tell whether a mask is needed."""
+    def states(self, x: Tensor, documents: int) -> Tensor:
+        """`Language.states`: fake positions can't tell where documents begin."""
         llm, (rows, length) = self.model.language.llm.model, x.shape[:2]
-        mask = torch.ones(rows, 1, length, length, dtype=torch.bool) if packed else None
+        apart = kept_apart(rows, length, documents) if documents > 1 else {"attention_mask": None}
         rotations = llm.rotary_emb(x, torch.zeros(rows, length, dtype=torch.int64))
         for layer in llm.layers:
-            x = layer(x, attention_mask=mask, position_embeddings=rotations, past_key_values=None)
+            x = layer(x, position_embeddings=rotations, past_key_values=None, **apart)
         return llm.norm(x)
 
 
@@ -136,7 +137,7 @@ def meter(
         step = make().train()
         pretend(step, mode, torch.bfloat16 if sharded and bf16 else torch.float32)
         if checkpointing:
-            checkpointed(step)
+            recomputed(step)
         if sharded:
             for parameter in step.parameters():
                 if parameter.requires_grad:
@@ -160,11 +161,15 @@ def pretend(model: nn.Module, mode: FakeTensorMode, dtype: torch.dtype) -> None:
                 tensors[name] = nn.Parameter(fake, tensor.requires_grad) if tensors is model._parameters else fake
 
 
-def checkpointed(model: nn.Module) -> None:
-    """As the loop does it: blocks that train keep only what goes into them, and run again in the backward pass."""
-    for block in blocks(model):
-        if any(parameter.requires_grad for parameter in block.parameters()):
-            block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
+def kept_apart(rows: int, length: int, documents: int) -> dict[str, Any]:
+    """What keeps the documents of packed rows apart, as `Language.states` gives it to the layers of a CPU's model."""
+    shorter, longer = length // documents, length - length // documents * (documents - 1)
+    return {"attention_mask": None, "documents": Documents(([shorter] * (documents - 1) + [longer]) * rows)}
+
+
+def masked(rows: int, length: int, documents: int) -> dict[str, Any]:
+    """`kept_apart` on a GPU."""
+    return {"attention_mask": torch.ones(rows, 1, length, length, dtype=torch.bool)}
 
 
 def _forget(parameter: Tensor) -> None:
@@ -188,6 +193,7 @@ def like_gpu() -> Iterator[None]:
         mock.patch.object(F, "layer_norm", in_float32(F.layer_norm)),
         mock.patch.object(F, "group_norm", in_float32(F.group_norm)),
         mock.patch.object(attention, "SHORT", 0),
+        mock.patch(f"{__name__}.kept_apart", masked),
     ):
         yield
 
