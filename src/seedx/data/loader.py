@@ -28,7 +28,7 @@ from seedx.data.faults import Faults
 from seedx.data.share import Data, open_mixture
 from seedx.data.stream import Encode, Row, Stream
 
-PREFETCH = 4  # rows that a worker is ahead
+PREFETCH = 4  # rows that a worker is ahead at least
 
 
 class Loader:
@@ -40,6 +40,7 @@ class Loader:
         row: tokens of a row at most.
         streams: a multiple of `ranks` times the workers; a checkpoint can be continued only with the same number.
         workers: processes that read ahead; 0 reads in this one.
+        ahead: rows that they are ahead together: those of a step, or the loop waits for the last of them in each.
         state: of every stream of this rank at least; None is the beginning.
         max_faults: see `Stream`.
 
@@ -63,6 +64,7 @@ class Loader:
         rank: int = 0,
         ranks: int = 1,
         workers: int = 0,
+        ahead: int = 0,
         state: dict[int, Any] | None = None,
         max_faults: float = 1.0,
     ) -> None:
@@ -73,6 +75,7 @@ class Loader:
                 f"make it a multiple of {readers}"
             )
         self.sources, self.workers = open_mixture(data, streams), workers
+        self.prefetch = max(PREFETCH, -(-ahead // workers)) if workers else None
         self.settings: dict[str, Any] = {
             "encode": encode,
             "streams": streams,
@@ -99,7 +102,7 @@ class Loader:
             num_workers=self.workers,
             collate_fn=_as_it_is,
             worker_init_fn=left_to_parent,
-            prefetch_factor=PREFETCH if self.workers else None,
+            prefetch_factor=self.prefetch,
         ):
             if isinstance(item, (ValueError, OSError)):
                 raise item

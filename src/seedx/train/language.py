@@ -7,13 +7,14 @@ model's forward; features that a cache has are handed over in the place of pixel
 from __future__ import annotations
 
 import dataclasses
-import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from seedx.batch import Batch
@@ -29,6 +30,9 @@ from seedx.tokenizer import Tokenizer, load, train_tokenizer
 from seedx.train import parts
 from seedx.train.feature_cache import FeatureCache, vision_digest
 from seedx.train.gradients import precision
+from seedx.train.language_samples import detokenizer, drawing_rows, drawn, regressed
+from seedx.train.parallel import here
+from seedx.train.pixels import to_picture
 from seedx.train.recipe import Recipe, chosen
 from seedx.train.rows import RowStage
 from seedx.train.sticker_data import open_stickers, rendered
@@ -74,6 +78,8 @@ class LanguageStage(RowStage):
         self.encode = Encode(self.tokenizer, self.config, recipe.row, recipe.too_long)
         open_stickers(f"{recipe.name}/{recipe.seed}")
         self.model = self._model(source)
+        self.painter = detokenizer(source, self.config) if recipe.sample_every and here().first else None
+        self.shown: Batch | None = None
         self.cache: FeatureCache | None = None
         if self.options.feature_cache:
             digest = vision_digest(self.model.vision, "bfloat16" if recipe.bf16 else "float32")
@@ -101,6 +107,8 @@ class LanguageStage(RowStage):
 
     def batch_of(self, rows: Sequence[Row], seeds: Sequence[str]) -> Batch:
         """As long as a row may be, however full: shapes stay the same."""
+        if self.shown is None and self.recipe.sample_every:
+            self.shown = drawing_rows([row.encoded for row in rows], self.tokenizer.specials.pad)
         batch = collate([row.encoded for row in rows], self.tokenizer.specials.pad, self.row)
         if self.cache:
             batch.tiles = batch.tiles if batch.tiles is None else self.cache.features(batch.tiles)
@@ -128,6 +136,18 @@ class LanguageStage(RowStage):
         losses = self.model(batch)
         return {"text": losses.text_sum, "image": losses.image_sum}
 
+    def sample(self, step: int) -> list[Image.Image]:
+        """The first pictures that were to be drawn, then as the folder's de-tokenizer draws them by now, from what is
+        regressed for their words; nothing if the folder has none."""
+        if self.shown is None or self.shown.targets is None:
+            return []
+        features = regressed(self.model, self.shown)
+        if self.painter is None:
+            return []
+        pictures = drawn(self.model, self.painter, features)
+        wanted = self.shown.targets[: len(pictures)].float() / 127.5 - 1
+        return [*map(to_picture, wanted), *map(to_picture, pictures)]
+
     def save(self, model: nn.Module, folder: Path) -> None:
         assert isinstance(model, SeedX)
         if self.recipe.lora:
@@ -138,13 +158,17 @@ class LanguageStage(RowStage):
 
 def tokenizer(folder: Path, config: Config) -> Tokenizer:
     """The model's tokenizer; learnt on the tasks' words if the folder has none yet."""
-    if not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer.model")):
-        aside = folder / "tokenizer.part"  # other ranks may look for it at this moment
-        aside.mkdir(parents=True, exist_ok=True)
-        train_tokenizer(tasks.texts(20000, seed=1), config.language.vocab_size).save(aside)
-        for file in aside.iterdir():
-            file.replace(folder / file.name)
-        shutil.rmtree(aside, ignore_errors=True)
+    ranks = here()
+    missing = not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer.model"))
+    if any(ranks.gather(missing)):
+        if ranks.first:
+            learnt = train_tokenizer(tasks.texts(20000, seed=1), config.language.vocab_size)
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as aside:  # a kill must not leave a half of it
+                learnt.save(Path(aside))
+                for file in Path(aside).iterdir():
+                    file.replace(folder / file.name)
+        ranks.barrier()
     return load(folder)
 
 

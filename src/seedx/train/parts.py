@@ -32,6 +32,11 @@ def config_of(folder: Path, preset: str) -> Config:
     return PRESETS[preset]
 
 
+def has(folder: Path, name: str) -> bool:
+    """Whether a part is in the folder, in one file or in several."""
+    return any((folder / f"{name}{end}.safetensors").is_file() for end in ("", "-00001"))
+
+
 @torch.no_grad()
 def read(module: nn.Module, folder: Path, part: str, name: str = "", spread: bool = False) -> None:
     """Load a part of a folder into its module, one tensor at a time. A module on the meta device gets memory by it.

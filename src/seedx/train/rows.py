@@ -56,6 +56,7 @@ class RowStage:
             rank=rank,
             ranks=ranks,
             workers=recipe.workers,
+            ahead=recipe.batch // ranks,
             state=state,
             max_faults=recipe.max_faults,
         )
