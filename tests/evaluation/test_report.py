@@ -1,10 +1,12 @@
 """The page of the scores: whole in one file, with the examples that matter."""
 
+import json
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import pytest
 
+from seedx.cli import main
 from seedx.evaluation import ABILITIES
 from seedx.evaluation.report import EACH, chosen
 
@@ -67,3 +69,12 @@ def test_best_worst_and_others_are_apart():
     assert len(every) == 3 * EACH == len({id(record) for record in every})
     assert sum(map(len, chosen(records[:4]).values())) == 4
     assert [len(some) for some in chosen(records[:2]).values()] == [2, 0, 0]
+
+
+def test_the_command_writes_scores_and_page(tiny_folder, tmp_path, capsys):
+    options = ["--abilities", "boxes", "--shift", "jpeg", "--n", "1", "--json", "--html", str(tmp_path)]
+    assert main(["eval", "stickers", "--model", str(tiny_folder), *options]) == 0
+    shown = capsys.readouterr()
+    scores = json.loads(shown.out)
+    assert scores["shift"] == "jpeg" and {"iou", "acc50"} == scores["boxes"].keys() == scores["chance"]["boxes"].keys()
+    assert str(tmp_path / "index.html") in shown.err and (tmp_path / "index.html").is_file()

@@ -14,7 +14,7 @@ from seedx.reply import Reply
 from seedx.settings import Drawing
 from seedx.stickers.tasks import Expected
 
-TURN_TOKENS = 150  # of a reply in a conversation, at most: one that never ends must leave room for the turns after it
+TURN_TOKENS = 100  # of a reply in a conversation, at most: one that never ends must leave room for the turns after it
 
 
 def once(model: Model, items: list[Item]) -> list[Answer]:

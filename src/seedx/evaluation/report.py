@@ -26,7 +26,7 @@ from seedx.slide import Slide
 from seedx.tokens import strip_boxes
 
 EACH = 3  # examples of a sort
-SIDE = 120  # pixels at which small pictures are shown
+SIDE = 192  # pixels at which small pictures are shown
 LONG, MANY = 3, 6  # pictures of a greater ratio, or more of them, get the whole width
 SLIDE = '"slide_width"'  # written in every slide
 

@@ -64,26 +64,25 @@ def evaluate_stickers(
     chosen = _chosen(abilities, shift)
     if n < 1 or batch < 1:
         raise ValueError(f"evaluation needs at least one scene and one in a batch, not n={n}, batch={batch}")
-    critic, scores, seconds = judge.load(), Scores(), {}
-    simple = {"chance": Scores(), "baseline": Scores()}
+    critic, seconds = judge.load(), {}
+    scores, chance, baseline = Scores(), Scores(), Scores()
     with tqdm(total=n * len(chosen), unit="scene", disable=not progress) as bar:
         for name in chosen:
             bar.set_description(name)
             start, records = time.perf_counter(), []
             for first in range(0, n, batch):
                 items = [item_of(seed, name, index, shift) for index in range(first, min(n, first + batch))]
-                records += _records(model, critic, name, items)
+                records += _scored(critic, name, items, ABILITIES[name].ask(model, items))
                 bar.update(len(items))
             seconds[name] = round(time.perf_counter() - start, 2)
             scores.add(name, records)
             if trained:
                 pool = Pool([trained_item(seed, name, index) for index in range(trained)])
-                for key, guesses in _without_model(critic, name, [record.item for record in records], pool).items():
-                    simple[key].add(name, guesses)
+                _without_model(critic, name, [record.item for record in records], pool, chance, baseline)
             if watch:
                 watch(name, records)
-    parts = {name: scores.means() if trained else {} for name, scores in simple.items()}
-    return {"seed": seed, "n": n, "shift": shift, **scores.nested(), **parts, "seconds": seconds}
+    simple = {"chance": chance.means(), "baseline": baseline.means()}
+    return {"seed": seed, "n": n, "shift": shift, **scores.nested(), **simple, "seconds": seconds}
 
 
 def _chosen(abilities: Sequence[str], shift: str | None) -> list[str]:
@@ -99,24 +98,19 @@ def _chosen(abilities: Sequence[str], shift: str | None) -> list[str]:
     return list(abilities or reading)
 
 
-def _records(model: Model, critic: Judge, name: str, items: list[Item]) -> list[Record]:
-    ability = ABILITIES[name]
-    answers = ability.ask(model, items)
-    return [
-        Record(item, answer, ability.score(critic, item, answer)) for item, answer in zip(items, answers, strict=True)
-    ]
+def _scored(critic: Judge, name: str, items: list[Item], answers: Iterable[Answer]) -> list[Record]:
+    score = ABILITIES[name].score
+    return [Record(item, answer, score(critic, item, answer)) for item, answer in zip(items, answers, strict=True)]
 
 
-def _without_model(critic: Judge, name: str, items: list[Item], pool: Pool) -> dict[str, list[Record]]:
-    """What chance and the baseline get, where the ability has them."""
+def _without_model(critic: Judge, name: str, items: list[Item], pool: Pool, chance: Scores, baseline: Scores) -> None:
+    """Add what chance and the baseline get, where the ability has them."""
     ability = ABILITIES[name]
-    ways: dict[str, Callable[[Item, Pool], Answer]] = {"chance": by_chance} if ability.chance else {}
+    if ability.chance:
+        chance.add(name, _scored(critic, name, items, (by_chance(item, pool) for item in items)))
     if ability.baseline:
-        ways["baseline"] = ability.baseline.answer
-    return {
-        key: [Record(item, answer := way(item, pool), ability.score(critic, item, answer)) for item in items]
-        for key, way in ways.items()
-    }
+        answer = ability.baseline.answer
+        baseline.add(name, _scored(critic, name, items, (answer(item, pool) for item in items)))
 
 
 class Scores:
