@@ -1,6 +1,6 @@
-"""Draws the pictures of the README with the bundled model: `python docs/make_pictures.py`.
+"""Draws the pictures of the README and docs/applications.md with the bundled model: `python docs/make_pictures.py`.
 
-Writes docs/images/reads.png (a picture with the boxes that were asked for), draws.png, edits.png and redraws.png.
+Writes into docs/images, and the slide as docs/images/slide.pptx beside its picture.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import PIL.ImageFont
 
 import seedx
 from seedx.marks import mark_boxes
+from seedx.pipeline import Pipeline
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
@@ -29,6 +30,18 @@ DRAWINGS = (
 )
 FOUND = ("the cat", "the tree")
 EDITS = ("put sunglasses on the cat", "replace the tree with a house", "change the background to the beach")
+STORY = "a cat with a hat goes to the beach"
+COMBINED = ("put this hat on the cat", "the animals of both pictures together")
+SLIDE = "a slide about a picnic for a dog"
+# Six turns of one conversation.
+TURNS = (
+    "draw a dog on the left and a red car on the right",
+    "now make the background green",
+    "then put a hat on the dog",
+    "where is the dog? give a box",
+    "what is on the right?",
+    "tell a story in 5 pictures: a dog with a hat goes to the beach",
+)
 
 
 def row(pictures: Sequence[PIL.Image.Image], captions: Sequence[str]) -> PIL.Image.Image:
@@ -70,6 +83,48 @@ def main() -> None:
     redrawn = [model.reconstruct(meadow), model.reconstruct(meadow, condition=meadow)]
     captions = ["the picture given", "drawn from its features alone", "and with the detail of the original"]
     row([meadow, *redrawn], captions).save(IMAGES / "redraws.png")
+    story(model)
+    combined(model, meadow)
+    slide = model.slide(SLIDE).fitted()
+    slide.to_image(640).save(IMAGES / "slide.png")
+    slide.to_pptx(IMAGES / "slide.pptx")
+    conversation(model).save(IMAGES / "conversation.png")
+
+
+def story(model: Pipeline) -> None:
+    told = model.story(STORY, frames=5)
+    row([picture for _, picture in told], [text for text, _ in told]).save(IMAGES / "story.png")
+
+
+def combined(model: Pipeline, meadow: PIL.Image.Image) -> None:
+    hat, pond = (model.open(ROOT / "examples" / name) for name in ("hat.png", "pond.png"))
+    drawn = [
+        model.chat(said, [one, other], drawing="force").images[0]
+        for said, one, other in ((COMBINED[0], hat, meadow), (COMBINED[1], meadow, pond))
+    ]
+    captions = ["a hat", "a meadow", COMBINED[0], "a pond", COMBINED[1]]
+    row([hat, meadow, drawn[0], pond, drawn[1]], captions).save(IMAGES / "combined.png")
+
+
+def conversation(model: Pipeline) -> PIL.Image.Image:
+    """The six turns in one session, a row for each: what was said, the answer, the pictures."""
+    chat, rows, latest = model.session(), [], None
+    for said in TURNS:
+        reply = chat.send(said)
+        pictures = reply.images
+        if reply.boxes and latest:
+            pictures = [mark_boxes(latest.resize((2 * SIDE, 2 * SIDE), PIL.Image.Resampling.BICUBIC), reply.boxes)]
+        captions = [text for text, _ in reply.frames] or [reply.text or said] * max(1, len(pictures))
+        blank = PIL.Image.new("RGB", (SIDE, SIDE), "#f4f4f4")
+        captions[0] = f"> {said}\n{captions[0]}"
+        rows.append(row(pictures or [blank], captions))
+        latest = reply.images[-1] if reply.images else latest
+    sheet = PIL.Image.new("RGB", (max(each.width for each in rows), sum(each.height for each in rows)), "white")
+    top = 0
+    for each in rows:
+        sheet.paste(each, (0, top))
+        top += each.height
+    return sheet
 
 
 if __name__ == "__main__":
