@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from seedx import checkpoint
 from seedx.claims import page, results, runner
 from seedx.claims.__main__ import pick
 from seedx.claims.begin import begin, changed
-from seedx.claims.claim import Claim, Column, Comparison, Measured, Measurement, Training, Variant
+from seedx.claims.claim import Claim, Column, Comparison, Measured, Measurement, Sample, Training, Variant
 from seedx.claims.drawing import regression
 from seedx.claims.estimate import estimate, table
 from seedx.claims.more_rows import CLAIMS
@@ -89,6 +90,21 @@ def test_what_is_missing_is_said(place, tmp_path):
     assert "| one layer (1 of 2 seeds) | 0.25 |" in text and "| two layers | missing |" in text
     assert "one layer against two layers: missing." in text
     assert text.count("Not run completely: no verdict.") == 2
+
+
+def test_samples_are_seen_on_the_page(place, tmp_path):
+    drawn, read = Image.new("RGB", (96, 96), "red"), Image.new("RGB", (1024, 256), "blue")
+    samples = [Sample("draw it", None, drawn, drawn), Sample("how many?", read, "3", "four")]
+    for variant, sample in zip(PLAN.variants, samples, strict=True):
+        file = results.path(place.root, PLAN, variant, 1)
+        results.write(file, place.key(PLAN, variant), Measured({"draw.error": [0.25]}, [sample]), 3.0)
+        again = results.read(file).samples[0]
+        assert (again.asked, again.given) == (sample.asked, sample.given) or again.given.size == (96, 96)
+    page.write((PLAN,), (1,), place, tmp_path / "claims.md")
+    text = (tmp_path / "claims.md").read_text()
+    assert "![samples of row 4](images/claims/4.png)" in text
+    assert "| ![](images/claims/4-0.png) | how many? | 3 | four |" in text
+    assert Image.open(tmp_path / "images/claims/4-0.png").size == (256, 64)
 
 
 def outcome(better, worse, error=0.01):
