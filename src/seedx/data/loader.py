@@ -18,16 +18,22 @@ another, and the rows are the same for any number of ranks only until the first 
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from seedx.data.faults import Faults
 from seedx.data.share import Data, open_mixture
 from seedx.data.stream import Encode, Row, Stream
 
+# A stream's number, its next row, its state after that and what was read for it; an error; or a turn without a row.
+Item = tuple[int, Row | None, Any, Faults] | ValueError | OSError | None
 PREFETCH = 4  # rows that a worker is ahead at least
 
 
@@ -104,6 +110,8 @@ class Loader:
             worker_init_fn=left_to_parent,
             prefetch_factor=self.prefetch,
         ):
+            if isinstance(item, bytes):
+                item = pickle.loads(item)
             if isinstance(item, (ValueError, OSError)):
                 raise item
             if item is None:
@@ -136,9 +144,13 @@ class _Rows(IterableDataset[Any]):
     def __init__(self, streams: Sequence[Stream]) -> None:
         self.streams = streams
 
-    def __iter__(self) -> Iterator[tuple[int, Row | None, Any, Faults] | ValueError | OSError | None]:
+    def __iter__(self) -> Iterator[Item | bytes]:
         worker = get_worker_info()
-        streams = self.streams[worker.id :: worker.num_workers] if worker else self.streams
+        if worker is None:
+            return self._items(self.streams)
+        return map(_packed, self._items(self.streams[worker.id :: worker.num_workers]))
+
+    def _items(self, streams: Sequence[Stream]) -> Iterator[Item]:
         rows = {stream.number: iter(stream) for stream in streams}
         try:
             while rows:
@@ -152,6 +164,20 @@ class _Rows(IterableDataset[Any]):
                         yield None
         except (ValueError, OSError) as error:
             yield error
+
+
+class _Pickler(pickle.Pickler):
+    """Writes tensors as what they hold. (Torch's way from process to process is a file of shared memory for each, which
+    is asked for over a connection: of a row's eight small tensors that takes longer than all else.)"""
+
+    def reducer_override(self, value: Any) -> Any:
+        return (torch.from_numpy, (value.numpy(),)) if isinstance(value, Tensor) else NotImplemented
+
+
+def _packed(item: Item) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file, protocol=5).dump(item)
+    return file.getvalue()
 
 
 def left_to_parent(worker: int) -> None:
