@@ -47,7 +47,7 @@ class SeedX(lmms):
         """
         Args:
             pretrained: "tiny" (bundled), a folder, or a hub id.
-            device: where it runs; the accelerator at hand unless given. Of several processes (`accelerate launch`),
+            device: where it runs; the accelerator at hand unless given. Of several processes (`torchrun`),
                 each has its own.
             dtype: of the weights, such as bfloat16; None: float32 on the CPU, bfloat16 elsewhere.
             batch_size: requests answered together.
