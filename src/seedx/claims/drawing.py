@@ -61,9 +61,8 @@ def variety(model: Pipeline, seed: int, n: int) -> Measured:
     asked = examples("draw", seed, n)
     drawn, _ = regress(model.model, asked)
     pictures = painted(model, drawn.repeat_interleave(SEEDS, dim=0), range(SEEDS * len(asked)))
-    pixels = np.stack([np.asarray(picture, np.float64) for picture in pictures]).reshape(
-        len(asked), SEEDS, -1
-    )  # prompts, seeds, values
+    values = np.stack([np.asarray(picture, np.float64).ravel() for picture in pictures])
+    pixels = values.reshape(len(asked), SEEDS, -1)
     true = np.stack([np.asarray(_true(example), np.float64).ravel() for example in asked])
     return Measured(
         {

@@ -57,7 +57,8 @@ def estimate(claim: Claim, place: Place) -> Minutes:
 
 def table(claims: Sequence[Claim], place: Place, seeds: int) -> str:
     """Minutes of every row, and of all."""
-    lines = [f"{'row':>3} {'training':>9} {'measuring':>9} {'encoding':>9} {f'{seeds} seeds':>9}   minutes of one core"]
+    heads = ("training", "measuring", "encoding", f"{seeds} seeds")
+    lines = ["row" + "".join(f"{head:>10}" for head in heads) + "   minutes of one core"]
     total = 0.0
     for claim in claims:
         m = estimate(claim, place)

@@ -54,10 +54,12 @@ class Place:
     cut: Cut | None = None
 
     def key(self, claim: Claim, variant: Variant) -> str:
+        """Of the experiment that a variant is here."""
         return results.key(claim, variant, self.recipes, self.model, self.cut)
 
     @functools.cached_property
     def model(self) -> str:
+        """The digest of the model that variants begin as."""
         return results.digest(self.source)
 
     def result(self, claim: Claim, variant: Variant, seed: int) -> results.Result | None:
@@ -82,9 +84,8 @@ def run_variant(claim: Claim, variant: Variant, seed: int, place: Place) -> bool
     """Train and measure one variant, and write its result; False: stopped and saved."""
     start, folder = time.monotonic(), place.source
     if not variant.as_trained:
-        folder = (
-            place.root / "models" / f"{claim.number}-{results.slug(variant.name)}-{seed}-{place.key(claim, variant)}"
-        )
+        name = f"{claim.number}-{results.slug(variant.name)}-{seed}-{place.key(claim, variant)}"
+        folder = place.root / "models" / name
         if not (folder / "config.json").is_file():
             begin(variant, seed, place.source, folder)
         _share_cache(folder, place.root)
