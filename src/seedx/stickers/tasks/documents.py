@@ -6,11 +6,13 @@ import random
 from collections.abc import Callable
 
 from seedx.messages import Box, Image, Message, assistant, system
-from seedx.stickers.art import OBJECTS
-from seedx.stickers.scenes import Scene, box
+from seedx.stickers.art import BACKGROUNDS, OBJECTS
+from seedx.stickers.scenes import TILE, Scene, box, held_out
+from seedx.stickers.signs import sign_box
 from seedx.stickers.tasks.drawing import draw
 from seedx.stickers.tasks.questions import absent
 from seedx.stickers.tasks.reading import caption_turn, left_to_right, scene_to_read
+from seedx.stickers.tasks.signs import text, with_sign
 
 
 def captioned(rng: random.Random) -> list[Message]:
@@ -49,8 +51,23 @@ def probed(rng: random.Random) -> list[Message]:
     return messages
 
 
+def printed(rng: random.Random) -> list[Message]:
+    """A picture full of signs, and all that is written on them with its boxes, from top to bottom."""
+    background = rng.choice(list(BACKGROUNDS))
+    scene = Scene(TILE, TILE, background, ())
+    for _ in range(rng.randint(2, 6)):
+        word = text(rng)
+        if not held_out(word, background) and word not in [sign.text for sign in scene.signs]:
+            scene = with_sign(rng, scene, word) or scene
+    if not scene.signs:
+        return printed(rng)
+    ordered = sorted(scene.signs, key=lambda sign: sign.y)
+    return [system(Image(scene)), assistant(*(Box(sign_box(sign, TILE, TILE), sign.text) for sign in ordered))]
+
+
 DOCUMENTS: dict[str, Callable[[random.Random], list[Message]]] = {
     "pretrain": captioned,
     "grounded": grounded,
     "probed": probed,
+    "printed": printed,
 }
