@@ -178,7 +178,7 @@ def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
         sharded.set_force_sum_reduction_for_comms(True)  # gloo can't multiply while it sums
         for method in FORWARDS.get(_class(unit), ()):
             register_fsdp_forward_method(unit, method)
-    model.float()
+        unit.float()
     warnings.filterwarnings("ignore", message=".*returned a view tensor")  # it would be wrong to change it in place
     # Otherwise the first unit that runs makes itself the root, such as a block within `gathered`.
     model._get_fsdp_state()._lazy_init()  # type: ignore[operator]
