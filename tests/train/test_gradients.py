@@ -96,6 +96,30 @@ def test_activations_computed_again_give_the_same_gradients(at_once):
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_compiled_blocks_serve_rows_of_any_documents(checkpointing):
+    """The compiler's front end alone: no C++ compiler is needed, and what it would be given is what counts."""
+    plain, compiled = Rows(), Rows()
+    prepare_blocks(compiled.model, dataclasses.replace(RECIPE, compile=True, checkpointing=checkpointing))
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    graphs = []
+    for each in (8, 6, 5):  # tokens of a document
+        losses = []
+        for stage in (plain, compiled):
+            batch = joined(stage.rows())
+            batch.position_ids = batch.position_ids % each
+            with torch.compiler.set_stance("default", force_backend="eager"):
+                losses.append(accumulate(stage, [batch], RECIPE, World())[0]["loss"])
+        assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+        graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+    assert 0 < graphs[0] == graphs[1] == graphs[2]
+    found, expected = optimised(compiled.model), optimised(plain.model)
+    for name, parameter in expected.items():
+        if parameter.grad is not None:
+            torch.testing.assert_close(found[name].grad, parameter.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
 def test_a_part_of_a_batch_is_its_rows():
     batch = Rows().rows()[0]
     assert len(part(batch, 0, 1).input_ids) == 1 and len(part(batch, 1, 2).labels) == 0

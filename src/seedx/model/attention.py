@@ -47,6 +47,7 @@ class Documents:
     lengths: list[int]
 
 
+@torch.compiler.disable  # code compiled for these lengths would serve no other batch
 def attend_within(q: Tensor, k: Tensor, v: Tensor, documents: Documents) -> Tensor:
     """As `attend`, of L tokens -> (N, L, heads, d): causal attention within each of the documents of N rows."""
     rows, _, length, _ = q.shape

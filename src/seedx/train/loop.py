@@ -233,11 +233,11 @@ class Loop:
 
 def prepare_blocks(model: nn.Module, recipe: Recipe) -> None:
     """Activation checkpointing and torch.compile, block by block, in place and without new names."""
-    if recipe.checkpointing:
-        recomputed(model)
     for block in blocks(model) if recipe.compile else []:
         if any(parameter.requires_grad for parameter in block.parameters()):
-            block.compile()
+            block.forward = torch.compile(block.forward)
+    if recipe.checkpointing:  # around what is compiled: the compiler gives a checkpointed block up if any of it is not
+        recomputed(model)
 
 
 def _next(batches: Iterator[Step]) -> tuple[Step | None, Exception | None]:
