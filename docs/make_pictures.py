@@ -33,15 +33,6 @@ EDITS = ("put sunglasses on the cat", "replace the tree with a house", "change t
 STORY = "a cat with a hat goes to the beach"
 COMBINED = ("put this hat on the cat", "the animals of both pictures together")
 SLIDE = "a slide about a picnic for a dog"
-# Six turns of one conversation.
-TURNS = (
-    "draw a dog on the left and a red car on the right",
-    "now make the background green",
-    "then put a hat on the dog",
-    "where is the dog? give a box",
-    "what is on the right?",
-    "tell a story in 5 pictures: a dog with a hat goes to the beach",
-)
 
 
 def row(pictures: Sequence[PIL.Image.Image], captions: Sequence[str]) -> PIL.Image.Image:
@@ -107,24 +98,16 @@ def combined(model: Pipeline, meadow: PIL.Image.Image) -> None:
 
 
 def conversation(model: Pipeline) -> PIL.Image.Image:
-    """The six turns in one session, a row for each: what was said, the answer, the pictures."""
-    chat, rows, latest = model.session(), [], None
-    for said in TURNS:
+    """The turns of examples/six_turns.txt in one session: the picture that each is about or makes, and what is said."""
+    chat, pictures, captions = model.session(), [], []
+    latest = PIL.Image.new("RGB", (SIDE, SIDE), "white")
+    for said in (ROOT / "examples" / "six_turns.txt").read_text(encoding="utf-8").splitlines():
         reply = chat.send(said)
-        pictures = reply.images
-        if reply.boxes and latest:
-            pictures = [mark_boxes(latest.resize((2 * SIDE, 2 * SIDE), PIL.Image.Resampling.BICUBIC), reply.boxes)]
-        captions = [text for text, _ in reply.frames] or [reply.text or said] * max(1, len(pictures))
-        blank = PIL.Image.new("RGB", (SIDE, SIDE), "#f4f4f4")
-        captions[0] = f"> {said}\n{captions[0]}"
-        rows.append(row(pictures or [blank], captions))
         latest = reply.images[-1] if reply.images else latest
-    sheet = PIL.Image.new("RGB", (max(each.width for each in rows), sum(each.height for each in rows)), "white")
-    top = 0
-    for each in rows:
-        sheet.paste(each, (0, top))
-        top += each.height
-    return sheet
+        large = latest.resize((2 * SIDE, 2 * SIDE), PIL.Image.Resampling.BICUBIC)
+        pictures.append(mark_boxes(large, reply.boxes) if reply.boxes else latest)
+        captions.append(f"{said} - {reply.text}")
+    return row(pictures, captions)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,10 @@ STEPS = (
     Step("combine", ("the animals of both pictures together",), ("meadow.png", "pond.png")),
     Step("redraw", ("",), ("meadow.png",), quick=True),
     Step("talk", ("how many things are there?", "what is right of the cat?", "find the tree"), ("meadow.png",)),
-    Step("talk", ("draw a dog and a red car", "now make the background green", "where is the dog?", "remove the car")),
+    Step(
+        "talk",
+        ("draw a cat and a tree on the beach", "now make the background green", "find the cat", "remove the tree"),
+    ),
     Step("story", ("a cat with a hat goes to the beach",), quick=True),
     Step("slide", ("a slide about a picnic for a dog",), quick=True),
 )
