@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count, islice
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from PIL import Image
 
 from seedx.data.faults import Faults
@@ -16,6 +18,7 @@ from seedx.data.stream import Encode, Row
 from seedx.train.recipe import Recipe
 from seedx.train.stage import Step
 
+T = TypeVar("T")
 LOOKED_AT = 300  # samples, for a look before training
 
 
@@ -32,6 +35,10 @@ class RowStage:
 
     def batches(self, step: int, state: Any, rank: int, ranks: int) -> Iterator[Step]:
         """Row i of a rank is row i * ranks + rank of the global batch: it is the same rows for any number of ranks."""
+        steps = self._steps(step, state, rank, ranks)
+        return ahead(steps) if self.recipe.workers else steps
+
+    def _steps(self, step: int, state: Any, rank: int, ranks: int) -> Iterator[Step]:
         loader = self.loader(rank, ranks, state)
         rows, each, size = iter(loader), self.recipe.batch // ranks, self.recipe.micro_rows(ranks)
         for number in count(step):
@@ -78,6 +85,16 @@ class RowStage:
             if sum(row.documents for row in rows) >= LOOKED_AT:
                 break
         return [*lines, *_statistics(rows, self.row)]
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items; each is fetched by a thread while the one before it is used. No item is None."""
+    threads = torch.get_num_threads()  # which bits depend on, and each thread has a number of its own
+    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
 
 
 def _statistics(rows: Sequence[Row], length: int) -> list[str]:
