@@ -76,6 +76,7 @@ def kept(path: Path, key: str, count: int, make: Callable[[range], dict[str, Ten
         aside = path.with_suffix(".part")
         save_file({**whole, "key": torch.tensor(list(key.encode()), dtype=torch.uint8)}, aside)
         aside.replace(path)
+    ranks.gather(None)  # none goes on, and looks for the file, before it is there
     return whole
 
 
