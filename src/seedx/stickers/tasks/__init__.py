@@ -10,7 +10,7 @@ A new task is one function from (rng, unseen) to an `Example` in `KINDS`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from seedx.messages import Box, Image, Message, Text, assistant, user
@@ -45,7 +45,7 @@ __all__ = [
     "texts",
 ]
 
-Makers = dict[str, Callable[[random.Random, Scene], tuple[str, str] | None]]
+Makers = Mapping[str, Callable[[random.Random, Scene], tuple[str, str] | None]]
 MAKERS: dict[str, Makers] = {"panorama": PANORAMA_QUESTIONS, "text": SIGN_QUESTIONS}  # of questions, a kind's own
 ANY_SIZE = 0.5  # how often a picture to read is not one tile
 
