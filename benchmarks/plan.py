@@ -6,8 +6,8 @@ Three small configurations, each in a process of its own with one thread. Predic
 fake tensors:
     memory  4 bytes a parameter, 8 a trained one for AdamW, and the peak of what the step makes (gradients included)
     time    a roofline: of every operation the longer of FLOPs / matrix speed and bytes / memory bandwidth, plus what
-            new memory for its results costs (the system clears it) and the call itself; the optimiser passes its memory
-            ten times
+            new memory for its results costs (the system clears it) and the call itself; dropout's random numbers by
+            themselves; the optimiser passes its memory ten times
 Measured are steps of the real model by its own loss, with clipping and AdamW:
     memory  the peak of the process (Linux's VmHWM, reset after the first step) over what it had before the model
     time    the CPU time of a step, the median
@@ -104,6 +104,7 @@ class Machine:
         bandwidth: bytes a second that are read and written in place, of 4 MiB: a step's data is mostly in a cache, too.
         fresh: seconds that a byte of new memory costs.
         call: seconds that an operation takes whatever its size.
+        random: seconds that a random number costs.
     """
 
     matrix: dict[torch.dtype, float]
@@ -111,6 +112,7 @@ class Machine:
     bandwidth: float
     fresh: float
     call: float
+    random: float
 
     @staticmethod
     def measure() -> Machine:
@@ -123,6 +125,7 @@ class Machine:
             2 * values.nbytes / in_place,
             max(0.0, _seconds(values.neg) - in_place) / values.nbytes,
             _seconds(lambda: little + 1),
+            _seconds(lambda: values.bernoulli_(0.5)) / values.numel(),
         )
 
     def seconds(self, reading: Measured) -> float:
@@ -131,6 +134,8 @@ class Machine:
         for operation, times in reading.operations.items():
             speeds = self.convolution if operation.kind == "convolution" else self.matrix
             busy = operation.flops / speeds[operation.dtype] if operation.flops else 0.0
+            if operation.kind == "random":  # in place, so that its bytes are read and written
+                busy = operation.bytes / (2 * operation.dtype.itemsize) * self.random
             total += times * (max(busy, operation.bytes / self.bandwidth) + operation.new * self.fresh + self.call)
         return total
 

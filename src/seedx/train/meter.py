@@ -35,9 +35,9 @@ OTHER = "other"
 class Operation:
     """
     Attributes:
-        kind: "matrix", "convolution" or "elementwise".
+        kind: "matrix", "convolution", "random" (a random number for each element) or "elementwise".
         dtype: in which it is done: that of its result.
-        flops: multiplications and additions; 0 for elementwise ones.
+        flops: multiplications and additions; 0 for the last two kinds.
         bytes: read and written.
         new: bytes of memory that it was given for its results.
     """
@@ -105,7 +105,7 @@ class Meter(TorchDispatchMode):
         if made and not func.is_view:
             formula = flop_registry.get(func.overloadpacket)
             flops = int(formula(*args, **kwargs, out_val=out)) if formula else 0
-            kind = "elementwise" if not flops else "convolution" if "conv" in func.__name__ else "matrix"
+            kind = _kind(func, flops)
             moved = sum(tensor.numel() * tensor.element_size() for tensor in (*read, *made))
             self.reading.operations[Operation(kind, made[0].dtype, flops, moved, new)] += 1
             if flops:
@@ -131,3 +131,9 @@ class Meter(TorchDispatchMode):
         if self._running or node is None:
             return self._running[-1] if self._running else OTHER
         return self._whose[bisect.bisect(self._since, node._sequence_nr()) - 1]
+
+
+def _kind(operation: Any, flops: int) -> str:
+    if flops:
+        return "convolution" if "conv" in operation.__name__ else "matrix"
+    return "random" if torch.Tag.nondeterministic_seeded in operation.tags else "elementwise"
