@@ -5,12 +5,10 @@ from __future__ import annotations
 import html
 import platform
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
-from string import Template
 
 from seedx.demo import Done, Turn
-from seedx.page import figures
+from seedx.page import facts, figures, filled
 
 SECTIONS = {
     "read": ("It reads", "Any size, any ratio: a picture larger than one tile is cut into tiles."),
@@ -27,9 +25,8 @@ SECTIONS = {
 
 def write(folder: Path, done: Sequence[Done], model: str, examples: Path, loading: float) -> Path:
     """Write index.html and return its path."""
-    page = Template((resources.files("seedx") / "assets" / "demo.html").read_text(encoding="utf-8"))
     seconds = sum(each.seconds for each in done)
-    facts = {
+    said = {
         "things done": str(len(done)),
         "seconds in all": f"{seconds:.1f}",
         "seconds to load": f"{loading:.1f}",
@@ -37,10 +34,11 @@ def write(folder: Path, done: Sequence[Done], model: str, examples: Path, loadin
     }
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "index.html"
-    text = page.substitute(
+    text = filled(
+        "demo",
         model=html.escape(model),
         examples=html.escape(str(examples)),
-        facts="".join(f"<span>{name} <b>{html.escape(value)}</b></span>" for name, value in facts.items()),
+        facts=facts(said),
         sections="\n".join(_section(kind, [each for each in done if each.step.kind == kind]) for kind in SECTIONS),
     )
     file.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Pictures in a self-contained HTML page: as data URLs, at a size at which they can be seen."""
+"""Self-contained HTML pages: one style for all, and pictures as data URLs, at a size at which they can be seen."""
 
 from __future__ import annotations
 
@@ -6,11 +6,25 @@ import base64
 import html
 import io
 from collections.abc import Iterable
+from importlib import resources
+from string import Template
 
 import PIL.Image
 
 SMALL = 256  # pictures with a shorter longest side are shown at this size, pixel by pixel
 HIGHEST = 360  # pixels at which a picture is shown at most
+
+
+def filled(template: str, **fields: str) -> str:
+    """The page `assets/TEMPLATE.html` with its fields, HTML, filled in."""
+    assets = resources.files("seedx") / "assets"
+    style = (assets / "page.css").read_text(encoding="utf-8")
+    return Template((assets / f"{template}.html").read_text(encoding="utf-8")).substitute(style=style, **fields)
+
+
+def facts(values: dict[str, str]) -> str:
+    """Short facts in a line: name and value."""
+    return "".join(f"<span>{name} <b>{html.escape(value)}</b></span>" for name, value in values.items())
 
 
 def figures(pictures: Iterable[tuple[PIL.Image.Image, str]], small: int = SMALL) -> str:

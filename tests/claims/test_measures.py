@@ -5,25 +5,27 @@ import torch
 
 from seedx.claims import drawing, reading, redrawing, sheets
 from seedx.claims.examples import examples, many_tiles
-from seedx.claims.regressed import pictured, regress, relative_errors, with_norms_of
+from seedx.claims.regressed import regress, relative_errors, with_norms_of
 from seedx.collate import collate
 from seedx.prompt import prepare
 from seedx.stickers.scenes import is_unseen
+from seedx.train.sticker_data import rendered
 
 
 def test_examples_follow_from_the_seed_and_a_quarter_is_unseen():
     first, again, other = examples("draw", 1, 8), examples("draw", 1, 8), examples("draw", 2, 8)
-    assert [e.scenes for e in first] == [e.scenes for e in again] != [e.scenes for e in other]
-    assert [any(map(is_unseen, e.scenes)) for e in first] == 2 * [True, False, False, False]
+    scenes = [[item.example.scenes for item in items] for items in (first, again, other)]
+    assert scenes[0] == scenes[1] != scenes[2]
+    assert [any(map(is_unseen, item.example.scenes)) for item in first] == 2 * [True, False, False, False]
     assert all(map(many_tiles, examples("box", 1, 4, many_tiles)))
-    assert examples("scene", 1, 2)[0].scenes[0].width == 96
+    assert examples("scene", 1, 2)[0].pictures[0].width == 96
 
 
 def test_the_error_is_that_of_training(tiny):
     asked = examples("draw", 1, 3)
     drawn, wanted = regress(tiny.model, asked)
     model = tiny.model
-    rows = [prepare(pictured(example), model.tokenizer, model.config) for example in asked]
+    rows = [prepare(rendered(item.example.messages), model.tokenizer, model.config) for item in asked]
     with torch.no_grad():
         losses = model.seedx(collate(rows, model.tokenizer.specials.pad))
     assert float((drawn - wanted).square().sum()) == pytest.approx(float(losses.image_sum), rel=1e-4)
@@ -61,7 +63,6 @@ def test_redrawing_by_features_condition_and_autoencoder_differ(tiny):
 
 
 def test_a_sheet_has_a_row_for_each_name_and_captions_below(tiny):
-    picture = examples("scene", 1, 1)[0]
-    shown = redrawing.picture(picture)
+    shown = examples("scene", 1, 1)[0].pictures[0]
     plain, captioned = (sheets.sheet([("right", [shown]), ("given", [shown])], [text]) for text in ("", "two words"))
     assert plain.height == 2 * (sheets.SIDE + sheets.GAP) + sheets.GAP and captioned.height > plain.height

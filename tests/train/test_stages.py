@@ -23,7 +23,7 @@ from seedx.train.detokenizer_scenes import asked
 from seedx.train.language_samples import regressed
 from seedx.train.recipe import load_recipe
 from seedx.train.stages import STAGES, build, look, run
-from seedx.train.vision import INDEX, PARTS, sample_tile, tile_label
+from seedx.train.vision_tiles import INDEX, PARTS, sample_tile, tile_label
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes/tiny").glob("*.toml"))
 SMALL = {"steps": 2, "warmup": 1, "batch": 2, "streams": 2}

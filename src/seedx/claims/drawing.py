@@ -10,15 +10,15 @@ from PIL import Image
 from torch import Tensor
 
 from seedx.claims.claim import Measured, Sample
-from seedx.claims.examples import BATCH, SHOWN, examples, prompt
+from seedx.claims.examples import BATCH, SHOWN, examples
 from seedx.claims.regressed import regress, relative_errors, with_norms_of
+from seedx.evaluation.item import Item
 from seedx.painter import Order
 from seedx.pipeline import Pipeline
 from seedx.settings import DrawSettings
 from seedx.stickers import judge, scoring
 from seedx.stickers.judge import Judge
 from seedx.stickers.scenes import render
-from seedx.stickers.tasks import Example
 
 SEEDS = 4  # pictures of each prompt, for their variety
 
@@ -47,8 +47,8 @@ def drawings(model: Pipeline, seed: int, n: int, rescaled: bool = False) -> Meas
     ways = {"": drawn} | ({"rescaled.": with_norms_of(drawn, wanted)} if rescaled else {})
     for prefix, features in ways.items():
         pictures = painted(model, features, range(len(features)))
-        for example, drawing in zip(asked, pictures, strict=True):
-            scores = scoring.drawing(critic().look(drawing), example.expected[0])
+        for item, drawing in zip(asked, pictures, strict=True):
+            scores = scoring.drawing(critic().look(drawing), item.expected)
             measured.add({prefix + name: value for name, value in scores.items()})
         if not prefix:
             measured.samples = [_sample(*pair) for pair in zip(asked[:SHOWN], pictures, strict=False)]
@@ -63,7 +63,7 @@ def variety(model: Pipeline, seed: int, n: int) -> Measured:
     pictures = painted(model, drawn.repeat_interleave(SEEDS, dim=0), range(SEEDS * len(asked)))
     values = np.stack([np.asarray(picture, np.float64).ravel() for picture in pictures])
     pixels = values.reshape(len(asked), SEEDS, -1)
-    true = np.stack([np.asarray(_true(example), np.float64).ravel() for example in asked])
+    true = np.stack([np.asarray(render(item.target), np.float64).ravel() for item in asked])
     return Measured(
         {
             "between seeds": pixels.std(axis=1).mean(axis=1).tolist(),
@@ -87,9 +87,5 @@ def _distances(pictures: np.ndarray) -> list[float]:
     return np.sqrt(np.square(pictures - pictures.mean(axis=0)).mean(axis=1)).tolist()
 
 
-def _true(example: Example) -> Image.Image:
-    return render(example.scenes[-1])
-
-
-def _sample(example: Example, drawing: Image.Image) -> Sample:
-    return Sample(prompt(example), None, _true(example), drawing)
+def _sample(item: Item, drawing: Image.Image) -> Sample:
+    return Sample(item.prompt, None, render(item.target), drawing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seedx.claims.claim import Measured, Sample
-from seedx.claims.examples import SHOWN, batches, examples, many_tiles, picture, prompt
+from seedx.claims.examples import SHOWN, batches, examples, many_tiles
 from seedx.pipeline import Pipeline
 from seedx.stickers import scoring
 
@@ -18,11 +18,11 @@ def questions(model: Pipeline, seed: int, n: int, kind: str = "question", tiled:
         tiled: ask about pictures of many tiles only.
     """
     measured = Measured()
-    for batch in batches(examples(kind, seed, n, many_tiles if tiled else lambda example: True)):
-        prompts = [(prompt(example), [picture(example)]) for example in batch]
+    for batch in batches(examples(kind, seed, n, many_tiles if tiled else lambda item: True)):
+        prompts = [(item.prompt, item.pictures) for item in batch]
         replies = model.chat_batch(prompts, drawing="forbid", max_new_tokens=LONGEST_ANSWER)
-        for example, (asked, shown), reply in zip(batch, prompts, replies, strict=True):
-            expected = example.expected[0]
+        for item, (asked, shown), reply in zip(batch, prompts, replies, strict=True):
+            expected = item.expected
             right = scoring.question(reply.text, expected)["accuracy"]
             measured.add({kind: right, f"{kind}.{expected.type}": right})
             measured.samples.append(Sample(asked, shown[0], expected.text, reply.text))
@@ -33,10 +33,10 @@ def questions(model: Pipeline, seed: int, n: int, kind: str = "question", tiled:
 def boxes(model: Pipeline, seed: int, n: int, tiled: bool = False) -> Measured:
     """The share of boxes at IoU 0.5 or more, and the mean IoU."""
     measured = Measured()
-    for batch in batches(examples("box", seed, n, many_tiles if tiled else lambda example: True)):
-        prompts = [(prompt(example), [picture(example)]) for example in batch]
+    for batch in batches(examples("box", seed, n, many_tiles if tiled else lambda item: True)):
+        prompts = [(item.prompt, item.pictures) for item in batch]
         replies = model.chat_batch(prompts, drawing="forbid", max_new_tokens=LONGEST_ANSWER)
-        for example, reply in zip(batch, replies, strict=True):
-            scores = scoring.boxes(reply.boxes, example.expected[0])
+        for item, reply in zip(batch, replies, strict=True):
+            scores = scoring.boxes(reply.boxes, item.expected)
             measured.add({"boxes": scores["acc50"], "boxes.iou": scores["iou"]})
     return measured

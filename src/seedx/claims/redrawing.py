@@ -9,7 +9,7 @@ from PIL import Image
 
 from seedx.claims.claim import Measured, Sample
 from seedx.claims.drawing import critic
-from seedx.claims.examples import BATCH, SHOWN, examples, picture, prompt
+from seedx.claims.examples import BATCH, SHOWN, examples
 from seedx.painter import HALF, to_picture
 from seedx.pipeline import Pipeline
 from seedx.stickers import scoring
@@ -26,7 +26,7 @@ def reconstructions(model: Pipeline, seed: int, n: int, by: By = "features") -> 
         by: features alone; with the picture itself as the condition; or the autoencoder alone, which bounds both.
     """
     scenes = examples("scene", seed, n)
-    pictures = [picture(example) for example in scenes]
+    pictures = [item.pictures[0] for item in scenes]
     redrawn: list[Image.Image] = []
     for start in range(0, n, BATCH):
         given = pictures[start : start + BATCH]
@@ -36,8 +36,8 @@ def reconstructions(model: Pipeline, seed: int, n: int, by: By = "features") -> 
             seeds = range(start, start + len(given))
             redrawn += model.reconstruct_batch(given, given if by == "condition" else None, list(seeds))
     measured = Measured()
-    for example, one in zip(scenes, redrawn, strict=True):
-        scene, seen = example.scenes[0], critic().look(one)
+    for item, one in zip(scenes, redrawn, strict=True):
+        scene, seen = item.target, critic().look(one)
         background = float(seen.background == scene.background)
         found, likeness = scoring.objects(seen, scene), scoring.psnr(one, scene)
         measured.add({"objects": found, "background": background, "psnr": likeness})
@@ -56,16 +56,16 @@ def edits(model: Pipeline, seed: int, n: int, by: By = "features") -> Measured:
     for start in range(0, n, BATCH):
         batch = asked[start : start + BATCH]
         if by == "autoencoder":
-            edited += through_autoencoder(model, [render(example.scenes[-1]) for example in batch])
+            edited += through_autoencoder(model, [render(item.target) for item in batch])
         else:
-            words, seeds = [prompt(example) for example in batch], list(range(start, start + len(batch)))
-            sources = [picture(example) for example in batch]
+            words, seeds = [item.prompt for item in batch], list(range(start, start + len(batch)))
+            sources = [item.pictures[0] for item in batch]
             edited += model.edit_batch(sources, words, seeds, condition=by == "condition")
     measured = Measured()
-    for example, one in zip(asked, edited, strict=True):
-        scores = scoring.edit(critic().look(one), one, example.expected[0])
+    for item, one in zip(asked, edited, strict=True):
+        scores = scoring.edit(critic().look(one), one, item.expected)
         measured.add({"done": scores["done"], "kept": scores["psnr_outside"]})
-        measured.samples.append(Sample(prompt(example), picture(example), render(example.scenes[-1]), one))
+        measured.samples.append(Sample(item.prompt, item.pictures[0], render(item.target), one))
     measured.samples = measured.samples[:SHOWN]
     return measured
 

@@ -12,43 +12,31 @@ from torch import Tensor
 
 from seedx.checkpoint import Model
 from seedx.collate import collate
-from seedx.messages import Image, Message
+from seedx.evaluation.item import Item
 from seedx.model.vision import pool_features
 from seedx.prompt import prepare
-from seedx.stickers.scenes import render
-from seedx.stickers.tasks import Example
+from seedx.train.sticker_data import rendered
 
 CHUNK = 32
 
 
 @torch.no_grad()
-def regress(model: Model, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
+def regress(model: Model, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
     """(N, Kp, D) as the language model has them after the right words, and the same of the true pictures.
 
-    Each example draws one picture.
+    Each item draws one picture.
     """
-    pairs = [_regress(model, examples[start : start + CHUNK]) for start in range(0, len(examples), CHUNK)]
+    pairs = [_regress(model, items[start : start + CHUNK]) for start in range(0, len(items), CHUNK)]
     drawn, wanted = (torch.cat(side) for side in zip(*pairs, strict=True))
     return drawn, wanted
 
 
-def _regress(model: Model, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
-    encoded = [prepare(pictured(example), model.tokenizer, model.config) for example in examples]
+def _regress(model: Model, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
+    encoded = [prepare(rendered(item.example.messages), model.tokenizer, model.config) for item in items]
     batch = collate([row for row in encoded if row], model.tokenizer.specials.pad)
-    seedx, config = model.seedx, model.config
-    assert batch.targets is not None and len(batch.targets) == len(examples)
-    embeds = seedx.embed(batch.input_ids, batch.read_mask, batch.tiles, batch.tile_positions)
-    states = seedx.language.states(embeds, batch.position_ids)[batch.draw_mask]
-    drawn = seedx.draw_features(states.unflatten(0, (-1, config.bridge.queries)))
-    return drawn, pool_features(seedx.encode_images(batch.targets), config.vision.pool)
-
-
-def pictured(example: Example) -> list[Message]:
-    """The example's messages with its scenes rendered."""
-    return [
-        Message(m.role, tuple(Image(render(p.image)) if isinstance(p, Image) else p for p in m.content))
-        for m in example.messages
-    ]
+    assert batch.targets is not None and len(batch.targets) == len(items)
+    wanted = pool_features(model.seedx.encode_images(batch.targets), model.config.vision.pool)
+    return model.seedx.drawn(batch), wanted
 
 
 def relative_errors(drawn: Tensor, wanted: Tensor) -> list[float]:

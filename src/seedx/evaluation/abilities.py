@@ -52,7 +52,7 @@ def _of(*kinds: str) -> Make:
     return lambda rng, index, unseen: tasks.sample(rng, kinds[index % len(kinds)], unseen)
 
 
-def _scene(rng: random.Random, index: int, unseen: bool | None) -> Example:
+def scene_alone(rng: random.Random, index: int, unseen: bool | None) -> Example:
     """A picture without a word."""
     scene = scene_to_read(rng, unseen, any_size=0)
     return Example("scene", [user(Picture(scene)), assistant(Picture(scene))], [Expected(source=scene)])
@@ -80,7 +80,7 @@ ABILITIES = {
     "boxes": Ability(_of("box"), asking.once, scores.boxes, baselines.EVERYTHING, reads=True),
     "draw": Ability(_of("wish", *["draw"] * (WISH_EVERY - 1)), asking.drawn, scores.draw, baselines.NEAREST),
     "edit": Ability(_of("edit"), asking.drawn, scores.edit, baselines.COPY),
-    "reconstruct": Ability(_scene, asking.redrawn, scores.reconstruct, baselines.PLAIN, reads=True),
+    "reconstruct": Ability(scene_alone, asking.redrawn, scores.reconstruct, baselines.PLAIN, reads=True),
     "panorama": Ability(_of("panorama"), asking.tiled_and_thumbnail, scores.tiles, baselines.MAJORITY, reads=True),
     "long": Ability(_of("long"), asking.tiled_and_thumbnail, scores.tiles_by_type, baselines.MAJORITY, reads=True),
     "text": Ability(_of("text"), asking.tiled_and_thumbnail, scores.question, baselines.MAJORITY, reads=True),

@@ -6,9 +6,7 @@ import contextlib
 import html
 import random
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from PIL import Image
@@ -20,7 +18,7 @@ from seedx.evaluation.table import COLUMNS, missed, rows, shown
 from seedx.marks import mark_boxes
 from seedx.messages import Image as Picture
 from seedx.messages import Text
-from seedx.page import figures
+from seedx.page import facts, figures, filled
 from seedx.reply import Reply
 from seedx.slide import Slide
 from seedx.tokens import strip_boxes
@@ -52,12 +50,16 @@ class Report:
         """Write the page to a file *.html, or as index.html of a folder. Returns the file."""
         file = path if path.suffix in (".html", ".htm") else path / "index.html"
         file.parent.mkdir(parents=True, exist_ok=True)
-        facts = {"seed": scores["seed"], "scenes of each": scores["n"], "shift": scores["shift"] or "none"}
-        facts["seconds"] = f"{sum(scores['seconds'].values()):.0f}"
-        page = Template((resources.files("seedx") / "assets" / "eval.html").read_text(encoding="utf-8"))
-        text = page.substitute(
+        said = {
+            "seed": str(scores["seed"]),
+            "scenes of each": str(scores["n"]),
+            "shift": scores["shift"] or "none",
+            "seconds": f"{sum(scores['seconds'].values()):.0f}",
+        }
+        text = filled(
+            "eval",
             model=html.escape(model),
-            facts="".join(f"<span>{name} <b>{value}</b></span>" for name, value in facts.items()),
+            facts=facts(said),
             table=_table(scores),
             sections="\n".join(self._sections),
         )

@@ -105,9 +105,18 @@ class SeedX(nn.Module):
         """Final states (M, K, dim) of the placeholders of M images -> features (M, Kp, D)."""
         return self.output_resampler(states)
 
-    def forward(self, batch: Batch) -> Losses:
+    def states(self, batch: Batch) -> Tensor:
+        """Final states (B, T, dim) of a batch's tokens."""
         embeds = self.embed(batch.input_ids, batch.read_mask, batch.tiles, batch.tile_positions)
-        states = self.language.states(embeds, batch.position_ids)
+        return self.language.states(embeds, batch.position_ids)
+
+    def drawn(self, batch: Batch) -> Tensor:
+        """Features (M, Kp, D) of the images that a batch draws, each after the right tokens before it."""
+        states = self.states(batch)[batch.draw_mask]
+        return self.draw_features(states.unflatten(0, (-1, self.config.bridge.queries)))
+
+    def forward(self, batch: Batch) -> Losses:
+        states = self.states(batch)
         text_sum, text_count = self.text_loss(states, batch.labels)
         image_sum, image_count = self.image_loss(states, batch.draw_mask, batch.targets)
         bridge = self.config.bridge

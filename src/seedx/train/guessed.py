@@ -73,10 +73,6 @@ def _encoded(example: Example, words: Tokenizer, config: Config) -> Encoded:
 @torch.no_grad()
 def _regressed(model: SeedX, rows: Sequence[Encoded], pad: int) -> Tensor:
     """(B, Kp, D): of each row's last drawn picture."""
-    batch = collate(rows, pad)
+    last = torch.tensor([len(row.draws) for row in rows]).cumsum(0) - 1
     with torch.autocast("cpu", torch.bfloat16):
-        embeds = model.embed(batch.input_ids, batch.read_mask, batch.tiles, batch.tile_positions)
-        states = model.language.states(embeds, batch.position_ids)
-        spans = states[batch.draw_mask].unflatten(0, (-1, model.config.bridge.queries))
-        last = torch.tensor([len(row.draws) for row in rows]).cumsum(0) - 1
-        return model.draw_features(spans[last])
+        return model.drawn(collate(rows, pad))[last]

@@ -42,10 +42,7 @@ def regressed(model: SeedX, batch: Batch) -> Tensor:
     batch = moved(batch, model.vision.proj.device)
     training = model.training
     model.eval()
-    embeds = model.embed(batch.input_ids, batch.read_mask, batch.tiles, batch.tile_positions)
-    states = model.language.states(embeds, batch.position_ids)
-    spans = states[batch.draw_mask].unflatten(0, (-1, model.config.bridge.queries))
-    features = model.draw_features(spans[:SHOWN])
+    features = model.drawn(batch)[:SHOWN]
     model.train(training)
     return features
 
