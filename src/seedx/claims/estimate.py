@@ -77,7 +77,12 @@ def _training(training: Training, folder: Path, trial: Place) -> float:
     path, seconds = trial.recipes / f"{training.recipe}.toml", []
     for steps in STEPS:
         began = time.process_time()
-        train(path, folder, trial.threads, **{**changes(training, 0, trial), "steps": steps, "name": f"trial-{steps}"})
+        train(
+            path,
+            folder,
+            trial.threads,
+            **{**changes(training, 0, trial), "steps": steps, "name": f"{training.recipe}-{steps}"},
+        )
         seconds.append(time.process_time() - began)
     step = (seconds[1] - seconds[0]) / (STEPS[1] - STEPS[0])
     return seconds[0] + step * (load_recipe(path, **training.changes).steps - STEPS[0])

@@ -24,7 +24,7 @@ from seedx.stickers import tasks
 from seedx.stickers.scenes import Scene, render
 from seedx.stickers.tasks.documents import DOCUMENTS
 
-KINDS = (*DOCUMENTS, "conversation", *tasks.KINDS, *tasks.PARTS)
+KINDS = (*DOCUMENTS, *tasks.MANY_TURNS, *tasks.KINDS, *tasks.PARTS)
 
 
 class MadeUp(Record):

@@ -16,7 +16,7 @@ from functools import partial
 from seedx.messages import Box, Image, Message, Text, assistant, user
 from seedx.stickers.scenes import Scene
 from seedx.stickers.tasks.boxes import box_turn
-from seedx.stickers.tasks.chat import chat
+from seedx.stickers.tasks.chat import TO_A_STORY, chat
 from seedx.stickers.tasks.drawing import draw
 from seedx.stickers.tasks.editing import OPERATIONS, edit
 from seedx.stickers.tasks.example import Example, Expected
@@ -48,6 +48,7 @@ __all__ = [
 Makers = Mapping[str, Callable[[random.Random, Scene], tuple[str, str] | None]]
 MAKERS: dict[str, Makers] = {"panorama": PANORAMA_QUESTIONS, "text": SIGN_QUESTIONS}  # of questions, a kind's own
 ANY_SIZE = 0.5  # how often a picture to read is not one tile
+DRILLED = {"relation": 0.45, "how_many": 0.25, "yes_no": 0.12, "list": 0.1, "where": 0.08}
 
 Turn = tuple[str, Expected]  # what the user says, and the answer
 
@@ -99,6 +100,7 @@ KINDS: dict[str, Callable[[random.Random, bool | None], Example]] = {
 PARTS = {
     **{f"question:{type_}": partial(question, type_=type_) for type_ in QUESTIONS},
     **{f"edit:{operation}": partial(edit, operation=operation) for operation in OPERATIONS},
+    "chat:story": partial(chat, plans=TO_A_STORY),
 }
 
 
@@ -122,36 +124,40 @@ def conversation(rng: random.Random, any_size: float = 0.25) -> Example:
 
     Captions and lists mostly come last: before them, every answer has to be read from the picture, not from an answer.
     """
-    scene = scene_to_read(rng, False, any_size)
-    wanted = rng.randint(3, 6)
-    turns: dict[tuple[object, ...], Turn] = {}
-    for _ in range(8 * wanted):
-        if len(turns) == wanted:
-            break
+
+    def pick() -> tuple[str, str]:
         kind = rng.choices(("caption", "question", "box"), (0.1, 0.6, 0.3))[0]
-        if turn := _turn(rng, scene, kind, rng.choice(list(QUESTIONS)) if kind == "question" else ""):
-            turns.setdefault((turn[1].text, turn[1].type, turn[1].boxes), turn)
-    order = list(turns.values())
-    if rng.random() < 0.8:
-        order.sort(key=lambda turn: turn[1].type in ("caption", "list"))
-    return _example("conversation", scene, [(styled(rng, said), expected) for said, expected in order])
+        return kind, rng.choice(list(QUESTIONS)) if kind == "question" else ""
+
+    return _about(rng, "conversation", scene_to_read(rng, False, any_size), rng.randint(3, 6), pick)
+
+
+def drill(rng: random.Random, any_size: float = 0.35) -> Example:
+    """Six to nine turns of the questions that take more than finding one thing, about one picture, for training."""
+    while len((scene := scene_to_read(rng, False, any_size)).stickers) < 2:
+        pass
+    types, weights = list(DRILLED), list(DRILLED.values())
+    return _about(rng, "drill", scene, rng.randint(6, 9), lambda: ("question", rng.choices(types, weights)[0]))
+
+
+MANY_TURNS: dict[str, Callable[[random.Random], Example]] = {"conversation": conversation, "drill": drill}
 
 
 def mixture(rng: random.Random, weights: dict[str, float]) -> Example:
-    """One training example; `weights` has kinds of `KINDS` or `PARTS`, and "conversation".
+    """One training example; `weights` has kinds of `KINDS`, `PARTS` or `MANY_TURNS`.
 
     Raises:
         ValueError: an unknown kind.
     """
     kind = rng.choices(list(weights), list(weights.values()))[0]
-    return conversation(rng) if kind == "conversation" else sample(rng, kind)
+    return MANY_TURNS[kind](rng) if kind in MANY_TURNS else sample(rng, kind)
 
 
 def texts(n: int, seed: int) -> Iterator[str]:
     """Prompts and answers of `n` training examples of all kinds, and the labels of their boxes: text to learn a
     vocabulary from."""
     rng = random.Random(seed)
-    weights = dict.fromkeys((*KINDS, "conversation"), 1.0)
+    weights = dict.fromkeys((*KINDS, "conversation"), 1.0)  # the others have no words of their own
     for _ in range(n):
         for message in mixture(rng, weights).messages:
             yield from (part.text for part in message.content if isinstance(part, Text))
@@ -164,6 +170,22 @@ def _read(rng: random.Random, kind: str, draw_scene: Callable[[], tuple[Scene, s
         scene, type_ = draw_scene()
         if turn := _turn(rng, scene, kind, type_):
             return _example(kind, scene, [(styled(rng, turn[0]), turn[1])])
+
+
+def _about(rng: random.Random, kind: str, scene: Scene, wanted: int, pick: Callable[[], tuple[str, str]]) -> Example:
+    """Different turns about one scene, as many as wanted if it has them; `pick` gives the kind of one and its type."""
+    turns: dict[tuple[object, ...], Turn] = {}
+    for _ in range(8 * wanted):
+        if len(turns) == wanted:
+            break
+        if turn := _turn(rng, scene, *pick()):
+            said, expected = turn
+            whole = expected.type in ("caption", "list")  # asked once, whatever the words
+            turns.setdefault((expected.type, "" if whole else said, expected.boxes), turn)
+    order = list(turns.values())
+    if rng.random() < 0.8:
+        order.sort(key=lambda turn: turn[1].type in ("caption", "list"))
+    return _example(kind, scene, [(styled(rng, said), expected) for said, expected in order])
 
 
 def _turn(rng: random.Random, scene: Scene, kind: str, type_: str) -> Turn | None:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seedx.messages import Box, Image, Message, Text, assistant, user
+from seedx.messages import Box, Image, Message, Part, Text, assistant, user
 from seedx.stickers.art import OBJECTS
 from seedx.stickers.layout import apart
 from seedx.stickers.scenes import Scene, Sticker, box, is_unseen, place_of
@@ -24,6 +25,7 @@ from seedx.stickers.tasks.editing import GAP, OPERATIONS, expected_of, scene_to_
 from seedx.stickers.tasks.example import Example, Expected
 from seedx.stickers.tasks.questions import MARGIN, QUESTIONS
 from seedx.stickers.tasks.reading import off_border
+from seedx.stickers.tasks.stories import story, told
 from seedx.stickers.tasks.words import is_are, styled
 
 # A plan without "draw" begins with a picture of the user's.
@@ -37,11 +39,21 @@ PLANS = (
     ("edit", "edit", "ask"),
     ("edit", "ask", "edit"),
 )
+# And these end in a story, which has nothing to do with what was before.
+TO_A_STORY = (
+    ("draw", "story"),
+    ("ask", "story"),
+    ("edit", "story"),
+    ("draw", "edit", "story"),
+    ("edit", "ask", "story"),
+    ("edit", "edit", "story"),
+)
 MOST_DRAWN = 3  # stickers in a first drawing: more leave no room for edits
+STORY_FRAMES = (3, 4)  # least and most pictures of a story in a conversation
 TRIES = 12  # for each turn, before the conversation is begun again
 
 BEFORE_EDIT = ("now", "now", "then", "and", "and now")
-BEFORE_QUESTION = ("now", "and", "and")
+BEFORE = {"ask": ("now", "and", "and"), "story": ("now", "and now", "then", "please")}
 WHERE_IT = ("where is it?", "where is it now?", "in which part of the picture is it?", "tell me where it is")
 BOX_IT = ("find it", "show me its box", "point at it", "where is it? give a box", "mark it")
 
@@ -57,14 +69,15 @@ class Turn:
     @property
     def scene(self) -> Scene:
         """The picture that the next turn is about."""
-        scene = self.expected.target or self.expected.source
+        frames = self.expected.frames
+        scene = frames[-1].scene if frames else self.expected.target or self.expected.source
         assert scene is not None
         return scene
 
 
-def chat(rng: random.Random, unseen: bool | None = False) -> Example:
-    """One of `PLANS`, equally often, with all operations equally often. Every edit is of what the turn before left."""
-    plan = rng.choice(PLANS)
+def chat(rng: random.Random, unseen: bool | None = False, plans: Sequence[tuple[str, ...]] = PLANS) -> Example:
+    """One of the plans, equally often, and all operations equally often. Every edit is of what the turn before left."""
+    plan = rng.choice(plans)
     steps = [rng.choice(list(OPERATIONS)) if step == "edit" else step for step in plan]
     while True:
         given = None if plan[0] == "draw" else scene_to_edit(rng, avoid=unseen is False)
@@ -79,14 +92,16 @@ def chat(rng: random.Random, unseen: bool | None = False) -> Example:
     return Example("chat", messages, [turn.expected for turn in turns])
 
 
-def _answer(expected: Expected) -> tuple[Box | Image | str, ...]:
+def _answer(expected: Expected) -> tuple[Part | str, ...]:
     if expected.boxes:
         return expected.boxes
+    if expected.frames:
+        return told(expected.frames)
     return (expected.text, Image(expected.target)) if expected.target else (expected.text,)
 
 
 def _turns(rng: random.Random, steps: list[str], given: Scene | None, avoid: bool) -> list[Turn]:
-    """A turn for each step, which is "draw", "ask" or an operation; none if one of them can't be made."""
+    """A turn for each step, which is "draw", "ask", "story" or an operation; none if one of them can't be made."""
     turns: list[Turn] = []
     scene, it = given, None
     for step in steps:
@@ -94,7 +109,7 @@ def _turns(rng: random.Random, steps: list[str], given: Scene | None, avoid: boo
         if not turn:
             return []
         if turns and rng.random() < 0.6:
-            first = rng.choice(BEFORE_QUESTION if step == "ask" else BEFORE_EDIT)
+            first = rng.choice(BEFORE.get(step, BEFORE_EDIT))
             turn = Turn(f"{first} {turn.said}", turn.expected, turn.it)
         turns.append(turn)
         scene, it = turn.scene, turn.it
@@ -102,6 +117,8 @@ def _turns(rng: random.Random, steps: list[str], given: Scene | None, avoid: boo
 
 
 def _turn(rng: random.Random, step: str, scene: Scene, it: Sticker | None, avoid: bool) -> Turn | None:
+    if step == "story":
+        return _story(rng, avoid)
     for _ in range(TRIES):
         turn = _asked(rng, scene, it) if step == "ask" else _edited(rng, step, scene, it)
         if turn and not (avoid and is_unseen(turn.scene)):
@@ -118,6 +135,14 @@ def _drawn(rng: random.Random, avoid: bool) -> Turn:
         stickers = expected.target.stickers
         if len(stickers) <= MOST_DRAWN:
             return Turn(said.text, expected, _it(stickers[0]) if len(stickers) == 1 else None)
+
+
+def _story(rng: random.Random, avoid: bool) -> Turn:
+    """A short one, for there is a conversation before it."""
+    example = story(rng, False if avoid else None, rng.randint(*STORY_FRAMES), begun=False)
+    (said,) = example.messages[0].content
+    assert isinstance(said, Text)
+    return Turn(said.text, example.expected[0])
 
 
 def _edited(rng: random.Random, operation: str, scene: Scene, it: Sticker | None) -> Turn | None:

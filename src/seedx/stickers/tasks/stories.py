@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import random
 import re
+from collections.abc import Sequence
 
-from seedx.messages import Image, Message, Text, assistant, user
+from seedx.messages import Image, Message, Part, Text, assistant, user
 from seedx.stickers.art import BACKGROUNDS, OBJECTS
 from seedx.stickers.layout import Ask, apart, compose
 from seedx.stickers.scenes import is_unseen
@@ -73,7 +74,9 @@ def said(sentence: str) -> tuple[tuple[str, ...], str | None]:
     return tuple(dict.fromkeys(_SINGULAR[thing] for thing in things)), ground and (ground[1] or ground[3])
 
 
-def story(rng: random.Random, unseen: bool | None = False, frames: int | None = None) -> Example:
+def story(
+    rng: random.Random, unseen: bool | None = False, frames: int | None = None, begun: bool | None = None
+) -> Example:
     """A story from a prompt or, half of the time, from its first picture and sentence.
 
     What the hero wears is told in the prompt, or seen in the first picture alone; the first sentence of the answer
@@ -81,28 +84,34 @@ def story(rng: random.Random, unseen: bool | None = False, frames: int | None = 
 
     Args:
         frames: how many pictures the answer has; by default a number within `FRAMES`.
+        begun: whether the first picture is given; by default it is half of the time.
 
     Raises:
         ValueError: more frames than the tales have lines for, or none.
     """
     if frames is not None and not 1 <= frames <= LONGEST:
         raise ValueError(f"a story has 1 to {LONGEST} pictures, not {frames}: ask for fewer or tell several stories")
-    count, begun, dressed = frames or rng.randint(*FRAMES), rng.random() < 0.5, rng.random() < DRESSED
+    count, half, dressed = frames or rng.randint(*FRAMES), rng.random() < 0.5, rng.random() < DRESSED
+    begun = half if begun is None else begun
     while True:
         tale = TALES[rng.choice(list(TALES))]
         hero = Ask(rng.choice(FACES), wears=(rng.choice(WEARABLE),)) if dressed else Ask(rng.choice(ANIMALS))
-        told = tell(tale, hero, count + begun)
-        scenes = [frame.scene for frame in told]
-        if _alone(hero, told) and all(map(apart, scenes)) and unseen in (None, any(map(is_unseen, scenes))):
+        whole = tell(tale, hero, count + begun)
+        scenes = [frame.scene for frame in whole]
+        if _alone(hero, whole) and all(map(apart, scenes)) and unseen in (None, any(map(is_unseen, scenes))):
             break
-    first = told[0] if begun else None
-    answer = (_named(told[begun], hero), *told[begun + 1 :])
-    prompt = _continued(rng, told[0], hero, count) if first else _asked(rng, tale, hero, count)
-    content = [part for frame in answer for part in (Text(frame.text), Image(frame.scene))]
-    messages: list[Message] = [user(Image(first.scene), prompt) if first else user(prompt), assistant(*content)]
+    first = whole[0] if begun else None
+    answer = (_named(whole[begun], hero), *whole[begun + 1 :])
+    prompt = _continued(rng, whole[0], hero, count) if first else _asked(rng, tale, hero, count)
+    messages: list[Message] = [user(Image(first.scene), prompt) if first else user(prompt), assistant(*told(answer))]
     text = "".join(frame.text for frame in answer)
     expected = Expected(text, "story", source=first.scene if first else None, asked=(hero,), frames=answer)
     return Example("story", messages, [expected])
+
+
+def told(frames: Sequence[Frame]) -> tuple[Part, ...]:
+    """Sentences and pictures in turn."""
+    return tuple(part for frame in frames for part in (Text(frame.text), Image(frame.scene)))
 
 
 def tell(tale: Tale, hero: Ask, count: int) -> tuple[Frame, ...]:
@@ -128,9 +137,9 @@ def _named(frame: Frame, hero: Ask) -> Frame:
 
 
 def _asked(rng: random.Random, tale: Tale, hero: Ask, count: int) -> str:
-    whole = rng.random() < 0.25  # a clause needs a colon, a noun does not
-    it = (tale.clause if whole else rng.choice(tale.names)).format(x=counted(hero.name, wears=hero.wears))
-    return styled(rng, rng.choice(OF if whole else ABOUT + OF).format(it=it, n=_number(rng, count)))
+    clause = rng.random() < 0.25  # a clause needs a colon, a noun does not
+    it = (tale.clause if clause else rng.choice(tale.names)).format(x=counted(hero.name, wears=hero.wears))
+    return styled(rng, rng.choice(OF if clause else ABOUT + OF).format(it=it, n=_number(rng, count)))
 
 
 def _continued(rng: random.Random, first: Frame, hero: Ask, count: int) -> str:
