@@ -13,7 +13,7 @@ from seedx.messages import Box, Image, Text
 from seedx.stickers.art import BACKGROUNDS, OBJECTS
 from seedx.stickers.layout import Ask, compose
 from seedx.stickers.scenes import PLACES, Scene, held_out, place_of
-from seedx.stickers.tasks import KINDS, QUESTIONS, conversation, mixture, sample, texts
+from seedx.stickers.tasks import DRILLED, KINDS, MANY_TURNS, QUESTIONS, mixture, sample, texts
 from seedx.stickers.tasks.panorama import PANORAMA_QUESTIONS
 from seedx.stickers.tasks.reading import caption, listing
 from seedx.stickers.tasks.words import a, counted, plural
@@ -138,16 +138,19 @@ def test_yes_and_no_are_balanced():
     assert 0.4 < answers["yes"] / answers.total() < 0.6
 
 
-def test_conversations_ask_about_one_picture_and_are_right():
-    for seed in range(200):
-        example = conversation(random.Random(seed))
+@pytest.mark.parametrize(("kind", "least", "most"), [("conversation", 3, 6), ("drill", 6, 9)])
+def test_conversations_ask_about_one_picture_and_are_right(kind, least, most):
+    examples = [mixture(random.Random(seed), {kind: 1}) for seed in range(200)]
+    for example in examples:
         assert len(example.scenes) == 1 and isinstance(example.messages[0].content[0], Image)
-        assert 2 * len(example.expected) == len(example.messages) <= 12
+        assert 2 * len(example.expected) == len(example.messages)
         for turn, expected in enumerate(example.expected):
             assert expected.source == example.scenes[0]
             check_turn(said(example, 2 * turn), expected)
-    turns = [len(conversation(random.Random(seed)).expected) for seed in range(200)]
-    assert np.mean([3 <= n <= 6 for n in turns]) > 0.95
+        assert len({(said(example, 2 * turn), e.type) for turn, e in enumerate(example.expected)}) > 1
+    assert np.mean([least <= len(example.expected) <= most for example in examples]) > 0.95
+    types = {expected.type for example in examples for expected in example.expected}
+    assert types == (set(DRILLED) if kind == "drill" else {*QUESTIONS, "box", "caption"})
 
 
 def test_captions_tell_all_from_left_to_right():
@@ -188,7 +191,7 @@ def test_boxes_are_those_of_the_things_asked_for():
     assert several > 20
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "conversation"])
+@pytest.mark.parametrize("kind", [*KINDS, *MANY_TURNS, "chat:story"])
 def test_held_out_combinations_stay_out_of_training(kind):
     for seed in range(200):
         example = mixture(random.Random(seed), {kind: 1})
