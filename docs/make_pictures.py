@@ -98,16 +98,27 @@ def combined(model: Pipeline, meadow: PIL.Image.Image) -> None:
 
 
 def conversation(model: Pipeline) -> PIL.Image.Image:
-    """The turns of examples/six_turns.txt in one session: the picture that each is about or makes, and what is said."""
+    """The turns of examples/six_turns.txt in one session: the picture that each is about or makes, and what is said;
+    below them the story that the last one asks for."""
     chat, pictures, captions = model.session(), [], []
     latest = PIL.Image.new("RGB", (SIDE, SIDE), "white")
-    for said in (ROOT / "examples" / "six_turns.txt").read_text(encoding="utf-8").splitlines():
+    *turns, last = (ROOT / "examples" / "six_turns.txt").read_text(encoding="utf-8").splitlines()
+    for said in turns:
         reply = chat.send(said)
         latest = reply.images[-1] if reply.images else latest
         large = latest.resize((2 * SIDE, 2 * SIDE), PIL.Image.Resampling.BICUBIC)
         pictures.append(mark_boxes(large, reply.boxes) if reply.boxes else latest)
         captions.append(f"{said} - {reply.text}")
-    return row(pictures, captions)
+    told = chat.send(last).frames
+    sentences = [f"{last} - {told[0][0]}", *(text for text, _ in told[1:])]
+    return above(row(pictures, captions), row([picture for _, picture in told], sentences))
+
+
+def above(upper: PIL.Image.Image, lower: PIL.Image.Image) -> PIL.Image.Image:
+    both = PIL.Image.new("RGB", (max(upper.width, lower.width), upper.height + lower.height), "white")
+    both.paste(upper, (0, 0))
+    both.paste(lower, (0, upper.height))
+    return both
 
 
 if __name__ == "__main__":

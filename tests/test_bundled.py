@@ -51,8 +51,9 @@ def test_six_turns_of_one_conversation(model):
     turns = (EXAMPLES / "six_turns.txt").read_text().splitlines()
     chat = model.session()
     replies = [chat.send(turn) for turn in turns]
-    assert [len(reply.images) for reply in replies] == [1, 1, 1, 0, 0, 1]
+    assert [len(reply.images) for reply in replies] == [1, 1, 1, 0, 0, 4]
     assert [box.label for box in replies[3].boxes] == ["cat"] and replies[4].text == "a tree"
+    assert [len(replies[5].frames), replies[5].text.count("cat")] == [4, 4]
 
 
 def test_a_story_has_a_hero_and_five_pictures(model):

@@ -20,10 +20,10 @@ from seedx.train.parts import replace_text
 INTRODUCTION = """# The paper's claims, rerun in miniature
 
 `make claims` makes this page: it trains and measures what is missing, row by row, from the recipes in
-[`recipes/claims`](../recipes/claims), and `make claims ROW=3` does one row. Every variant begins as the bundled tiny
-model, with the weights begun anew that its row names, and is trained by the stages that made it. Scores are means
-over the seeds {seeds}, with those of each seed behind them; a seed decides training, fresh weights and the examples,
-a quarter of which hold a combination of things that no training showed.
+[`recipes/claims`](../recipes/claims), and `make claims ROW=3` does one row. Every variant begins as the tiny model
+(digest of its files: {model}), with the weights begun anew that its row names, and is trained by the stages that made
+it. Scores are means over the seeds {seeds}, with those of each seed behind them; a seed decides training, fresh weights
+and the examples, a quarter of which hold a combination of things that no training showed.
 
 How a verdict is found was settled before there were results: one variant beats another if it is better for every seed
 and, on average, by more than two standard errors. What is tested is this tiny model in its world of stickers, after
@@ -36,7 +36,8 @@ QUICK = """**This page is of a quick try: two steps and two examples of everythi
 def write(claims: Sequence[Claim], seeds: Sequence[int], place: Place, page: Path) -> None:
     """Write the page, and its pictures into images/claims beside it."""
     every = {claim.number: collect(claim, seeds, place) for claim in claims}
-    parts = [INTRODUCTION.format(seeds=" and ".join(map(str, seeds))), *([QUICK] if place.cut else [])]
+    introduction = INTRODUCTION.format(seeds=" and ".join(map(str, seeds)), model=place.model[:12])
+    parts = [introduction, *([QUICK] if place.cut else [])]
     parts.append(overview(claims, every, seeds))
     for claim in claims:
         parts.append(section(claim, every[claim.number], seeds, page))
