@@ -291,10 +291,12 @@ def test_a_story_is_a_list_of_sentences_and_pictures(tiny, noise, monkeypatch):
 
     monkeypatch.setattr("seedx.session.Session.send", send)
     told = tiny.story("a cat goes to the beach", frames=5)
-    assert [text for text, _ in told] == ["It came.", "It saw. It won. The end."]
+    assert [text for text, _ in told] == [*["It came.", "It saw. It won. The end."] * 2, "It came."]
     assert len(tiny.story("The cat is here.", 1, noise(96, 96))) == 1
     assert asked == [
         ("tell a story in 5 pictures: a cat goes to the beach", 0, False),
+        ("It saw. It won. The end. go on with this story in 3 pictures", 1, False),
+        ("It saw. It won. The end. go on with this story in 1 pictures", 1, False),
         ("The cat is here. go on with this story in 1 pictures", 1, False),
     ]
 

@@ -97,9 +97,11 @@ class Pipeline:
     ) -> list[tuple[str, PIL.Image.Image]]:
         """A story in sentences and pictures: [(what is told, picture), ...].
 
+        A story that ends with fewer pictures is gone on with, from its last one.
+
         Args:
             prompt: what it is about; with a first picture, what that one shows.
-            frames: how many pictures to ask for. The model may end earlier; what it tells beyond is left out.
+            frames: how many pictures it has.
             image: the first picture, which is not told again.
 
         Raises:
@@ -107,9 +109,14 @@ class Pipeline:
         """
         if frames < 1:
             raise ValueError(f"a story has at least one picture, not {frames}")
+        told: list[tuple[str, PIL.Image.Image]] = []
         said = (TELL if image is None else GO_ON).format(n=frames, it=prompt) if prompt.strip() else ""
-        given = () if image is None else (image,)
-        return self.chat(said, given, drawing="force", condition=False, **options).frames[:frames]
+        given: tuple[Source, ...] = () if image is None else (image,)
+        while len(told) < frames:
+            told += self.chat(said, given, drawing="force", condition=False, **options).frames
+            sentence, picture = told[-1]
+            said, given = GO_ON.format(n=frames - len(told), it=sentence), (picture,)
+        return told[:frames]
 
     def slide(self, prompt: str, **options: Any) -> Slide:
         """A slide about what the prompt says, with its picture, as the model wrote it: see `Slide.fitted`. Options are

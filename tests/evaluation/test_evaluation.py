@@ -6,6 +6,11 @@ import pytest
 from known import SEED, Fool, N, Oracle
 
 from seedx.evaluation import ABILITIES, as_table, evaluate_stickers, item_of
+from seedx.evaluation.asking import told_on
+from seedx.messages import Image, Text
+from seedx.reply import Reply
+from seedx.stickers.layout import Ask, compose
+from seedx.stickers.scenes import render
 from seedx.stickers.scoring import BEST_PSNR
 
 # Scores at which somebody who is always right has something else than 1.
@@ -103,3 +108,33 @@ def test_mistakes_are_named():
     ):
         with pytest.raises(ValueError, match=problem):
             evaluate_stickers(oracle, **options)
+
+
+@pytest.mark.parametrize(("each", "rounds", "got"), [(4, 3, 10), (20, 1, 20), (0, 1, 0)])
+def test_a_story_that_ends_early_is_gone_on_with(each, rounds, got):
+    asked = []
+
+    class Brief:
+        """Tells no more than some pictures at a time."""
+
+        def reply_batch(self, conversations, **options):
+            asked.append([conversation[0].content[-1].text for conversation in conversations])
+            frame = (Text("The cat sees a star."), Image(render(compose([Ask("star")], "blue"))))
+            return [Reply(frame * each) for _ in conversations]
+
+    items = [item_of(SEED, "story_long", index) for index in range(2)]
+    replies = [reply for (reply,) in told_on(Brief(), items)]
+    assert [len(reply.frames) for reply in replies] == [got] * 2 and len(asked) == rounds
+    if each == 4:
+        left = [say.split()[-2] for say in asked[1]] + [say.split()[-2] for say in asked[2]]
+        assert left == ["6", "6", "2", "2"] and asked[1][0].startswith("The cat sees a star. go on")
+
+
+def test_a_story_ends_where_nothing_comes():
+    class Silent:
+        def reply_batch(self, conversations, **options):
+            frame = (Text("The cat sees a star."), Image(render(compose([Ask("star")], "blue"))))
+            return [Reply(() if "see" in conversation[0].content[-1].text else frame) for conversation in conversations]
+
+    ((reply,),) = told_on(Silent(), [item_of(SEED, "story_long", 0)])
+    assert len(reply.frames) == 1

@@ -89,7 +89,7 @@ ABILITIES = {
     "try_on": Ability(_of("try_on"), asking.drawn, scores.try_on, baselines.COPY),
     "together": Ability(_of("together"), asking.drawn, scores.together, baselines.COPY),
     "story": Ability(_of("story"), asking.told, scores.story, baselines.NEAREST),
-    "story_long": Ability(_long_story, asking.told, scores.story, baselines.NEAREST, trained=_of("story")),
+    "story_long": Ability(_long_story, asking.told_on, scores.story, baselines.NEAREST, trained=_of("story")),
     "slides": Ability(_of("slide"), asking.designed, scores.slide, baselines.NEAREST),
     "decides": Ability(_of("chat"), asking.turn_by_turn, scores.decides, baselines.WORDS),
     "judge": Ability(_of("draw", "edit"), asking.nothing, scores.judge, chance=False),

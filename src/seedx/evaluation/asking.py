@@ -10,6 +10,8 @@ from PIL import Image
 from seedx.evaluation.item import Item
 from seedx.evaluation.model import Answer, Model
 from seedx.messages import Image as Picture
+from seedx.messages import Text, user
+from seedx.pipeline import GO_ON
 from seedx.reply import Reply
 from seedx.settings import Drawing
 from seedx.stickers.tasks import Expected
@@ -30,6 +32,25 @@ def drawn(model: Model, items: list[Item]) -> list[Answer]:
 def told(model: Model, items: list[Item]) -> list[Answer]:
     """A story: pictures must come, and keep to none that was given."""
     return [(reply,) for reply in _replies(model, items, drawing="force", condition=False)]
+
+
+def told_on(model: Model, items: list[Item]) -> list[Answer]:
+    """The same, gone on with from its last picture until it has as many as are asked for."""
+    stories = [list(reply.frames) for (reply,) in told(model, items)]
+    missing = [len(item.expected.frames) - len(frames) for item, frames in zip(items, stories, strict=True)]
+    while short := [index for index, number in enumerate(missing) if number > 0 and stories[index]]:
+        asked = [GO_ON.format(n=missing[index], it=stories[index][-1][0]) for index in short]
+        conversations = [[user(Picture(stories[i][-1][1]), said)] for i, said in zip(short, asked, strict=True)]
+        seeds = [items[index].seed for index in short]
+        replies = model.reply_batch(conversations, drawing="force", condition=False, seeds=seeds)
+        for index, reply in zip(short, replies, strict=True):
+            stories[index] += reply.frames[: missing[index]]
+            missing[index] -= len(reply.frames) or missing[index]  # nothing comes any more
+    return [(_told(frames),) for frames in stories]
+
+
+def _told(frames: Sequence[tuple[str, Image.Image]]) -> Reply:
+    return Reply(tuple(part for text, picture in frames for part in (Text(text), Picture(picture))))
 
 
 def designed(model: Model, items: list[Item]) -> list[Answer]:
