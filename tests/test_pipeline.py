@@ -301,6 +301,12 @@ def test_a_story_is_a_list_of_sentences_and_pictures(tiny, noise, monkeypatch):
     ]
 
 
+def test_a_story_without_an_end_is_not_gone_on_with(tiny, noise, monkeypatch):
+    reply = Reply((Text("It came."), Picture(noise(8, 8)), Text(" and" * 500)), "length")
+    monkeypatch.setattr("seedx.session.Session.send", lambda *args, **options: reply)
+    assert len(tiny.story("a cat", frames=5)) == 1
+
+
 def test_a_story_of_a_model_has_a_picture_at_least(tiny):
     ((_, picture),) = tiny.story("a cat", frames=1, **SHORT)
     assert picture.size == (96, 96)

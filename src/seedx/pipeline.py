@@ -20,12 +20,12 @@ from seedx.painter import Order, Painter
 from seedx.prompt import encode, prepare
 from seedx.reply import Reply
 from seedx.session import Session
-from seedx.settings import Drawing, DrawSettings, Settings, settings_from
+from seedx.settings import GO_ON, Drawing, DrawSettings, Settings, settings_from
 from seedx.slide import Slide
 from seedx.tiling import Tiles, thumbnail
 
 POINT = "find {it}"  # what `ground` says
-TELL, GO_ON = "tell a story in {n} pictures: {it}", "{it} go on with this story in {n} pictures"  # what `story` says
+TELL = "tell a story in {n} pictures: {it}"  # what `story` says
 DETERMINED = ("the ", "all ", "every ", "each ", "a ", "an ")
 
 
@@ -97,11 +97,11 @@ class Pipeline:
     ) -> list[tuple[str, PIL.Image.Image]]:
         """A story in sentences and pictures: [(what is told, picture), ...].
 
-        A story that ends with fewer pictures is gone on with, from its last one.
+        A story that ends with fewer pictures is gone on with from its last one.
 
         Args:
             prompt: what it is about; with a first picture, what that one shows.
-            frames: how many pictures it has.
+            frames: how many pictures it has; fewer if the model comes to no end within `max_new_tokens`.
             image: the first picture, which is not told again.
 
         Raises:
@@ -113,7 +113,10 @@ class Pipeline:
         said = (TELL if image is None else GO_ON).format(n=frames, it=prompt) if prompt.strip() else ""
         given: tuple[Source, ...] = () if image is None else (image,)
         while len(told) < frames:
-            told += self.chat(said, given, drawing="force", condition=False, **options).frames
+            reply = self.chat(said, given, drawing="force", condition=False, **options)
+            told += reply.frames
+            if reply.reason == "length":
+                break
             sentence, picture = told[-1]
             said, given = GO_ON.format(n=frames - len(told), it=sentence), (picture,)
         return told[:frames]

@@ -110,7 +110,7 @@ def test_mistakes_are_named():
             evaluate_stickers(oracle, **options)
 
 
-@pytest.mark.parametrize(("each", "rounds", "got"), [(4, 3, 10), (20, 1, 20), (0, 1, 0)])
+@pytest.mark.parametrize(("each", "rounds", "got"), [(4, 3, 10), (20, 1, 10), (0, 1, 0)])
 def test_a_story_that_ends_early_is_gone_on_with(each, rounds, got):
     asked = []
 
@@ -130,11 +130,14 @@ def test_a_story_that_ends_early_is_gone_on_with(each, rounds, got):
         assert left == ["6", "6", "2", "2"] and asked[1][0].startswith("The cat sees a star. go on")
 
 
-def test_a_story_ends_where_nothing_comes():
+@pytest.mark.parametrize("reason", ["stop", "length"])
+def test_a_story_ends_where_nothing_comes_or_no_end_does(reason):
     class Silent:
         def reply_batch(self, conversations, **options):
             frame = (Text("The cat sees a star."), Image(render(compose([Ask("star")], "blue"))))
-            return [Reply(() if "see" in conversation[0].content[-1].text else frame) for conversation in conversations]
+            done = "The cat sees a star." in conversations[0][0].content[-1].text
+            assert not done or reason == "stop"
+            return [Reply(() if done else frame, reason)]
 
     ((reply,),) = told_on(Silent(), [item_of(SEED, "story_long", 0)])
     assert len(reply.frames) == 1

@@ -11,9 +11,8 @@ from seedx.evaluation.item import Item
 from seedx.evaluation.model import Answer, Model
 from seedx.messages import Image as Picture
 from seedx.messages import Text, user
-from seedx.pipeline import GO_ON
 from seedx.reply import Reply
-from seedx.settings import Drawing
+from seedx.settings import GO_ON, Drawing
 from seedx.stickers.tasks import Expected
 
 TURN_TOKENS = 100  # of a reply in a conversation, at most: one that never ends must leave room for the turns after it
@@ -35,22 +34,24 @@ def told(model: Model, items: list[Item]) -> list[Answer]:
 
 
 def told_on(model: Model, items: list[Item]) -> list[Answer]:
-    """The same, gone on with from its last picture until it has as many as are asked for."""
-    stories = [list(reply.frames) for (reply,) in told(model, items)]
-    missing = [len(item.expected.frames) - len(frames) for item, frames in zip(items, stories, strict=True)]
-    while short := [index for index, number in enumerate(missing) if number > 0 and stories[index]]:
-        asked = [GO_ON.format(n=missing[index], it=stories[index][-1][0]) for index in short]
-        conversations = [[user(Picture(stories[i][-1][1]), said)] for i, said in zip(short, asked, strict=True)]
-        seeds = [items[index].seed for index in short]
-        replies = model.reply_batch(conversations, drawing="force", condition=False, seeds=seeds)
-        for index, reply in zip(short, replies, strict=True):
-            stories[index] += reply.frames[: missing[index]]
-            missing[index] -= len(reply.frames) or missing[index]  # nothing comes any more
-    return [(_told(frames),) for frames in stories]
-
-
-def _told(frames: Sequence[tuple[str, Image.Image]]) -> Reply:
-    return Reply(tuple(part for text, picture in frames for part in (Text(text), Picture(picture))))
+    """A story as `Pipeline.story` tells it: where it ends early, it is gone on with from its last picture."""
+    stories: list[list[tuple[str, Image.Image]]] = [[] for _ in items]
+    asked = {index: item.conversation() for index, item in enumerate(items)}
+    while asked:
+        seeds = [items[index].seed for index in asked]
+        replies = model.reply_batch(list(asked.values()), drawing="force", condition=False, seeds=seeds)
+        again = {}
+        for index, reply in zip(asked, replies, strict=True):
+            stories[index] += reply.frames
+            missing = len(items[index].expected.frames) - len(stories[index])
+            if missing > 0 and reply.frames and reply.reason != "length":
+                sentence, picture = stories[index][-1]
+                again[index] = [user(Picture(picture), GO_ON.format(n=missing, it=sentence))]
+        asked = again
+    whole = [frames[: len(item.expected.frames)] for item, frames in zip(items, stories, strict=True)]
+    return [
+        (Reply(tuple(part for text, picture in each for part in (Text(text), Picture(picture)))),) for each in whole
+    ]
 
 
 def designed(model: Model, items: list[Item]) -> list[Answer]:
