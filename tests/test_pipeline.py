@@ -301,6 +301,13 @@ def test_a_story_is_a_list_of_sentences_and_pictures(tiny, noise, monkeypatch):
     ]
 
 
+def test_sentences_around_a_picture_stay_apart(noise):
+    assert (
+        Reply((Text("It came."), Picture(noise(8, 8)), Text("It saw. "), Picture(noise(8, 8)))).text
+        == "It came. It saw."
+    )
+
+
 def test_a_story_without_an_end_is_not_gone_on_with(tiny, noise, monkeypatch):
     reply = Reply((Text("It came."), Picture(noise(8, 8)), Text(" and" * 500)), "length")
     monkeypatch.setattr("seedx.session.Session.send", lambda *args, **options: reply)

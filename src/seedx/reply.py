@@ -9,6 +9,8 @@ import PIL.Image
 from seedx.messages import Box, Image, Text
 from seedx.tokens import strip_boxes, text_to_boxes
 
+PICTURE = "\0"  # stands for one within a text
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -23,8 +25,9 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """All that is said, without the boxes."""
-        return strip_boxes(self._written).strip()
+        """All that is said, without the boxes; a space where a picture is."""
+        said = "".join(part.text if isinstance(part, Text) else PICTURE for part in self.content)
+        return " ".join(filter(None, (strip_boxes(each).strip() for each in said.split(PICTURE))))
 
     @property
     def boxes(self) -> list[Box]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import PIL.Image
 
-from seedx.messages import Box, Text
+from seedx.messages import Box, Image, Text
 from seedx.pipeline import Pipeline
 from seedx.reply import Reply
 from seedx.session import Session
@@ -54,14 +54,16 @@ def talk(model: Pipeline, prompt: str, images: Sequence[Path], drawing: Drawing,
 
 def say(session: Session, line: str, images: Sequence[Path], drawing: Drawing, out: Path, settings: Settings) -> None:
     """One turn: print what comes as it comes, then the boxes, and the files of the pictures."""
-    written = shown = ""
+    written = shown = space = ""
     for event in session.stream(line, images, drawing=drawing, **dataclasses.asdict(settings)):
         if isinstance(event, Text):
-            written += event.text
+            written, space = written + space + event.text, ""
             text = strip_boxes(written)
             if text.startswith(shown):
                 print(text[len(shown) :], end="", flush=True)
                 shown = text
+        elif isinstance(event, Image):
+            space = " " if written else ""  # before the sentence after a picture
         elif isinstance(event, Reply):
             print("\n".join(["", *box_lines(event.boxes), *map(str, keep(event.images, out))]))
 
