@@ -8,7 +8,7 @@ THREADS ?= 2
 TINY := runs/tiny
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format tiny judge claims golden clean
+.PHONY: help demo test check format tiny drawings judge claims golden clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -31,9 +31,16 @@ format: $(VENV)/.dev ## put the code in form
 
 tiny: $(VENV)/.dev ## train the tiny model, stage by stage, where it stopped (THREADS=2), and bundle it
 	for recipe in recipes/tiny/*.toml; do \
+		if grep -q runs/own-drawings $$recipe; then $(MAKE) drawings || exit 1; fi; \
 		$(BIN)/seedx train $$recipe --folder $(TINY) --threads $(THREADS) || exit 1; \
 	done
 	$(BIN)/python -m seedx.train.bundle $(TINY)
+
+drawings: $(VENV)/.dev ## let the model as trained so far draw what it is then trained to edit, where it stopped
+	$(BIN)/python -m seedx.train.bundle $(TINY) --target $(TINY)-so-far
+	for seed in 1 2; do \
+		$(BIN)/python -m seedx.own_drawings $(TINY)-so-far --out runs/own-drawings/$$seed --seed $$seed || exit 1; \
+	done
 
 judge: $(VENV)/.dev ## train the judge that scores drawings, where it stopped
 	$(BIN)/python -m seedx.stickers.judge_training

@@ -20,7 +20,7 @@ FLOORS = (
     {"generate", "convert", "info", "stickers", "marks", "page"},
     {"painter", "verify", "train"},
     {"session", "pipeline", "evaluation"},
-    {"", "talk", "bench", "demo", "demo_page", "evaluation.report", "harness", "claims"},
+    {"", "talk", "bench", "demo", "demo_page", "evaluation.report", "harness", "claims", "own_drawings"},
     {"verbs", "cli"},
 )
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from seedx import checkpoint
+from seedx import checkpoint, own_drawings
 from seedx.cli import main
 from seedx.config import PRESETS, TINY
 from seedx.model.vision import pool_features
@@ -41,7 +41,9 @@ def small(monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_stages_in_order_make_a_model(small, tmp_path):
+def test_the_stages_in_order_make_a_model(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own_drawings.main(out=Path("runs/own-drawings/1"), n=4)
     for path in RECIPES:
         recipe = load_recipe(path)
         few = {"options.scenes": 4, "options.edits": 4} if recipe.stage in ("detokenizer", "condition") else {}

@@ -140,7 +140,13 @@ def drill(rng: random.Random, any_size: float = 0.35) -> Example:
     return _about(rng, "drill", scene, rng.randint(6, 9), lambda: ("question", rng.choices(types, weights)[0]))
 
 
-MANY_TURNS: dict[str, Callable[[random.Random], Example]] = {"conversation": conversation, "drill": drill}
+# With ":tiled", none of the pictures is one tile: to put tiles together is learned only from those.
+MANY_TURNS: dict[str, Callable[[random.Random], Example]] = {
+    "conversation": conversation,
+    "conversation:tiled": partial(conversation, any_size=1.0),
+    "drill": drill,
+    "drill:tiled": partial(drill, any_size=1.0),
+}
 
 
 def mixture(rng: random.Random, weights: dict[str, float]) -> Example:

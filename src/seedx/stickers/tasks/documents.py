@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 from seedx.messages import Box, Image, Message, assistant, system
 from seedx.stickers.art import BACKGROUNDS, OBJECTS
@@ -27,18 +28,18 @@ def captioned(rng: random.Random) -> list[Message]:
     return [system(words), assistant(Image(target))]
 
 
-def grounded(rng: random.Random) -> list[Message]:
+def grounded(rng: random.Random, any_size: float = 0.25) -> list[Message]:
     """A picture, and all that is in it with its boxes, from left to right."""
-    scene = scene_to_read(rng, False, any_size=0.25)
+    scene = scene_to_read(rng, False, any_size)
     return [system(Image(scene)), assistant(*(Box(box(scene, s), s.name) for s in left_to_right(scene)))]
 
 
-def probed(rng: random.Random) -> list[Message]:
+def probed(rng: random.Random, any_size: float = 0.3) -> list[Message]:
     """A picture, and name after name with how often it is there and where; half of the names are not.
 
     To find by name is what a language model learns last. This asks for it some ten times for each picture.
     """
-    scene = scene_to_read(rng, False, any_size=0.3)
+    scene = scene_to_read(rng, False, any_size)
     there = [s.name for s in scene.stickers] + [thing for s in scene.stickers for thing in s.wears]
     kinds = [kind for name in there if (kind := OBJECTS[name].kind) != name]
     names = {*there, *kinds}
@@ -68,6 +69,8 @@ def printed(rng: random.Random) -> list[Message]:
 DOCUMENTS: dict[str, Callable[[random.Random], list[Message]]] = {
     "pretrain": captioned,
     "grounded": grounded,
+    "grounded:tiled": partial(grounded, any_size=1.0),
     "probed": probed,
+    "probed:tiled": partial(probed, any_size=1.0),
     "printed": printed,
 }

@@ -1,0 +1,131 @@
+"""Conversations that go on from what the model itself drew, as data to train on: `python -m seedx.own_drawings`.
+
+What it edits in a conversation is its own drawing, which is a little off. Training on scenes shows only perfect ones.
+Here the model draws what a conversation asks for; where the judge finds it right, the next turn about it, with the
+drawing to read and the true answer, is a sample. A turn whose "it" only the turn before tells is left out.
+
+    out/pictures/*.png
+    out/conversations.jsonl    `messages`, as `data` reads them, and the index that the next run goes on after
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from tqdm import tqdm
+
+import seedx
+from seedx.messages import Image as Picture
+from seedx.messages import Message, Part, Text, to_json
+from seedx.stickers import judge, scoring, tasks
+from seedx.stickers.judge import Judge
+from seedx.stickers.scenes import Scene, render
+from seedx.stickers.tasks import Expected
+
+if TYPE_CHECKING:
+    from seedx.pipeline import Pipeline
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """What asks for a picture, what is expected, and the turn after it with its true answer."""
+
+    asking: list[Message]
+    expected: Expected
+    after: tuple[Message, Message]
+    seed: int
+
+
+def pair(seed: int, index: int) -> Pair:
+    """The pair of an index: of a conversation, a turn that draws and the one after it."""
+    rng = random.Random(f"own drawings/{seed}/{index}")
+    while True:
+        example = tasks.sample(rng, "chat")
+        turns = [turn for turn, expected in enumerate(example.expected[:-1]) if expected.target]
+        turns = [turn for turn in turns if not re.search(r"\bit\b", _words(example.messages[2 * turn + 2]))]
+        if turns:
+            turn = rng.choice(turns)
+            after = example.messages[2 * turn + 2], example.messages[2 * turn + 3]
+            return Pair(example.messages[: 2 * turn + 1], example.expected[turn], after, rng.getrandbits(31))
+
+
+def right(critic: Judge, picture: Image.Image, expected: Expected) -> bool:
+    """Whether the judge sees in a drawing all that was to be in it."""
+    seen = critic.look(picture)
+    if expected.source:
+        return scoring.edit(seen, picture, expected)["done"] == 1
+    return scoring.drawing(seen, expected)["all_objects"] == 1
+
+
+def main(
+    model: str = "tiny",
+    *,
+    out: Path = Path("runs/own-drawings"),
+    n: int = 1000,
+    seed: int = 1,
+    batch: int = 16,
+) -> None:
+    """Draw for `n` conversations and keep those that came out right. Goes on where it was stopped.
+
+    Args:
+        model: that draws.
+        out: folder to write; one for each seed.
+    """
+    (out / "pictures").mkdir(parents=True, exist_ok=True)
+    file = out / "conversations.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    first = json.loads(lines[-1])["index"] + 1 if lines else 0
+    painter, critic, kept = seedx.load(model), judge.load(), len(lines)
+    with file.open("a", encoding="utf-8") as opened, tqdm(total=n, initial=first, unit="drawing") as bar:
+        for start in range(first, n, batch):
+            indices = range(start, min(n, start + batch))
+            for record in _records(painter, critic, out, seed, indices):
+                opened.write(json.dumps(record) + "\n")
+                kept += 1
+            opened.flush()
+            bar.update(len(indices))
+    print(f"{kept} of {n} drawings were right: {file}")
+
+
+def _records(painter: Pipeline, critic: Judge, out: Path, seed: int, indices: range) -> Iterator[dict[str, Any]]:
+    pairs = [pair(seed, index) for index in indices]
+    asked = [list(map(_rendered, each.asking)) for each in pairs]
+    replies = painter.reply_batch(asked, drawing="force", seeds=[each.seed for each in pairs], max_new_tokens=100)
+    for index, each, reply in zip(indices, pairs, replies, strict=True):
+        if reply.images and right(critic, reply.images[-1], each.expected):
+            number = itertools.count()
+            said, answer = each.after
+
+            def saved(picture: Image.Image, index: int = index, number: Iterator[int] = number) -> Picture:
+                name = f"pictures/{index:05d}-{next(number)}.png"
+                picture.save(out / name)
+                return Picture(name)
+
+            own = Message("user", (saved(reply.images[-1]), *said.content))
+            true = [saved(render(p.image)) if isinstance(p, Picture) else p for p in answer.content]
+            yield {**to_json([own, Message("assistant", tuple(true))]), "index": index}
+
+
+def _rendered(message: Message) -> Message:
+    def ready(part: Part) -> Part:
+        return Picture(render(part.image)) if isinstance(part, Picture) and isinstance(part.image, Scene) else part
+
+    return Message(message.role, tuple(map(ready, message.content)))
+
+
+def _words(message: Message) -> str:
+    return " ".join(part.text for part in message.content if isinstance(part, Text))
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.cli(main, config=(tyro.conf.PositionalRequiredArgs,))

@@ -1,0 +1,54 @@
+"""What the model drew itself, as data: only what came out right, gone on with where it was stopped, and ready to train on."""
+
+import json
+from itertools import islice
+
+import pytest
+from PIL import Image
+
+from seedx import own_drawings
+from seedx.data.sources import open_source
+from seedx.messages import images
+from seedx.stickers import judge
+from seedx.stickers.scenes import render
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "conversations.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    own_drawings.main(out=folder, n=12, batch=4)
+    return folder
+
+
+def test_only_what_is_right_is_kept(drawn):
+    critic, kept = judge.load(), {record["index"]: record for record in lines(drawn)}
+    assert 6 <= len(kept) < 12  # of the bundled model's drawings most are right
+    for index, record in kept.items():
+        own = Image.open(drawn / record["messages"][0]["content"][0]["image"])
+        expected = own_drawings.pair(1, index).expected
+        assert own_drawings.right(critic, own, expected)
+        assert own.tobytes() != render(expected.target).tobytes()
+
+
+def test_what_is_asked_about_a_drawing_needs_no_turn_before():
+    for index in range(60):
+        said, answer = own_drawings.pair(3, index).after
+        assert (said.role, answer.role) == ("user", "assistant") and not images([said])
+        assert not {"it", "it?"} & set(" ".join(part.text for part in said.content).split())
+
+
+def test_it_goes_on_where_it_was_stopped(drawn, tmp_path):
+    own_drawings.main(out=tmp_path, n=4, batch=4)
+    own_drawings.main(out=tmp_path, n=12, batch=4)
+    assert lines(tmp_path) == lines(drawn)
+
+
+def test_it_is_read_as_messages(drawn):
+    (unit,) = open_source(str(drawn / "conversations.jsonl"))
+    for _, record in islice(unit.read(), 3):
+        content = record.fields["messages"][0]["content"]
+        assert record.image(content[0]["image"])
