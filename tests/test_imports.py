@@ -17,7 +17,7 @@ FLOORS = (
     {"settings", "tokens", "images", "tiling"},
     {"tokenizer", "model", "sampling", "text_stream", "collate", "reply", "slide"},
     {"prompt", "answer", "checkpoint", "data"},
-    {"generate", "convert", "info", "stickers", "marks", "page"},
+    {"generate", "convert", "info", "stickers", "storytelling", "marks", "page"},
     {"painter", "verify", "train"},
     {"session", "pipeline", "evaluation"},
     {"", "talk", "bench", "demo", "demo_page", "evaluation.report", "harness", "claims", "own_drawings"},

@@ -1,4 +1,4 @@
-"""What the model drew itself, as data: only what came out right, gone on with where it was stopped, and ready to train on."""
+"""What the model drew itself, as data to train on: only what came out right, and gone on with where it was stopped."""
 
 import json
 from itertools import islice

@@ -284,12 +284,14 @@ def test_half_precision(tiny_folder, noise):
 def test_a_story_is_a_list_of_sentences_and_pictures(tiny, noise, monkeypatch):
     asked = []
 
-    def send(self, text, given=(), **options):
-        asked.append((text, len(given), options["condition"]))
+    def reply_batch(self, conversations, **options):
+        ((message,),) = conversations
+        *given, said = message.content
+        asked.append((said.text, len(given), options["condition"]))
         picture = Picture(noise(8, 8))
-        return Reply((Text("It came. "), picture, Text("It saw."), Text(" It won."), picture, Text("The end.")))
+        return [Reply((Text("It came. "), picture, Text("It saw."), Text(" It won."), picture, Text("The end.")))]
 
-    monkeypatch.setattr("seedx.session.Session.send", send)
+    monkeypatch.setattr("seedx.pipeline.Pipeline.reply_batch", reply_batch)
     told = tiny.story("a cat goes to the beach", frames=5)
     assert [text for text, _ in told] == [*["It came.", "It saw. It won. The end."] * 2, "It came."]
     assert len(tiny.story("The cat is here.", 1, noise(96, 96))) == 1
@@ -310,7 +312,7 @@ def test_sentences_around_a_picture_stay_apart(noise):
 
 def test_a_story_without_an_end_is_not_gone_on_with(tiny, noise, monkeypatch):
     reply = Reply((Text("It came."), Picture(noise(8, 8)), Text(" and" * 500)), "length")
-    monkeypatch.setattr("seedx.session.Session.send", lambda *args, **options: reply)
+    monkeypatch.setattr("seedx.pipeline.Pipeline.reply_batch", lambda *args, **options: [reply])
     assert len(tiny.story("a cat", frames=5)) == 1
 
 

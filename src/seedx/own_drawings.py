@@ -69,7 +69,7 @@ def main(
     model: str = "tiny",
     *,
     out: Path = Path("runs/own-drawings"),
-    n: int = 1000,
+    n: int = 1400,
     seed: int = 1,
     batch: int = 16,
 ) -> None:

@@ -20,8 +20,9 @@ from seedx.painter import Order, Painter
 from seedx.prompt import encode, prepare
 from seedx.reply import Reply
 from seedx.session import Session
-from seedx.settings import GO_ON, Drawing, DrawSettings, Settings, settings_from
+from seedx.settings import Drawing, DrawSettings, Settings, settings_from
 from seedx.slide import Slide
+from seedx.storytelling import GO_ON, stories
 from seedx.tiling import Tiles, thumbnail
 
 POINT = "find {it}"  # what `ground` says
@@ -109,17 +110,9 @@ class Pipeline:
         """
         if frames < 1:
             raise ValueError(f"a story has at least one picture, not {frames}")
-        told: list[tuple[str, PIL.Image.Image]] = []
         said = (TELL if image is None else GO_ON).format(n=frames, it=prompt) if prompt.strip() else ""
-        given: tuple[Source, ...] = () if image is None else (image,)
-        while len(told) < frames:
-            reply = self.chat(said, given, drawing="force", condition=False, **options)
-            told += reply.frames
-            if reply.reason == "length":
-                break
-            sentence, picture = told[-1]
-            said, given = GO_ON.format(n=frames - len(told), it=sentence), (picture,)
-        return told[:frames]
+        opening = [self.turn(said, () if image is None else (image,))]
+        return stories(self.reply_batch, [opening], [frames], **options)[0]
 
     def slide(self, prompt: str, **options: Any) -> Slide:
         """A slide about what the prompt says, with its picture, as the model wrote it: see `Slide.fitted`. Options are

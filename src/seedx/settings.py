@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeVar
 from seedx.config import from_dict
 
 Drawing = Literal["auto", "force", "forbid"]
-GO_ON = "{it} go on with this story in {n} pictures"  # what is said to have more of a story
 S = TypeVar("S", bound="DrawSettings")
 
 

@@ -10,10 +10,11 @@ from PIL import Image
 from seedx.evaluation.item import Item
 from seedx.evaluation.model import Answer, Model
 from seedx.messages import Image as Picture
-from seedx.messages import Text, user
+from seedx.messages import Text
 from seedx.reply import Reply
-from seedx.settings import GO_ON, Drawing
+from seedx.settings import Drawing
 from seedx.stickers.tasks import Expected
+from seedx.storytelling import stories
 
 TURN_TOKENS = 100  # of a reply in a conversation, at most: one that never ends must leave room for the turns after it
 
@@ -35,20 +36,8 @@ def told(model: Model, items: list[Item]) -> list[Answer]:
 
 def told_on(model: Model, items: list[Item]) -> list[Answer]:
     """A story as `Pipeline.story` tells it: where it ends early, it is gone on with from its last picture."""
-    stories: list[list[tuple[str, Image.Image]]] = [[] for _ in items]
-    asked = {index: item.conversation() for index, item in enumerate(items)}
-    while asked:
-        seeds = [items[index].seed for index in asked]
-        replies = model.reply_batch(list(asked.values()), drawing="force", condition=False, seeds=seeds)
-        again = {}
-        for index, reply in zip(asked, replies, strict=True):
-            stories[index] += reply.frames
-            missing = len(items[index].expected.frames) - len(stories[index])
-            if missing > 0 and reply.frames and reply.reason != "length":
-                sentence, picture = stories[index][-1]
-                again[index] = [user(Picture(picture), GO_ON.format(n=missing, it=sentence))]
-        asked = again
-    whole = [frames[: len(item.expected.frames)] for item, frames in zip(items, stories, strict=True)]
+    openings, frames = [item.conversation() for item in items], [len(item.expected.frames) for item in items]
+    whole = stories(model.reply_batch, openings, frames, [item.seed for item in items])
     return [
         (Reply(tuple(part for text, picture in each for part in (Text(text), Picture(picture)))),) for each in whole
     ]

@@ -15,7 +15,7 @@ from seedx.evaluation.model import Answer
 from seedx.reply import Reply
 from seedx.stickers import scoring
 from seedx.stickers.judge import Judge
-from seedx.stickers.scenes import render
+from seedx.stickers.scenes import TILE, render
 from seedx.stickers.scoring import Values
 from seedx.stickers.tasks import Expected
 
@@ -26,7 +26,8 @@ FORMS = ("words", "boxes", "picture")  # of an answer
 def question(critic: Judge, item: Item, answer: Answer) -> Values:
     """With a second reply, from the thumbnail alone, also how right that is."""
     values, *thumbnail = (scoring.question(reply.text, item.expected) for reply in answer)
-    return values | {"thumbnail": thumbnail[0]["accuracy"] if thumbnail else None}
+    by_size = _by_size(item, values["accuracy"])
+    return values | by_size | {"thumbnail": thumbnail[0]["accuracy"] if thumbnail else None}
 
 
 def tiles(critic: Judge, item: Item, answer: Answer) -> Values:
@@ -43,7 +44,8 @@ def tiles_by_type(critic: Judge, item: Item, answer: Answer) -> Values:
 
 
 def boxes(critic: Judge, item: Item, answer: Answer) -> Values:
-    return scoring.boxes(answer[0].boxes, item.expected)
+    values = scoring.boxes(answer[0].boxes, item.expected)
+    return values | _by_size(item, values["acc50"])
 
 
 def draw(critic: Judge, item: Item, answer: Answer) -> Values:
@@ -128,6 +130,12 @@ def _edit(critic: Judge, reply: Reply, expected: Expected) -> Values:
 
 def _reply(answer: Answer, turn: int) -> Reply:
     return answer[turn] if turn < len(answer) else SILENCE
+
+
+def _by_size(item: Item, value: float | None) -> Values:
+    """A score, under whether the pictures that are read have the size of one tile."""
+    one = all((scene.width, scene.height) == (TILE, TILE) for scene in item.example.scenes)
+    return {"one_tile": value if one else None, "other_sizes": None if one else value}
 
 
 def _mean(values: list[float]) -> float | None:
