@@ -49,6 +49,11 @@ def test_saved_comes_back(model: checkpoint.Model, folder: Path) -> None:
     assert torch.equal(*outputs)  # the rotary table, which is not stored, is the same too
 
 
+def test_whoever_reads_the_config_reads_the_weights(folder: Path) -> None:
+    modes = {file.stat().st_mode for file in folder.iterdir()}
+    assert modes == {(folder / "config.json").stat().st_mode}
+
+
 def test_same_config_after_a_second_save(folder: Path, tmp_path: Path) -> None:
     checkpoint.save(checkpoint.load(folder), tmp_path / "again")
     files = sorted(path.name for path in folder.iterdir())

@@ -16,6 +16,7 @@ aside and renamed, so a crash leaves the old one whole.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -161,11 +162,14 @@ def write(
     """Store one part, a shard at a time: no more than a shard of a lazy `tensors` is in memory."""
     shard: dict[str, Tensor] = {}
     filled = shards = 0
+    os.umask(umask := os.umask(0o077))  # there is no way to read it but to set it
 
     def flush() -> None:
         nonlocal shard, filled, shards
         shards += 1
-        save_file(shard, folder / f"{part}-{shards:05d}.safetensors")
+        file = folder / f"{part}-{shards:05d}.safetensors"
+        save_file(shard, file)
+        file.chmod(0o666 & ~umask)  # safetensors lets nobody but the owner read what it writes
         shard, filled = {}, 0
 
     for name, tensor in tensors:
