@@ -72,9 +72,9 @@ def panorama(rng: random.Random, unseen: bool | None = False) -> Example:
     return _read(rng, "panorama", lambda: (panorama_scene(rng, unseen), type_))
 
 
-def text(rng: random.Random, unseen: bool | None = False) -> Example:
+def text(rng: random.Random, unseen: bool | None = False, any_size: float = 0.3) -> Example:
     type_ = rng.choice(list(SIGN_QUESTIONS))
-    return _read(rng, "text", lambda: (signed_scene(rng, unseen), type_))
+    return _read(rng, "text", lambda: (signed_scene(rng, unseen, any_size), type_))
 
 
 KINDS: dict[str, Callable[[random.Random, bool | None], Example]] = {
@@ -96,11 +96,13 @@ KINDS: dict[str, Callable[[random.Random, bool | None], Example]] = {
 }
 
 
-# Kinds that can be narrowed down: "question:list", "edit:replace".
+# Kinds that can be narrowed down: "question:list", "edit:replace". With ":tiled", no picture has the size of one tile:
+# to put tiles together is learned only from those.
 PARTS = {
     **{f"question:{type_}": partial(question, type_=type_) for type_ in QUESTIONS},
     **{f"edit:{operation}": partial(edit, operation=operation) for operation in OPERATIONS},
     "chat:story": partial(chat, plans=TO_A_STORY),
+    "text:tiled": partial(text, any_size=1.0),
 }
 
 
@@ -140,7 +142,6 @@ def drill(rng: random.Random, any_size: float = 0.35) -> Example:
     return _about(rng, "drill", scene, rng.randint(6, 9), lambda: ("question", rng.choices(types, weights)[0]))
 
 
-# With ":tiled", none of the pictures is one tile: to put tiles together is learned only from those.
 MANY_TURNS: dict[str, Callable[[random.Random], Example]] = {
     "conversation": conversation,
     "conversation:tiled": partial(conversation, any_size=1.0),

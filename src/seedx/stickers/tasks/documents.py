@@ -12,7 +12,7 @@ from seedx.stickers.scenes import TILE, Scene, box, held_out
 from seedx.stickers.signs import sign_box
 from seedx.stickers.tasks.drawing import draw
 from seedx.stickers.tasks.questions import absent
-from seedx.stickers.tasks.reading import caption_turn, left_to_right, scene_to_read
+from seedx.stickers.tasks.reading import caption_turn, left_to_right, other_size, scene_to_read
 from seedx.stickers.tasks.signs import text, with_sign
 
 
@@ -52,18 +52,19 @@ def probed(rng: random.Random, any_size: float = 0.3) -> list[Message]:
     return messages
 
 
-def printed(rng: random.Random) -> list[Message]:
+def printed(rng: random.Random, any_size: float = 0.0) -> list[Message]:
     """A picture full of signs, and all that is written on them with its boxes, from top to bottom."""
     background = rng.choice(list(BACKGROUNDS))
-    scene = Scene(TILE, TILE, background, ())
+    wide, high = other_size(rng) if rng.random() < any_size else (TILE, TILE)
+    scene = Scene(wide, high, background, ())
     for _ in range(rng.randint(2, 6)):
         word = text(rng)
         if not held_out(word, background) and word not in [sign.text for sign in scene.signs]:
             scene = with_sign(rng, scene, word) or scene
     if not scene.signs:
-        return printed(rng)
+        return printed(rng, any_size)
     ordered = sorted(scene.signs, key=lambda sign: sign.y)
-    return [system(Image(scene)), assistant(*(Box(sign_box(sign, TILE, TILE), sign.text) for sign in ordered))]
+    return [system(Image(scene)), assistant(*(Box(sign_box(sign, wide, high), sign.text) for sign in ordered))]
 
 
 DOCUMENTS: dict[str, Callable[[random.Random], list[Message]]] = {
@@ -73,4 +74,5 @@ DOCUMENTS: dict[str, Callable[[random.Random], list[Message]]] = {
     "probed": probed,
     "probed:tiled": partial(probed, any_size=1.0),
     "printed": printed,
+    "printed:tiled": partial(printed, any_size=1.0),
 }
