@@ -165,7 +165,7 @@ TINY = Config(
         pooled_images=True,
         image_size=96,
         guidance=2.5,
-        image_guidance=1.0,
+        image_guidance=1.5,
         steps=12,
         unet={
             "sample_size": 12,
