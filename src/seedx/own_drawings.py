@@ -11,7 +11,6 @@ drawing to read and the true answer, is a sample. A turn whose "it" only the tur
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import random
 import re
@@ -101,17 +100,20 @@ def _records(painter: Pipeline, critic: Judge, out: Path, seed: int, indices: ra
     replies = painter.reply_batch(asked, drawing="force", seeds=[each.seed for each in pairs], max_new_tokens=100)
     for index, each, reply in zip(indices, pairs, replies, strict=True):
         if reply.images and right(critic, reply.images[-1], each.expected):
-            number = itertools.count()
             said, answer = each.after
+            own = _saved(reply.images[-1], out, f"{index:05d}-own")
+            true = (
+                _saved(render(p.image), out, f"{index:05d}-true") if isinstance(p, Picture) else p
+                for p in answer.content
+            )
+            after = [Message("user", (own, *said.content)), Message("assistant", tuple(true))]
+            yield {**to_json(after), "index": index}
 
-            def saved(picture: Image.Image, index: int = index, number: Iterator[int] = number) -> Picture:
-                name = f"pictures/{index:05d}-{next(number)}.png"
-                picture.save(out / name)
-                return Picture(name)
 
-            own = Message("user", (saved(reply.images[-1]), *said.content))
-            true = [saved(render(p.image)) if isinstance(p, Picture) else p for p in answer.content]
-            yield {**to_json([own, Message("assistant", tuple(true))]), "index": index}
+def _saved(picture: Image.Image, out: Path, name: str) -> Picture:
+    """By its path relative to `out`."""
+    picture.save(out / (path := f"pictures/{name}.png"))
+    return Picture(path)
 
 
 def _rendered(message: Message) -> Message:

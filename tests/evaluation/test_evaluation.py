@@ -28,6 +28,16 @@ def test_an_oracle_is_right_everywhere(perfect):
     assert perfect.scores["slides"].keys() == {"valid", "no_overlap", "picture"}
 
 
+def test_pictures_of_one_tile_are_scored_apart():
+    items = [item_of(SEED, "boxes", index) for index in range(12)]
+    values = [ABILITIES["boxes"].score(None, item, item.truth) for item in items]
+    one = [item.pictures[0].size == (96, 96) for item in items]
+    assert {True, False} == set(one)
+    assert [each["one_tile"] is not None for each in values] == one
+    assert [each["other_sizes"] is not None for each in values] == [not size for size in one]
+    assert all(each["acc50"] in (each["one_tile"], each["other_sizes"]) for each in values)
+
+
 def test_reconstruction_with_and_without_the_condition(perfect):
     scores = perfect.scores["reconstruct"]
     assert scores["psnr_condition"] == BEST_PSNR > 30 > scores["psnr"] > 5
