@@ -43,6 +43,8 @@ def test_what_is_asked_about_a_drawing_needs_no_turn_before():
 
 def test_it_goes_on_where_it_was_stopped(drawn, tmp_path):
     own_drawings.main(out=tmp_path, n=4, batch=4)
+    with (tmp_path / "conversations.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"messages": [{"role"')  # a kill within a line
     own_drawings.main(out=tmp_path, n=12, batch=4)
     assert lines(tmp_path) == lines(drawn)
 

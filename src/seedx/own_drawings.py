@@ -80,7 +80,10 @@ def main(
     """
     (out / "pictures").mkdir(parents=True, exist_ok=True)
     file = out / "conversations.jsonl"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    written = file.read_text(encoding="utf-8") if file.exists() else ""
+    *lines, cut = written.split("\n")
+    if cut:  # it was killed within a line
+        file.write_text(written.removesuffix(cut), encoding="utf-8")
     first = json.loads(lines[-1])["index"] + 1 if lines else 0
     painter, critic, kept = seedx.load(model), judge.load(), len(lines)
     with file.open("a", encoding="utf-8") as opened, tqdm(total=n, initial=first, unit="drawing") as bar:
