@@ -39,7 +39,7 @@ tiny: $(VENV)/.dev ## train the tiny model, stage by stage, where it stopped (TH
 drawings: $(VENV)/.dev ## let the model as trained so far draw what it is then trained to edit, where it stopped
 	$(BIN)/python -m seedx.train.bundle $(TINY) --target $(TINY)-so-far
 	for seed in 1 2; do \
-		$(BIN)/python -m seedx.own_drawings $(TINY)-so-far --out runs/own-drawings/$$seed --seed $$seed || exit 1; \
+		$(BIN)/python -m seedx.own_drawings --model $(TINY)-so-far --out runs/own-drawings/$$seed --seed $$seed || exit 1; \
 	done
 
 judge: $(VENV)/.dev ## train the judge that scores drawings, where it stopped

@@ -1,7 +1,11 @@
 """What the model drew itself, as data to train on: only what came out right, and gone on with where it was stopped."""
 
 import json
+import re
+import subprocess
+import sys
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -54,3 +58,13 @@ def test_it_is_read_as_messages(drawn):
     for _, record in islice(unit.read(), 3):
         content = record.fields["messages"][0]["content"]
         assert record.image(content[0]["image"])
+
+
+def test_the_command_of_the_makefile(tmp_path):
+    makefile = Path(__file__).parent.parent / "Makefile"
+    (line,) = re.findall(r"-m (seedx\.own_drawings .*?) \|\|", makefile.read_text(encoding="utf-8"))
+    line = (
+        line.replace("$(TINY)-so-far", "tiny").replace("runs/own-drawings/$$seed", str(tmp_path)).replace("$$seed", "1")
+    )
+    subprocess.run([sys.executable, "-m", *line.split(), "--n", "1"], check=True, capture_output=True)
+    assert (tmp_path / "conversations.jsonl").is_file()

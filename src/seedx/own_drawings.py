@@ -133,4 +133,4 @@ def _words(message: Message) -> str:
 if __name__ == "__main__":
     import tyro
 
-    tyro.cli(main, config=(tyro.conf.PositionalRequiredArgs,))
+    tyro.cli(main)
