@@ -33,14 +33,16 @@ def test_only_what_is_right_is_kept(drawn):
     assert 6 <= len(kept) < 12  # of the bundled model's drawings most are right
     for index, record in kept.items():
         own = Image.open(drawn / record["messages"][0]["content"][0]["image"])
-        expected = own_drawings.pair(1, index).expected
+        item, turn = own_drawings.drawn_turn(1, index)
+        expected = item.example.expected[turn]
         assert own_drawings.right(critic, own, expected)
         assert own.tobytes() != render(expected.target).tobytes()
 
 
 def test_what_is_asked_about_a_drawing_needs_no_turn_before():
     for index in range(60):
-        said, answer = own_drawings.pair(3, index).after
+        item, turn = own_drawings.drawn_turn(3, index)
+        said, answer = item.example.messages[2 * turn + 2 : 2 * turn + 4]
         assert (said.role, answer.role) == ("user", "assistant") and not images([said])
         assert not {"it", "it?"} & set(" ".join(part.text for part in said.content).split())
 

@@ -10,7 +10,6 @@ drawing to read and the true answer, is a sample. A turn whose "it" only the tur
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 import re
@@ -22,29 +21,21 @@ from PIL import Image
 from tqdm import tqdm
 
 import seedx
+from seedx.evaluation.asking import TURN_TOKENS
+from seedx.evaluation.item import Item
 from seedx.messages import Image as Picture
-from seedx.messages import Message, Part, Text, to_json
+from seedx.messages import Message, Text, assistant, to_json, user
 from seedx.stickers import judge, scoring, tasks
 from seedx.stickers.judge import Judge
-from seedx.stickers.scenes import Scene, render
+from seedx.stickers.scenes import render
 from seedx.stickers.tasks import Expected
 
 if TYPE_CHECKING:
     from seedx.pipeline import Pipeline
 
 
-@dataclasses.dataclass(frozen=True)
-class Pair:
-    """What asks for a picture, what is expected, and the turn after it with its true answer."""
-
-    asking: list[Message]
-    expected: Expected
-    after: tuple[Message, Message]
-    seed: int
-
-
-def pair(seed: int, index: int) -> Pair:
-    """The pair of an index: of a conversation, a turn that draws and the one after it."""
+def drawn_turn(seed: int, index: int) -> tuple[Item, int]:
+    """Of an index, a conversation and the number of a turn that draws and has one after it."""
     rng = random.Random(f"own drawings/{seed}/{index}")
     while True:
         example = tasks.sample(rng, "chat")
@@ -52,8 +43,7 @@ def pair(seed: int, index: int) -> Pair:
         turns = [turn for turn in turns if not re.search(r"\bit\b", _words(example.messages[2 * turn + 2]))]
         if turns:
             turn = rng.choice(turns)
-            after = example.messages[2 * turn + 2], example.messages[2 * turn + 3]
-            return Pair(example.messages[: 2 * turn + 1], example.expected[turn], after, rng.getrandbits(31))
+            return Item(example, rng.getrandbits(31)), turn
 
 
 def right(critic: Judge, picture: Image.Image, expected: Expected) -> bool:
@@ -98,32 +88,24 @@ def main(
 
 
 def _records(painter: Pipeline, critic: Judge, out: Path, seed: int, indices: range) -> Iterator[dict[str, Any]]:
-    pairs = [pair(seed, index) for index in indices]
-    asked = [list(map(_rendered, each.asking)) for each in pairs]
-    replies = painter.reply_batch(asked, drawing="force", seeds=[each.seed for each in pairs], max_new_tokens=100)
-    for index, each, reply in zip(indices, pairs, replies, strict=True):
-        if reply.images and right(critic, reply.images[-1], each.expected):
-            said, answer = each.after
+    turns = [drawn_turn(seed, index) for index in indices]
+    asked, seeds = [item.conversation(item.truth[:turn]) for item, turn in turns], [item.seed for item, _ in turns]
+    replies = painter.reply_batch(asked, drawing="force", seeds=seeds, max_new_tokens=TURN_TOKENS)
+    for index, (item, turn), reply in zip(indices, turns, replies, strict=True):
+        if reply.images and right(critic, reply.images[-1], item.example.expected[turn]):
+            said, answer = item.example.messages[2 * turn + 2 : 2 * turn + 4]
             own = _saved(reply.images[-1], out, f"{index:05d}-own")
             true = (
                 _saved(render(p.image), out, f"{index:05d}-true") if isinstance(p, Picture) else p
                 for p in answer.content
             )
-            after = [Message("user", (own, *said.content)), Message("assistant", tuple(true))]
-            yield {**to_json(after), "index": index}
+            yield {**to_json([user(own, *said.content), assistant(*true)]), "index": index}
 
 
 def _saved(picture: Image.Image, out: Path, name: str) -> Picture:
     """By its path relative to `out`."""
     picture.save(out / (path := f"pictures/{name}.png"))
     return Picture(path)
-
-
-def _rendered(message: Message) -> Message:
-    def ready(part: Part) -> Part:
-        return Picture(render(part.image)) if isinstance(part, Picture) and isinstance(part.image, Scene) else part
-
-    return Message(message.role, tuple(map(ready, message.content)))
 
 
 def _words(message: Message) -> str:
