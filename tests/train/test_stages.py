@@ -16,14 +16,17 @@ from seedx import checkpoint, own_drawings
 from seedx.cli import main
 from seedx.config import PRESETS, TINY
 from seedx.model.vision import pool_features
-from seedx.stickers.scenes import Scene, Sticker
+from seedx.stickers.scenes import Scene, Sticker, render
 from seedx.stickers.signs import LETTERS, Sign
+from seedx.tiling import normalise, tile_image
+from seedx.train import vision_tiles
 from seedx.train.bundle import bundle
 from seedx.train.detokenizer_scenes import asked
 from seedx.train.language_samples import regressed
+from seedx.train.pixels import as_tile
 from seedx.train.recipe import load_recipe
 from seedx.train.stages import STAGES, build, look, run
-from seedx.train.vision_tiles import INDEX, PARTS, sample_tile, tile_label
+from seedx.train.vision_tiles import INDEX, PARTS, page, sample_tile, tile_label
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes/tiny").glob("*.toml"))
 SMALL = {"steps": 2, "warmup": 1, "batch": 2, "streams": 2}
@@ -240,21 +243,73 @@ def test_a_vision_run_goes_on_from_one_that_has_ended(small, tmp_path):
 
 def test_a_letter_is_labelled_where_it_is_printed():
     scene = Scene(96, 96, "blue", (), (Sign("AB7", 0.5, 0.5, 0.3),))
-    *_, letters = tile_label(scene, (0, 0, 1, 1))
+    letters = tile_label(scene, (0, 0, 1, 1)).letters
     line = [LETTERS[i - 1] for i in letters[PARTS // 2] if i]
     assert "".join(dict.fromkeys(line)) == "AB7" and (letters[0] == 0).all()
 
 
 def test_a_tile_is_labelled_by_what_is_under_its_parts():
     scene = Scene(192, 96, "blue", (Sticker("red heart", 0.75, 0.5, 0.6),))
-    image, names, corners, _ = tile_label(scene, (0.5, 0, 1, 1))
-    assert image.shape == (96, 96, 3) and names.shape == (PARTS, PARTS)
+    image, names, corners, _, drawn = tile_label(scene, (0.5, 0, 1, 1))
+    assert image.shape == (96, 96, 3) and names.shape == (PARTS, PARTS) and not drawn
     assert names[PARTS // 2, PARTS // 2] == INDEX["red heart"]
     assert names[0, 0] == INDEX["blue"] and (corners[0, 0] == [0, 0, 1, 1]).all()
     x0, y0, x1, y1 = corners[PARTS // 2, PARTS // 2]  # of the tile, not of the scene
     assert abs((x0 + x1) / 2 - 0.5) < 0.02 and abs((y0 + y1) / 2 - 0.5) < 0.02 and 0.5 < x1 - x0 < 0.62
-    _, other, _, _ = tile_label(scene, (0, 0, 0.5, 1))
-    assert (other == INDEX["blue"]).all()
+    assert (tile_label(scene, (0, 0, 0.5, 1)).names == INDEX["blue"]).all()
+
+
+def test_tiles_are_those_that_the_model_cuts(monkeypatch):
+    """Every tile of a picture is met, at its own size: one of 200 x 280 is cut into six, and seen whole."""
+    scene = Scene(200, 280, "blue", (Sticker("red heart", 0.3, 0.3, 0.5),))
+    monkeypatch.setattr(vision_tiles, "sample", lambda rng, size: scene)
+    monkeypatch.setattr(vision_tiles, "panorama_scene", lambda rng: scene)
+    rng = random.Random(3)
+    met = [sample_tile(rng, 0.0) for _ in range(80)]
+    cut = tile_image(render(scene), TINY.tiling).pixels
+    for pixels, drawn in zip(cut, [False] * 6 + [True], strict=True):
+        same = [tile for tile in met if _difference(tile.pixels, pixels) < 0.02]  # but for how a border is shrunk
+        assert same and all(tile.drawn == drawn for tile in same)
+
+
+def _difference(pixels, tile):
+    return float((normalise(torch.from_numpy(pixels.copy()).permute(2, 0, 1)) - tile).abs().mean())
+
+
+def test_pages_of_letters_are_of_one_tile_and_of_more():
+    pages = [page(random.Random(seed)) for seed in range(12)]
+    assert {(one.width, one.height) == (96, 96) for one in pages} == {True, False}
+    assert all(one.signs for one in pages)
+
+
+def test_a_large_scene_is_drawn_no_larger_than_its_tiles(monkeypatch):
+    sizes = []
+    scene = Scene(1024, 512, "blue", ())
+    monkeypatch.setattr(vision_tiles, "sample", lambda rng, size: scene)
+    monkeypatch.setattr(vision_tiles, "render", lambda one: sizes.append((one.width, one.height)) or render(one))
+    for seed in range(12):
+        sample_tile(random.Random(seed), 0.0)
+    assert set(sizes) == {(1024, 512), (384, 192)}  # whole, and for 4 x 2 tiles of 96
+
+
+def test_a_vision_run_can_leave_what_is_drawn_where_it_is(small, tmp_path):
+    first = build(load_recipe(RECIPES[0]), tmp_path)
+    first.save(first.model, tmp_path)
+    recipe = load_recipe(RECIPES[0], batch=16, options={"hold": True, "signs": 0.3})
+    second = build(recipe, tmp_path)
+    batch = second.batch(0)
+    assert 0 < batch.drawn.sum() < 16
+    held = second.losses(batch)["pooled.held"]
+    assert held == 0 and second.counts(batch)["pooled.held"] == batch.drawn.sum() * 16 * 256
+    assert "pooled.held" in second.weights and "pooled.held" not in first.weights
+    with torch.no_grad():
+        second.model.vision.proj.mul_(1.5)
+    moved = second.losses(batch)["pooled.held"] / second.counts(batch)["pooled.held"]
+    was = pool_features(second.before(as_tile(batch.pixels[batch.drawn].float() / 127.5 - 1)), TINY.vision.pool)
+    assert torch.isclose(moved, 0.25 * was.square().mean(), rtol=1e-3)
+    second.save(second.model, tmp_path / "out")  # as it is: not brought to a unit deviation
+    stored = load_file(tmp_path / "out/vision.safetensors")
+    assert torch.equal(stored["proj"], second.model.vision.proj)
 
 
 def test_tiles_are_the_same_for_the_same_seed():

@@ -37,6 +37,7 @@ from seedx.train.vision_tiles import CELLS, NAMES, sample_tile
 COLOURS = 6 * CELLS  # redrawn pixels along a side
 READ = ("patches", "all", "pooled")  # the features that must tell
 WEIGHTS = {"names": 1.0, "boxes": 4.0, "redrawn": 4.0, "placed": 1.0, "letters": 1.0}  # of the losses on each
+HELD = 3.0  # weight of the pooled features' distance from where they were
 LETTER_PART = 20  # a part with a letter counts as much as so many without: nearly all are without
 WHOLE = "whole.safetensors"  # in a run's folder, when it has ended
 
@@ -49,6 +50,7 @@ class Labelled:
     letters: Tensor  # (N, PARTS, PARTS) 1 + index into LETTERS, 0 where none is
     noise: Tensor  # (N, Q, D) for the features, of unit deviation
     pooled_noise: Tensor  # (N, Q / pool, D)
+    drawn: Tensor  # (N,) whether it is a picture such as the model draws
 
 
 class Head(nn.Module):
@@ -103,15 +105,17 @@ class Pretrained(nn.Module):
         self.letters = nn.ModuleDict({name: LetterHead(*sizes) for name, sizes in widths.items()})
         see_locally(self.vision)
 
-    def forward(self, pixels: Tensor, noise: Tensor, pooled_noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
-        """The noise is in deviations of an image's features."""
+    def forward(
+        self, pixels: Tensor, noise: Tensor, pooled_noise: Tensor
+    ) -> tuple[dict[str, tuple[Tensor, ...]], Tensor]:
+        """What the heads tell, and the pooled features. The noise is in deviations of an image's features."""
         patches = self.vision.patches(pixels)
         features = self.vision.read(patches)
         noisy = {"patches": patches}
         pooled = pool_features(features, self.vision.config.pool)
         for name, x, added in (("all", features, noise), ("pooled", pooled, pooled_noise)):
             noisy[name] = x + added * x.detach().float().std(dim=(1, 2), keepdim=True)
-        return {name: (*self.heads[name](x), self.letters[name](x)) for name, x in noisy.items()}
+        return {name: (*self.heads[name](x), self.letters[name](x)) for name, x in noisy.items()}, pooled
 
 
 @torch.no_grad()
@@ -143,11 +147,15 @@ class Options:
         noise: on the features, in their deviations.
         signs: share of tiles with printed words.
         start: the name of an earlier run of this stage to go on from.
+        hold: leave the pooled features of pictures such as the model draws where the folder's tokenizer has them: what
+            learnt to draw from them need not learn it again. Without `start`, that tokenizer is where it begins, with
+            new heads.
     """
 
     noise: float = 0.25
     signs: float = 0.0
     start: str = ""
+    hold: bool = False
 
 
 class VisionStage(Stepwise):
@@ -155,23 +163,32 @@ class VisionStage(Stepwise):
         torch.manual_seed(recipe.seed)
         self.recipe, self.folder = recipe, folder
         self.options: Options = from_dict(Options, recipe.options, "options.")
-        self.weights = chosen(
-            {f"{which}.{name}": weight for which in READ for name, weight in WEIGHTS.items()}, recipe.losses, "loss"
-        )
-        self.model = Pretrained(parts.config_of(parts.source(recipe, folder), recipe.preset).vision)
+        weights = {f"{which}.{name}": weight for which in READ for name, weight in WEIGHTS.items()}
+        source = parts.source(recipe, folder)
+        self.model = Pretrained(parts.config_of(source, recipe.preset).vision)
+        self.before: VisionTransformer | None = None
         if self.options.start:
             read_run(self.model, folder / "runs" / self.options.start)
+        if self.options.hold:
+            self.before = VisionTransformer(self.model.vision.config).requires_grad_(False)
+            parts.read(self.before, source, "vision")
+            weights["pooled.held"] = HELD
+            if not self.options.start:
+                self.model.vision.load_state_dict(self.before.state_dict())
+        self.weights = chosen(weights, recipe.losses, "loss")
         if recipe.trained:
             apply(self.model, recipe.trained)
 
     def batch(self, step: int) -> Labelled:
         rng = random.Random(f"vision/{self.recipe.seed}/{step}")
         tiles = (sample_tile(rng, self.options.signs) for _ in range(self.recipe.batch))
-        pixels, names, corners, letters = (torch.from_numpy(np.stack(column)) for column in zip(*tiles, strict=True))
+        pixels, names, corners, letters, drawn = (
+            torch.from_numpy(np.stack(column)) for column in zip(*tiles, strict=True)
+        )
         config = self.model.vision.config
         noise = self.options.noise * torch.randn(len(pixels), config.queries, config.output_dim)
         pooled = self.options.noise * torch.randn(len(pixels), config.pooled, config.output_dim)
-        return Labelled(pixels.permute(0, 3, 1, 2), names, corners, letters, noise, pooled)
+        return Labelled(pixels.permute(0, 3, 1, 2), names, corners, letters, noise, pooled, drawn)
 
     def counts(self, batch: Labelled) -> dict[str, int]:
         things, printed = int((batch.names < len(OBJECTS)).sum()), int((batch.letters > 0).sum())
@@ -184,16 +201,22 @@ class VisionStage(Stepwise):
             "right": things,
             "read": printed,
         }
-        return {f"{which}.{name}": count for which in READ for name, count in each.items()} | {
-            "samples": len(batch.pixels)
-        }
+        counts = {f"{which}.{name}": count for which in READ for name, count in each.items()}
+        if self.before is not None:
+            counts["pooled.held"] = int(batch.drawn.sum()) * batch.pooled_noise[0].numel()
+        return counts | {"samples": len(batch.pixels)}
 
     def losses(self, batch: Labelled) -> dict[str, Tensor]:
         pixels = batch.pixels.float() / 127.5 - 1
         colours = F.avg_pool2d(pixels, TILE // COLOURS)
         things, printed = batch.names < len(OBJECTS), batch.letters > 0
         losses: dict[str, Tensor] = {}
-        read = self.model(as_tile(pixels), batch.noise, batch.pooled_noise)
+        read, pooled = self.model(as_tile(pixels), batch.noise, batch.pooled_noise)
+        if self.before is not None:
+            with torch.no_grad():
+                before = self.before(as_tile(pixels[batch.drawn]))
+            before = pool_features(before, self.before.config.pool)
+            losses["pooled.held"] = (pooled[batch.drawn] - before).float().square().sum()
         for which, (names, corners, drawn, centres, letters) in read.items():
             named = F.cross_entropy(names.flatten(0, 2), batch.names.flatten(), reduction="none")
             spelt = F.cross_entropy(letters.flatten(0, 2), batch.letters.flatten(), reduction="none")
@@ -211,14 +234,16 @@ class VisionStage(Stepwise):
 
     @torch.no_grad()
     def save(self, model: nn.Module, folder: Path) -> None:
-        """Features are brought to a unit deviation: the regression's loss is a squared error on them."""
+        """Features are brought to a unit deviation, unless they are held: the regression's loss is a squared error on
+        them."""
         assert isinstance(model, Pretrained)
         run = self.folder / "runs" / self.recipe.name
         run.mkdir(parents=True, exist_ok=True)
         save_file(model.state_dict(), run / WHOLE)
-        torch.manual_seed(self.recipe.seed)
-        pixels = self.batch(0).pixels.float() / 127.5 - 1
-        model.vision.proj.div_(model.vision(as_tile(pixels)).std())
+        if not self.options.hold:
+            torch.manual_seed(self.recipe.seed)
+            pixels = self.batch(0).pixels.float() / 127.5 - 1
+            model.vision.proj.div_(model.vision(as_tile(pixels)).std())
         parts.write(model.vision, folder, "vision")
 
 

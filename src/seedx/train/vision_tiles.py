@@ -7,15 +7,21 @@ Shapes:
 
 from __future__ import annotations
 
+import dataclasses
 import random
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from seedx.config import TINY
 from seedx.stickers.art import BACKGROUNDS, OBJECTS, aspect, sized
-from seedx.stickers.scenes import TILE, Scene, box, render, sample, sample_size, worn_box
+from seedx.stickers.scenes import TILE, Scene, box, render, sample, worn_box
 from seedx.stickers.signs import LETTERS, letter_boxes
+from seedx.stickers.tasks.panorama import panorama_scene
+from seedx.stickers.tasks.reading import other_size
 from seedx.stickers.tasks.signs import LONGEST, signed_scene, with_sign
+from seedx.tiling import choose_grid
 from seedx.train.pixels import dress
 
 CELLS = 8
@@ -23,7 +29,20 @@ PARTS = 2 * CELLS  # named parts along a side
 NAMES = [*OBJECTS, *BACKGROUNDS]
 INDEX = {name: i for i, name in enumerate(NAMES)}
 
-Parts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # of a tile: pixels, names, corners, letters
+
+class Tile(NamedTuple):
+    """
+    Attributes:
+        pixels: (S, S, 3) uint8.
+        names, corners, letters: of its parts.
+        drawn: whether it is a whole picture such as the model draws.
+    """
+
+    pixels: np.ndarray
+    names: np.ndarray
+    corners: np.ndarray
+    letters: np.ndarray
+    drawn: bool
 
 
 def label(scene: Scene) -> tuple[Image.Image, np.ndarray, np.ndarray]:
@@ -52,9 +71,8 @@ def label(scene: Scene) -> tuple[Image.Image, np.ndarray, np.ndarray]:
     return render(scene), np.asarray(numbers), np.array(rows, dtype=np.float32)
 
 
-def tile_label(scene: Scene, window: tuple[float, float, float, float]) -> Parts:
-    """The part of a scene inside `window` (fractions), as a tile: pixels (S, S, 3), and names, corners and letters of
-    its parts."""
+def tile_label(scene: Scene, window: tuple[float, float, float, float]) -> Tile:
+    """The part of a scene inside `window` (fractions), as a tile."""
     image, numbers, rows = label(scene)
     x0, y0, x1, y1 = window
     pixel_box = (x0 * scene.width, y0 * scene.height, x1 * scene.width, y1 * scene.height)
@@ -66,32 +84,43 @@ def tile_label(scene: Scene, window: tuple[float, float, float, float]) -> Parts
     found = rows[numbers[lines[:, None], columns[None, :]]]
     corners = (found[..., 1:5] - np.array([x0, y0, x0, y0])) / np.array([x1 - x0, y1 - y0] * 2)
     names, letters = found[..., 0].astype(np.int64), found[..., 5].astype(np.int64)
-    return np.asarray(image), names, corners.clip(0, 1).astype(np.float32), letters
+    drawn = window == (0, 0, 1, 1) and not scene.signs
+    return Tile(np.asarray(image), names, corners.clip(0, 1).astype(np.float32), letters, drawn)
 
 
-def sample_tile(rng: random.Random, signs: float) -> Parts:
-    """A tile as the model will meet it: a whole scene, a squeezed one, or a part of a larger one.
+def sample_tile(rng: random.Random, signs: float) -> Tile:
+    """A tile as the model meets it: a whole picture of any size, squeezed, or one of the tiles that it is cut into.
 
     Args:
         signs: the share with printed words.
     """
     if rng.random() < signs:
-        scene = page(rng) if rng.random() < 0.6 else signed_scene(rng)
+        scene = page(rng) if rng.random() < 0.6 else signed_scene(rng, any_size=0.5)
+    elif rng.random() < 0.1:
+        scene = panorama_scene(rng)
     else:
-        scene = dress(rng, sample(rng, sample_size(rng) if rng.random() < 0.6 else (TILE, TILE)))
-    draw = rng.random()
-    if (scene.width, scene.height) == (TILE, TILE) or draw < 0.4:
+        scene = dress(rng, sample(rng, other_size(rng) if rng.random() < 0.55 else (TILE, TILE)))
+    columns, lines = choose_grid((scene.width, scene.height), TINY.tiling)
+    if columns * lines == 1 or rng.random() < 0.3:
         return tile_label(scene, (0, 0, 1, 1))
-    columns = min(4, -(-scene.width // min(scene.width, scene.height)))
-    lines = min(4, -(-scene.height // min(scene.width, scene.height)))
     column, line = rng.randrange(columns), rng.randrange(lines)
-    return tile_label(scene, (column / columns, line / lines, (column + 1) / columns, (line + 1) / lines))
+    window = (column / columns, line / lines, (column + 1) / columns, (line + 1) / lines)
+    return tile_label(_no_larger(scene, columns * TILE, lines * TILE), window)
 
 
 def page(rng: random.Random) -> Scene:
-    """A tile full of random letters: what teaches them fastest."""
-    scene = Scene(TILE, TILE, rng.choice(list(BACKGROUNDS)), ())
-    for _ in range(6):
+    """A picture full of random letters: what teaches them fastest."""
+    width, height = other_size(rng) if rng.random() < 0.6 else (TILE, TILE)
+    scene = Scene(width, height, rng.choice(list(BACKGROUNDS)), ())
+    for _ in range(6 * max(width, height) // min(width, height)):
         letters = "".join(rng.choices(LETTERS, k=rng.randint(2, LONGEST)))
         scene = with_sign(rng, scene, letters) or scene
     return scene
+
+
+def _no_larger(scene: Scene, width: int, height: int) -> Scene:
+    """The scene with no more pixels than its tiles need: it is drawn only to be cut and shrunk."""
+    scale = max(width / scene.width, height / scene.height)
+    if scale >= 1:
+        return scene
+    return dataclasses.replace(scene, width=round(scale * scene.width), height=round(scale * scene.height))
