@@ -214,7 +214,7 @@ class VisionStage(Stepwise):
         read, pooled = self.model(as_tile(pixels), batch.noise, batch.pooled_noise)
         if self.before is not None:
             with torch.no_grad():
-                before = self.before(as_tile(pixels[batch.drawn]))
+                before = self.before.to(pixels.device)(as_tile(pixels[batch.drawn]))
             before = pool_features(before, self.before.config.pool)
             losses["pooled.held"] = (pooled[batch.drawn] - before).float().square().sum()
         for which, (names, corners, drawn, centres, letters) in read.items():
