@@ -300,7 +300,8 @@ def test_a_vision_run_can_leave_what_is_drawn_where_it_is(small, tmp_path):
     batch = second.batch(0)
     assert 0 < batch.drawn.sum() < 16
     held = second.losses(batch)["pooled.held"]
-    assert held == 0 and second.counts(batch)["pooled.held"] == batch.drawn.sum() * 16 * 256
+    assert held < 1e-6  # a sum of squares: fewer rows may round otherwise
+    assert second.counts(batch)["pooled.held"] == batch.drawn.sum() * 16 * 256
     assert "pooled.held" in second.weights and "pooled.held" not in first.weights
     with torch.no_grad():
         second.model.vision.proj.mul_(1.5)
