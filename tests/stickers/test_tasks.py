@@ -13,7 +13,7 @@ from seedx.messages import Box, Image, Text
 from seedx.stickers.art import BACKGROUNDS, OBJECTS
 from seedx.stickers.layout import Ask, compose
 from seedx.stickers.scenes import PLACES, Scene, held_out, place_of
-from seedx.stickers.tasks import DRILLED, KINDS, MANY_TURNS, QUESTIONS, mixture, sample, texts
+from seedx.stickers.tasks import DRILLED, DRILLED_SIGNS, KINDS, MANY_TURNS, QUESTIONS, mixture, sample, texts
 from seedx.stickers.tasks.panorama import PANORAMA_QUESTIONS
 from seedx.stickers.tasks.reading import caption, listing
 from seedx.stickers.tasks.words import a, counted, plural
@@ -138,7 +138,7 @@ def test_yes_and_no_are_balanced():
     assert 0.4 < answers["yes"] / answers.total() < 0.6
 
 
-@pytest.mark.parametrize(("kind", "least", "most"), [("conversation", 3, 6), ("drill", 6, 9)])
+@pytest.mark.parametrize(("kind", "least", "most"), [("conversation", 3, 6), ("drill", 6, 9), ("signs", 4, 7)])
 def test_conversations_ask_about_one_picture_and_are_right(kind, least, most):
     examples = [mixture(random.Random(seed), {kind: 1}) for seed in range(200)]
     for example in examples:
@@ -150,7 +150,7 @@ def test_conversations_ask_about_one_picture_and_are_right(kind, least, most):
         assert len({(said(example, 2 * turn), e.type) for turn, e in enumerate(example.expected)}) > 1
     assert np.mean([least <= len(example.expected) <= most for example in examples]) > 0.95
     types = {expected.type for example in examples for expected in example.expected}
-    assert types == (set(DRILLED) if kind == "drill" else {*QUESTIONS, "box", "caption"})
+    assert types == {"drill": {*DRILLED}, "signs": {*DRILLED_SIGNS}}.get(kind, {*QUESTIONS, "box", "caption"})
 
 
 def test_captions_tell_all_from_left_to_right():

@@ -49,6 +49,15 @@ Makers = Mapping[str, Callable[[random.Random, Scene], tuple[str, str] | None]]
 MAKERS: dict[str, Makers] = {"panorama": PANORAMA_QUESTIONS, "text": SIGN_QUESTIONS}  # of questions, a kind's own
 ANY_SIZE = 0.5  # how often a picture to read is not one tile
 DRILLED = {"relation": 0.45, "how_many": 0.25, "yes_no": 0.12, "list": 0.1, "where": 0.08}
+DRILLED_SIGNS = {
+    "word_yes_no": 0.27,
+    "next_to": 0.25,
+    "read_all": 0.15,
+    "word_where": 0.13,
+    "read_at": 0.12,
+    "number": 0.08,
+}
+WHOLE = ("caption", "list", "read_all")  # asked once in a conversation, whatever the words, and mostly last
 
 Turn = tuple[str, Expected]  # what the user says, and the answer
 
@@ -124,7 +133,7 @@ def sample(rng: random.Random, kind: str, unseen: bool | None = False) -> Exampl
 def conversation(rng: random.Random, any_size: float = 0.25) -> Example:
     """Three to six turns of caption, questions and boxes about one picture, for training: its tokens are paid once.
 
-    Captions and lists mostly come last: before them, every answer has to be read from the picture, not from an answer.
+    What tells the whole (`WHOLE`) mostly comes last: before it, answers have to be read from the picture, not from it.
     """
 
     def pick() -> tuple[str, str]:
@@ -142,11 +151,21 @@ def drill(rng: random.Random, any_size: float = 0.35) -> Example:
     return _about(rng, "drill", scene, rng.randint(6, 9), lambda: ("question", rng.choices(types, weights)[0]))
 
 
+def signs(rng: random.Random, any_size: float = 0.35) -> Example:
+    """Four to seven turns of the questions that take more than reading one sign, about one picture, for training."""
+    while len((scene := signed_scene(rng, False, any_size)).signs) < 2:
+        pass
+    types, weights = list(DRILLED_SIGNS), list(DRILLED_SIGNS.values())
+    return _about(rng, "signs", scene, rng.randint(4, 7), lambda: ("text", rng.choices(types, weights)[0]))
+
+
 MANY_TURNS: dict[str, Callable[[random.Random], Example]] = {
     "conversation": conversation,
     "conversation:tiled": partial(conversation, any_size=1.0),
     "drill": drill,
     "drill:tiled": partial(drill, any_size=1.0),
+    "signs": signs,
+    "signs:tiled": partial(signs, any_size=1.0),
 }
 
 
@@ -187,11 +206,10 @@ def _about(rng: random.Random, kind: str, scene: Scene, wanted: int, pick: Calla
             break
         if turn := _turn(rng, scene, *pick()):
             said, expected = turn
-            whole = expected.type in ("caption", "list")  # asked once, whatever the words
-            turns.setdefault((expected.type, "" if whole else said, expected.boxes), turn)
+            turns.setdefault((expected.type, "" if expected.type in WHOLE else said, expected.boxes), turn)
     order = list(turns.values())
     if rng.random() < 0.8:
-        order.sort(key=lambda turn: turn[1].type in ("caption", "list"))
+        order.sort(key=lambda turn: turn[1].type in WHOLE)
     return _example(kind, scene, [(styled(rng, said), expected) for said, expected in order])
 
 
