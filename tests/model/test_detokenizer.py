@@ -8,44 +8,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from seedx.config import DetokenizerConfig
 from seedx.model.autoencoder import Autoencoder
 from seedx.model.denoise import branches, denoise
 from seedx.model.detokenizer import Detokenizer, coordinates, scheduler, widen
 from seedx.verify import kind
+from small import SMALL
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FEATURES = 12
-CONFIG = DetokenizerConfig(
-    dim=16,
-    depth=1,
-    head_dim=8,
-    heads=2,
-    queries=4,
-    context_dims=(6, 10),
+CONFIG = dataclasses.replace(
+    SMALL.detokenizer,
     coordinates=2,
     image_size=32,
     condition=False,
     steps=3,
-    unet={
-        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-        "block_out_channels": (8, 16),
-        "transformer_layers_per_block": 1,
-        "attention_head_dim": 2,
-        "layers_per_block": 1,
-        "norm_num_groups": 4,
-        "addition_time_embed_dim": 8,
-    },
-    vae={
-        "down_block_types": ("DownEncoderBlock2D",) * 2,
-        "up_block_types": ("UpDecoderBlock2D",) * 2,
-        "block_out_channels": (8, 8),
-        "layers_per_block": 1,
-        "latent_channels": 6,
-        "norm_num_groups": 4,
-        "fold": 2,
-    },
+    vae=SMALL.detokenizer.vae | {"latent_channels": 6, "fold": 2},
 )
 
 
