@@ -58,7 +58,7 @@ class Language(nn.Module):
         rotations = self.llm.model.rotary_emb(embeds, position_ids)
         x = embeds
         for layer in self.llm.model.layers:
-            x = layer(x, attention_mask=mask, documents=documents, position_embeddings=rotations, past_key_values=cache)
+            x = layer(x, attention_mask=mask, documents=documents, position_embeddings=rotations, cache=cache)
         return self.llm.model.norm(x)
 
     def head(self, states: Tensor) -> Tensor:

@@ -87,7 +87,7 @@ class LanguageStep(nn.Module):
         apart = kept_apart(rows, length, documents) if documents > 1 else {"attention_mask": None}
         rotations = llm.rotary_emb(x, torch.zeros(rows, length, dtype=torch.int64))
         for layer in llm.layers:
-            x = layer(x, position_embeddings=rotations, past_key_values=None, **apart)
+            x = layer(x, position_embeddings=rotations, cache=None, **apart)
         return llm.norm(x)
 
 
