@@ -3,7 +3,6 @@
 import ast
 import subprocess
 import sys
-import time
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -125,13 +124,17 @@ def test_lazy_imports_are_seen():
 
 
 @pytest.mark.parametrize(
-    ("code", "light"), [("import seedx", True), ("import seedx.cli", True), ("import PIL.Image", False)]
+    ("code", "light"),
+    [
+        ("import seedx", True),
+        ("import seedx.cli", True),
+        ("import seedx.cli, contextlib\nwith contextlib.suppress(SystemExit): seedx.cli.main(['--help'])", True),
+        ("import PIL.Image", False),
+    ],
 )
 def test_importing_costs_nothing(code, light):
     heavy = (
         "import sys; print(sorted({'torch', 'transformers', 'diffusers', 'tyro', 'numpy', 'PIL'} & set(sys.modules)))"
     )
-    start = time.perf_counter()
-    shown = subprocess.run([sys.executable, "-c", f"{code}; {heavy}"], capture_output=True, text=True, check=True)
-    assert (shown.stdout.strip() == "[]") is light
-    assert not light or time.perf_counter() - start < 5  # 0.05 s; a loaded machine is given time
+    shown = subprocess.run([sys.executable, "-c", f"{code}\n{heavy}"], capture_output=True, text=True, check=True)
+    assert (shown.stdout.splitlines()[-1] == "[]") is light

@@ -2,13 +2,13 @@
 
 import random
 import re
-import time
 from collections import Counter
 from itertools import combinations, islice
 
 import numpy as np
 import pytest
 
+from clock import quickest
 from seedx.messages import Box, Image, Text
 from seedx.stickers.art import BACKGROUNDS, OBJECTS
 from seedx.stickers.layout import Ask, compose
@@ -228,10 +228,7 @@ def test_the_vocabulary_is_small():
 
 def test_a_thousand_examples_a_second():
     rng, weights = random.Random(0), dict.fromkeys((*KINDS, "conversation"), 1.0)
-    start = time.process_time()
-    for _ in range(1000):
-        mixture(rng, weights)
-    assert time.process_time() - start < 2  # one second and slack for a busy machine
+    assert quickest(lambda: [mixture(rng, weights) for _ in range(1000)]) < 1  # a quarter of it, on a quick machine
 
 
 def without_spaces(text):

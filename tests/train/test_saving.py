@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from clock import quickest
 from seedx.train import folders
 from seedx.train.parallel import World, clip, optimised
 from seedx.train.saving import Saver
@@ -188,17 +189,15 @@ def test_a_full_disk_is_told_and_training_goes_on(tmp_path, caplog):
 
 
 def test_a_save_is_quick(tmp_path):
-    """A model of 1M with its optimiser, 12 MB, in seconds of the processor; a loaded machine is given time."""
+    """A model of 1M with its optimiser, 12 MB."""
     run = Run(tmp_path)
     run.model = nn.Sequential(*[nn.Linear(512, 512) for _ in range(4)])
     run.optim = torch.optim.AdamW(run.model.parameters(), fused=True)
     run.state = {"model": run.model, "optim": run.optim}
     run.model(torch.ones(1, 512)).sum().backward()
     run.optim.step()
-    run.save(1)
-    start = time.process_time()
-    run.save(2)
-    assert time.process_time() - start < 0.3
+    steps = iter(range(1, 10))
+    assert quickest(lambda: run.save(next(steps))) < 0.3  # 0.03 s, and slack for a slower machine
 
 
 def save_until_killed(folder):
