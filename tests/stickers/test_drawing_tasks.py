@@ -43,6 +43,13 @@ def test_drawings_are_what_the_words_name():
     assert 0.5 < places / 400 < 0.7 and 0.65 < grounds / 400 < 0.85
 
 
+def test_drawings_without_places():
+    asked = [example.expected[0].asked for example in examples("draw:unplaced", 400)]
+    assert not any(ask.place for asks in asked for ask in asks)
+    several = sum(any(ask.count > 1 for ask in asks) for asks in asked)
+    assert 0.25 < several / 400 < 0.5
+
+
 def test_equal_words_mean_equal_pictures():
     pictures: dict[str, Scene] = {}
     for kind in ("draw", "wish"):

@@ -92,16 +92,16 @@ class SceneStage(DetokenizerStage, Stepwise):
 
 
 def plain(rng: random.Random) -> Scene:
-    """A scene to draw: half of them composed as words ask, half at random."""
+    """A scene to draw: three in five composed as words ask, the others at random."""
     example = asked(rng)
     return example.scenes[-1] if example else dress(rng, sample(rng))
 
 
 def asked(rng: random.Random) -> Example | None:
     """What asks for the picture of `plain` with an equal generator; None for one at random."""
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         return None
-    return tasks.mixture(rng, {"draw": 0.75, "wish": 0.1, "story": 0.15})
+    return tasks.mixture(rng, {"draw": 0.5, "draw:unplaced": 0.3, "wish": 0.08, "story": 0.12})
 
 
 def pair(rng: random.Random) -> Example:

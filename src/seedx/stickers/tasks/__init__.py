@@ -109,6 +109,7 @@ KINDS: dict[str, Callable[[random.Random, bool | None], Example]] = {
 # to put tiles together is learned only from those.
 PARTS = {
     **{f"question:{type_}": partial(question, type_=type_) for type_ in QUESTIONS},
+    "draw:unplaced": partial(draw, placed=0.0),  # more of several equal things, and of single large ones
     **{f"edit:{operation}": partial(edit, operation=operation) for operation in OPERATIONS},
     "chat:story": partial(chat, plans=TO_A_STORY),
     "text:tiled": partial(text, any_size=1.0),

@@ -39,11 +39,11 @@ BACKGROUND_WORDS = {
 }
 
 
-def draw(rng: random.Random, unseen: bool | None = False) -> Example:
-    """One to four things; three in five name their places, three in four a background."""
+def draw(rng: random.Random, unseen: bool | None = False, placed: float = 0.6) -> Example:
+    """One to four things; three in five, or another share, name their places, three in four a background."""
     while True:
         background = rng.choice(list(BACKGROUNDS)) if rng.random() < 0.75 else None
-        asks = _asks(rng, background or "white", avoid=unseen is False)
+        asks = _asks(rng, background or "white", placed, avoid=unseen is False)
         target = compose(asks, background)
         if apart(target) and unseen in (None, is_unseen(target)):
             break
@@ -52,14 +52,14 @@ def draw(rng: random.Random, unseen: bool | None = False) -> Example:
     return Example("draw", [user(prompt), assistant(HERE, Image(target))], [expected])
 
 
-def _asks(rng: random.Random, background: str, avoid: bool) -> list[Ask]:
+def _asks(rng: random.Random, background: str, placed: float, avoid: bool) -> list[Ask]:
     kinds = rng.choices((1, 2, 3, 4), (0.25, 0.4, 0.2, 0.15))[0]
     asks = [Ask(name) for name in pick_names(rng, kinds, background, avoid)]
     if rng.random() < 0.12:
         faces = [index for index, ask in enumerate(asks) if OBJECTS[ask.name].face]
         for index in faces[:1]:
             asks[index] = dataclasses.replace(asks[index], wears=(rng.choice(WEARABLE),))
-    if rng.random() < 0.6:
+    if rng.random() < placed:
         return [dataclasses.replace(ask, place=place) for ask, place in zip(asks, _places(rng, kinds), strict=True)]
     if kinds < 4 and rng.random() < 0.45:
         index = rng.randrange(kinds)
