@@ -34,19 +34,19 @@ tiny: $(VENV)/.dev ## train the tiny model, stage by stage, where it stopped (TH
 		if grep -q runs/own-drawings $$recipe; then $(MAKE) drawings || exit 1; fi; \
 		$(BIN)/seedx train $$recipe --folder $(TINY) --threads $(THREADS) || exit 1; \
 	done
-	$(BIN)/python -m seedx.train.bundle $(TINY)
+	$(BIN)/python -m seedx_stickers.training.bundle $(TINY)
 
 drawings: $(VENV)/.dev ## let the model as trained so far draw what it is then trained to edit, where it stopped
-	$(BIN)/python -m seedx.train.bundle $(TINY) --target $(TINY)-so-far
+	$(BIN)/python -m seedx_stickers.training.bundle $(TINY) --target $(TINY)-so-far
 	for seed in 1 2; do \
-		$(BIN)/python -m seedx.own_drawings --model $(TINY)-so-far --out runs/own-drawings/$$seed --seed $$seed || exit 1; \
+		$(BIN)/python -m seedx_stickers.training.own_drawings --model $(TINY)-so-far --out runs/own-drawings/$$seed --seed $$seed || exit 1; \
 	done
 
 judge: $(VENV)/.dev ## train the judge that scores drawings, where it stopped
-	$(BIN)/python -m seedx.stickers.judge_training
+	$(BIN)/python -m seedx_stickers.judge_training
 
 claims: $(VENV)/.dev ## rerun the paper's claims in miniature, where it stopped, and write docs/claims.md (ROW=3 THREADS=1)
-	$(BIN)/python -m seedx.claims $(if $(ROW),--row $(ROW)) --threads $(THREADS)
+	$(BIN)/python -m seedx_stickers.claims $(if $(ROW),--row $(ROW)) --threads $(THREADS)
 
 golden: $(VENV)/.dev ## take over golden cases from a folder of the release's outputs (GOLDEN=folder), once they pass
 	@test -d "$(GOLDEN)" || { echo "give the folder of the new cases: make golden GOLDEN=folder" >&2; exit 2; }

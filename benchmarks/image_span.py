@@ -3,7 +3,7 @@
     python benchmarks/image_span.py [--json] [--repeats 5]
 
 Three ways to read a short prompt that ends in `<img>` and to get the features of the image, in turns:
-    one_pass    seedx.generate: the prompt, the placeholders and `</img>` in one pass
+    one_pass    seedx.inference.generate: the prompt, the placeholders and `</img>` in one pass
     one_by_one  the same model and cache, a pass for each token of the span
     plain       transformers' `generate`, with a logits processor that forces the tokens of the span
 `ratio` is plain / one_pass, in medians; `max_abs_diff` is between the features of any two ways.
@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from seedx import checkpoint
+from seedx.checkpoint import native
 from seedx.config import TINY, BridgeConfig, Config, LanguageConfig
-from seedx.generate import Options, Prompt, generate
+from seedx.inference.generate import Options, Prompt, generate
 from seedx.model.seedx import SeedX
 from seedx.tokens import ADDED_TOKENS, SpecialTokens
 
@@ -137,8 +137,8 @@ def measure(model: SeedX, repeats: int) -> dict[str, float | str]:
 def models() -> list[SeedX]:
     """The tiny model, bundled or else with random weights, and a larger one with random weights."""
     torch.manual_seed(0)
-    bundled = (checkpoint.BUNDLED["tiny"] / "config.json").is_file()
-    tiny = checkpoint.load("tiny").seedx if bundled else SeedX(TINY).eval()
+    bundled = native.bundled("tiny") is not None
+    tiny = native.load("tiny").seedx if bundled else SeedX(TINY).eval()
     return [tiny, SeedX(SMOL).eval()]
 
 

@@ -23,12 +23,12 @@ from pathlib import Path
 
 import torch
 
-from seedx import checkpoint
+from seedx.checkpoint import native
 from seedx.config import TINY
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
-from seedx.stickers import tasks
 from seedx.tokenizer import train_tokenizer
+from seedx_stickers import tasks
 
 COMMON = "steps = 40\nwarmup = 4\nema = 0.99\nsave_seconds = 0.1\nlog_every = 5\nkeep = 2\n"
 RECIPES = {
@@ -66,7 +66,7 @@ def make_model(folder: Path) -> Path:
         language=dataclasses.replace(TINY.language, layers=1, vocab_size=tokenizer.vocab_size),
     )
     detokenizer = Detokenizer(config.detokenizer, config.vision.output_dim)
-    checkpoint.save(checkpoint.Model(config, SeedX(config), detokenizer, tokenizer), folder)
+    native.save(native.Model(config, SeedX(config), detokenizer, tokenizer), folder)
     return folder
 
 

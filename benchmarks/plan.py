@@ -2,8 +2,8 @@
 
     python benchmarks/plan.py [--json] [--steps 5]
 
-Three small configurations, each in a process of its own with one thread. Predicted is what `seedx.train.meter` reads on
-fake tensors:
+Three small configurations, each in a process of its own with one thread. Predicted is what
+`seedx.train.planning.meter` reads on fake tensors:
     memory  4 bytes a parameter, 8 a trained one for AdamW, and the peak of what the step makes (gradients included)
     time    a roofline: of every operation the longer of FLOPs / matrix speed and bytes / memory bandwidth, plus what
             new memory for its results costs (the system clears it) and the call itself; dropout's random numbers by
@@ -40,11 +40,11 @@ from seedx.config import PRESETS, TINY, Config, LanguageConfig, LoraConfig
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.model.vision import VisionTransformer
-from seedx.train import trained
-from seedx.train.meter import Measured
+from seedx.train.engine import trainable
+from seedx.train.engine.activation_checkpoint import recomputed
+from seedx.train.planning.meter import Measured
+from seedx.train.planning.workload import DetokenizerStep, LanguageStep, Load, meter
 from seedx.train.recipe import Recipe
-from seedx.train.recompute import recomputed
-from seedx.train.workload import DetokenizerStep, LanguageStep, Load, meter
 
 MIB = 1024**2
 PASSES = 10  # over trained parameters: 7 by AdamW, 3 by clipping
@@ -169,7 +169,7 @@ def read(case: Case) -> tuple[Measured, int, int]:
     recipe = case.recipe
 
     def step() -> LanguageStep | DetokenizerStep:
-        model = trained.build(recipe)
+        model = trainable.build(recipe)
         if isinstance(model, SeedX):
             return LanguageStep(model)
         with torch.device("meta"):
@@ -178,13 +178,13 @@ def read(case: Case) -> tuple[Measured, int, int]:
 
     reading = meter(step, case.load, gpu=False, sharded=False, bf16=recipe.bf16, checkpointing=recipe.checkpointing)
     modules = step()
-    return reading, sum(parameter.numel() for parameter in modules.parameters()), trained.count(modules)
+    return reading, sum(parameter.numel() for parameter in modules.parameters()), trainable.count(modules)
 
 
 def measure(case: Case, steps: int) -> dict[str, float]:
     before = status("VmRSS")
     model, loss = (_language if case.recipe.stage == "language" else _detokenizer)(case)
-    parameters = list(trained.trained(model).values())
+    parameters = list(trainable.trained(model).values())
     optim = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
     times = []
     for number in range(steps + 1):
@@ -212,7 +212,7 @@ def _language(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
     model = SeedX(config).train()
     if case.recipe.lora:
         model.language.add_lora()
-    trained.apply(model, case.recipe.trained or trained.DEFAULTS["language"])
+    trainable.apply(model, case.recipe.trained or trainable.DEFAULTS["language"])
     if case.recipe.checkpointing:
         recomputed(model)
     shape, queries, side = (load.rows, load.length), config.bridge.queries, config.vision.image_size
@@ -236,7 +236,7 @@ def _detokenizer(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
     config, load = PRESETS[case.recipe.preset], case.load
     model = Detokenizer(config.detokenizer, config.vision.output_dim).train()
     vision = VisionTransformer(config.vision).requires_grad_(False)
-    trained.apply(model, trained.DEFAULTS["condition"])
+    trainable.apply(model, trainable.DEFAULTS["condition"])
     pixels = torch.randn(load.rows, 3, load.length, load.length)
 
     def loss() -> Tensor:

@@ -25,12 +25,11 @@ from typing import Any
 
 import torch
 
-from seedx.collate import IGNORE, Encoded, collate
+from seedx.batch import IGNORE, Encoded, collate
 from seedx.config import TINY, BridgeConfig
-from seedx.data import sources
 from seedx.data.loader import Loader
 from seedx.data.record import Record
-from seedx.data.share import Data
+from seedx.data.shard_reader import Data
 from seedx.data.stream import Row
 from seedx.messages import Message
 from seedx.model.seedx import SeedX
@@ -121,7 +120,7 @@ def measure(model: SeedX, mix: str, rounds: int, clock: Callable[[], float]) -> 
         result = way(model, *given)
         return clock() - start, result
 
-    loader = Loader([Data(f"made:{mix}")], encode, seed=0, row=ROW, streams=1)
+    loader = Loader([Data(f"training.made:{mix}")], encode, seed=0, row=ROW, streams=1)
     rows = iter(loader)
     train(model, [next(rows).encoded])  # warms up
     rates: dict[str, list[float]] = {"packed": [], "fixed": [], "longest": []}
@@ -149,6 +148,11 @@ def measure(model: SeedX, mix: str, rounds: int, clock: Callable[[], float]) -> 
     }
 
 
+def made(mix: str, parts: int, run: str) -> list[Made]:
+    """The units of the source `training.made:MIX`."""
+    return [Made(mix)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -158,7 +162,6 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    sources.register("made", lambda mix, parts: [Made(mix)])
     model = SeedX(CONFIG)
     clock = time.process_time if options.cpu_time else time.perf_counter
     results = [measure(model, mix, options.rounds, clock) for mix in MIXES]

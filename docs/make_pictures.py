@@ -13,8 +13,8 @@ import PIL.ImageDraw
 import PIL.ImageFont
 
 import seedx
-from seedx.marks import mark_boxes
-from seedx.pipeline import Pipeline
+from seedx.draw_boxes import mark_boxes
+from seedx.inference.pipeline import Pipeline
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"

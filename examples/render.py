@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from seedx.stickers.scenes import Scene, Sticker, render
-from seedx.stickers.signs import Sign
+from seedx_stickers.scenes import Scene, Sticker, render
+from seedx_stickers.signs import Sign
 
 TOWER = ["star", "moon", "rocket", "owl", "star", "bee", "balloon", "cloud", "star", "whale", "clock", "fox", "rainbow"]
 TOWER += ["key", "snowman", "penguin"]

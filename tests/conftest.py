@@ -5,12 +5,13 @@ import dataclasses
 import pytest
 import torch
 
-from seedx import checkpoint, pipeline
+from seedx.checkpoint import native
 from seedx.config import TINY
+from seedx.inference import pipeline
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
-from seedx.stickers import tasks
 from seedx.tokenizer import train_tokenizer
+from seedx_stickers import tasks
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +34,9 @@ def tiny_folder(tmp_path_factory):
         language=dataclasses.replace(TINY.language, layers=2, vocab_size=tokenizer.vocab_size, context=400),
         detokenizer=dataclasses.replace(TINY.detokenizer, steps=2),
     )
-    model = checkpoint.Model(
-        config, SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim), tokenizer
-    )
+    model = native.Model(config, SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim), tokenizer)
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    checkpoint.save(model, folder)
+    native.save(model, folder)
     return folder
 
 

@@ -8,8 +8,10 @@ import sys
 import pytest
 from PIL import Image
 
-from seedx import bench, cli, talk
+from seedx import cli
 from seedx.cli import VERBS, main
+from seedx.inference import bench
+from seedx.verbs import repl
 
 SHORT = ["--max-new-tokens", "24"]
 
@@ -101,7 +103,7 @@ def test_chat_without_a_prompt_is_a_conversation(run, picture, monkeypatch):
     assert code == 0
     assert "! /image takes" in out and "! there is no command '/foo'" in out and "/new" in out
     said, *told = out.splitlines()
-    assert said and len(told) == 4 + len(talk.HELP.splitlines())  # two more answers, two mistakes, the help
+    assert said and len(told) == 4 + len(repl.HELP.splitlines())  # two more answers, two mistakes, the help
 
 
 def test_bench_times_every_verb(run, monkeypatch):
@@ -122,10 +124,9 @@ def test_verify_fails_with_1_and_train_takes_changes(tmp_path, capsys, monkeypat
     (tmp_path / "f_any_res.json").write_text("{}")
     assert main(["verify", str(tmp_path)]) == 1
     assert "FAIL" in capsys.readouterr().out
-    from seedx.train import stages
 
     called = []
-    monkeypatch.setattr(stages, "run", lambda *arguments, **changes: called.append((arguments, changes)))
+    monkeypatch.setattr(run, "run", lambda *arguments, **changes: called.append((arguments, changes)))
     assert main(["train", "a.toml", "--folder", str(tmp_path), "--set", "steps=10", "name=x"]) == 0
     ((recipe, folder, threads, accept), changes) = called[0]
     assert (str(recipe), folder, threads, accept) == ("a.toml", tmp_path, None, False)

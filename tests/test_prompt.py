@@ -7,9 +7,10 @@ import PIL.Image
 import pytest
 import torch
 
+from seedx.batch import Encoded, collate, concatenate
 from seedx.config import TINY, Config
 from seedx.messages import Box, Image, Message, Text, assistant, from_json, system, user
-from seedx.prompt import Encoded, collate, concatenate, encode, pack, prepare
+from seedx.prompt import encode, prepare
 from seedx.tiling import CLIP_STD, Tiles, normalise, thumbnail, tile_image
 from seedx.tokenizer import Tokenizer, load
 from seedx.verify.conversation_cases import conversations
@@ -264,21 +265,13 @@ def test_collate_names_what_is_wrong(tokenizer: Tokenizer) -> None:
         encode(messages, tokenizer, CONFIG)
 
 
-def test_packing_fills_rows_and_starts_positions_again(tokenizer: Tokenizer) -> None:
-    texts = ["aaaaaaaaaa", "bbbbbbbbbbbbbbb", "c", "dd"]
-    documents = [make([user("x", picture(colour=colour)), assistant(text)], tokenizer) for colour, text in zip(
-        ["red", "blue", "green", "white"], texts, strict=True)]  # fmt: skip
-    room = len(documents[0]) + len(documents[2])
-    rows = pack(documents, room)
-    assert [len(row) for row in rows] == [room, len(documents[1]), len(documents[3])]
+def test_packed_documents_restart_their_positions(tokenizer: Tokenizer) -> None:
+    documents = [make([user("x", picture(colour=colour)), assistant(colour)], tokenizer) for colour in ("red", "blue")]
+    row = concatenate(documents)
     for key in ("input_ids", "labels", "position_ids", "read_mask", "tiles", "tile_positions"):
-        both = torch.cat([getattr(documents[i], key) for i in (0, 2)])
-        assert torch.equal(getattr(rows[0], key), both)
-    assert (rows[0].position_ids == 0).sum() == 2
-    assert all(rows[0].labels[rows[0].position_ids == 0] == -100)
-    with pytest.raises(ValueError, match="longer than a row of 10"):
-        pack(documents, 10)
-    assert sum(len(row) for row in rows) == len(concatenate(documents))
+        assert torch.equal(getattr(row, key), torch.cat([getattr(document, key) for document in documents]))
+    assert (row.position_ids == 0).sum() == 2
+    assert all(row.labels[row.position_ids == 0] == -100)
 
 
 def test_the_json_form_encodes_like_the_python_one(tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ from make_data import FOLDER, WORDS, pairs
 from PIL import Image
 
 import seedx
-from seedx.evaluation import evaluate_stickers
-from seedx.stickers import judge
-from seedx.stickers.scenes import render
-from seedx.stickers.scoring import edit
-from seedx.stickers.tasks import Expected
+from seedx_stickers import judge
+from seedx_stickers.evaluation import evaluate_stickers
+from seedx_stickers.scenes import render
+from seedx_stickers.scoring import edit
+from seedx_stickers.tasks import Expected
 
 SHOWN = 8
 TOUCHED = ((0.0, 0.0, 1.0, 1.0),)  # snow reaches everywhere

@@ -13,8 +13,8 @@ import json
 import random
 from pathlib import Path
 
-from seedx.stickers import tasks
-from seedx.stickers.scenes import PLACES, Scene, Sticker, render
+from seedx_stickers import tasks
+from seedx_stickers.scenes import PLACES, Scene, Sticker, render
 
 FOLDER = Path(__file__).parent / "data"
 WORDS = ("make it wintry", "turn this into winter", "let it be winter", "a wintry version, please")

@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 from seedx.messages import Text
-from seedx.stickers import tasks
-from seedx.stickers.scenes import render
+from seedx_stickers import tasks
+from seedx_stickers.scenes import render
 
 FOLDER = Path(__file__).parent / "data"
 EACH = 3  # questions of each type

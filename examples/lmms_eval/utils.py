@@ -1,6 +1,6 @@
 """What the task `stickers` asks of Python: whether an answer is right."""
 
-from seedx.stickers.tasks import normalise
+from seedx_stickers.tasks import normalise
 
 
 def process_results(doc: dict[str, str], results: list[str]) -> dict[str, float]:

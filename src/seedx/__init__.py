@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seedx.pipeline import Pipeline
+    from seedx.inference.pipeline import Pipeline
 
 __all__ = ["__version__", "load"]
 
@@ -22,6 +22,6 @@ def load(name: str | Path = "tiny", **options: Any) -> Pipeline:
 
     Importing `seedx` costs nothing; torch is imported here.
     """
-    from seedx import pipeline
+    from seedx.inference import pipeline
 
     return pipeline.load(name, **options)

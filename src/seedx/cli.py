@@ -15,7 +15,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from seedx import __version__
+from seedx import __version__, plugins
+from seedx.errors import SeedxError
 from seedx.verbs import make, use
 from seedx.verbs.export import export
 from seedx.verbs.plan import plan
@@ -28,17 +29,25 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "reconstruct": use.reconstruct,
     "slide": use.slide,
     "story": use.story,
-    "demo": use.demo,
     "train": make.train,
     "plan": plan,
     "plot": make.plot,
-    "eval": make.evaluate,
     "export": export,
     "bench": make.bench,
     "convert": make.convert,
     "verify": make.verify,
     "info": make.info,
 }
+
+
+def verbs() -> dict[str, Callable[..., int | None]]:
+    """The library's verbs, and those of packages that can be imported."""
+    found = dict(VERBS)
+    for name in plugins.names("seedx.verbs"):
+        with contextlib.suppress(SeedxError):
+            found.setdefault(name, plugins.find("seedx.verbs", name))
+    return found
+
 
 # How tyro shows a signature: --seed, not --settings.seed; no --no-json; no None to type; arguments by their names.
 MARKERS = ("OmitArgPrefixes", "FlagCreatePairsOff", "DisallowNone", "PositionalMetavarFromFieldName")
@@ -73,15 +82,16 @@ def parse(name: str, arguments: Sequence[str]) -> Callable[[], int | None]:
     """The verb with its options, ready to run.
 
     Raises:
-        ValueError: no such verb, or options that it does not have.
+        SeedxError: no such verb, or options that it does not have.
     """
-    if name not in VERBS:
-        near = difflib.get_close_matches(name, VERBS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(VERBS)}"
-        raise ValueError(f"there is no verb {name!r}: {hint}")
+    known = VERBS if name in VERBS else verbs()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
+        raise SeedxError(f"there is no verb {name!r}: {hint}")
     import tyro  # a tenth of a second that `seedx --help` does without
 
-    verb = VERBS[name]
+    verb = known[name]
 
     @functools.wraps(verb)
     def bound(*values: Any, **options: Any) -> Callable[[], int | None]:
@@ -94,14 +104,15 @@ def parse(name: str, arguments: Sequence[str]) -> Callable[[], int | None]:
             return tyro.cli(bound, prog=f"seedx {name}", args=list(arguments), config=config)
     except SystemExit as stop:
         if stop.code:
-            raise ValueError(f"{_unboxed(box.getvalue())} (see `seedx {name} --help`)") from None
+            raise SeedxError(f"{_unboxed(box.getvalue())} (see `seedx {name} --help`)") from None
         raise
 
 
 def overview() -> str:
     """What `seedx --help` says."""
-    width = max(map(len, VERBS))
-    lines = [f"  {name:<{width}}  {(verb.__doc__ or '').splitlines()[0]}" for name, verb in VERBS.items()]
+    known = verbs()
+    width = max(map(len, known))
+    lines = [f"  {name:<{width}}  {(verb.__doc__ or '').splitlines()[0]}" for name, verb in known.items()]
     return "\n".join(
         [
             "usage: seedx VERB [OPTIONS]",

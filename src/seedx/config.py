@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from seedx.errors import SeedxError
+
 
 @dataclass(frozen=True)
 class TilingConfig:
@@ -208,7 +210,7 @@ def from_dict(cls: type, values: dict[str, Any], path: str = "") -> Any:
     hints = typing.get_type_hints(cls)
     unknown = [key for key in values if key not in hints]
     if unknown:
-        raise ValueError(f"unknown setting {path + unknown[0]!r}{nearest(unknown[0], hints, path)}")
+        raise SeedxError(f"unknown setting {path + unknown[0]!r}{nearest(unknown[0], hints, path)}")
     return cls(**{key: _build(hints[key], value, f"{path}{key}.") for key, value in values.items()})
 
 

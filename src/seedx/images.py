@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol, runtime_checkable
 
 import numpy as np
 import PIL.Image
 from PIL.Image import Transpose
+
+from seedx.errors import SeedxError
 
 MAX_PIXELS = 178_956_970  # Pillow's own bound for a picture that may be an attack: about 13,000 x 13,000
 
@@ -29,11 +31,18 @@ TURNS = {
 _LOCK = threading.Lock()
 
 
-class ImageError(ValueError):
+class ImageError(SeedxError):
     """A picture that is not there, is not one, is damaged or too large. Its message says which picture, and why."""
 
 
-Source = str | Path | bytes | IO[bytes] | PIL.Image.Image
+@runtime_checkable
+class Renderable(Protocol):
+    """A picture that is made when it is opened, such as a scene that a data source describes."""
+
+    def render(self) -> PIL.Image.Image: ...
+
+
+Source = str | Path | bytes | IO[bytes] | PIL.Image.Image | Renderable
 
 
 def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
@@ -46,7 +55,7 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Ima
         max_pixels: a picture with more is refused before it is decoded.
 
     Raises:
-        ValueError: no such file, not a picture, a damaged or truncated one, or one too large; it says which.
+        SeedxError: no such file, not a picture, a damaged or truncated one, or one too large; it says which.
     """
     return decode(read_header(source, max_pixels=max_pixels), _name(source))
 
@@ -54,10 +63,12 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Ima
 def read_header(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
     """A picture with its size, format and EXIF data, which nothing has decoded yet. Arguments and errors as above."""
     name = _name(source)
+    if isinstance(source, Renderable):
+        source = source.render()
     picture = source if isinstance(source, PIL.Image.Image) else _open(source, name)
     width, height = picture.size
     if width * height > max_pixels:
-        raise ValueError(
+        raise SeedxError(
             f"{name} has {width} x {height} pixels, more than the {max_pixels:,} allowed: "
             "make it smaller or raise max_pixels"
         )
@@ -68,13 +79,13 @@ def decode(picture: PIL.Image.Image, name: str = "") -> PIL.Image.Image:
     """What `read_header` gave -> what `open_image` gives.
 
     Raises:
-        ValueError: damaged or truncated.
+        SeedxError: damaged or truncated.
     """
     name = name or _name(picture)
     try:
         return _to_rgb(picture)
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ValueError(f"{name} is damaged or truncated ({error}): save or download it again") from error
+        raise SeedxError(f"{name} is damaged or truncated ({error}): save or download it again") from error
 
 
 def turn_of(picture: PIL.Image.Image) -> Transpose | None:
@@ -88,6 +99,18 @@ def turn_of(picture: PIL.Image.Image) -> Transpose | None:
 def large_enough(size: tuple[int, int], *, min_side: int, min_ratio: float) -> bool:
     """The release's filter on pictures to train on: the shorter side, and its ratio to the longer one."""
     return min(size) >= min_side and min(size) / max(size) >= min_ratio
+
+
+def side_by_side(pictures: Sequence[PIL.Image.Image]) -> PIL.Image.Image:
+    """Pictures in one row, at the height of the tallest."""
+    row = PIL.Image.new(
+        "RGB", (sum(picture.width for picture in pictures), max(picture.height for picture in pictures))
+    )
+    left = 0
+    for picture in pictures:
+        row.paste(picture, (left, 0))
+        left += picture.width
+    return row
 
 
 def _open(source: Any, name: str) -> PIL.Image.Image:

@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from seedx.errors import SeedxError
+
 Role = Literal["user", "assistant", "system"]
 
 
@@ -76,21 +78,21 @@ def from_json(record: dict[str, Any]) -> list[Message]:
     """Read the JSON form. Content may also be one string.
 
     Raises:
-        ValueError: a field is missing or of an unknown kind; the message says which.
+        SeedxError: a field is missing or of an unknown kind; the message says which.
     """
     if not isinstance(record, dict) or not isinstance(record.get("messages"), list):
-        raise ValueError('a conversation is an object with a list "messages"')
+        raise SeedxError('a conversation is an object with a list "messages"')
     return [_message_from_json(message) for message in record["messages"]]
 
 
 def _message_from_json(message: dict[str, Any]) -> Message:
     role, content = message.get("role"), message.get("content")
     if role not in ("user", "assistant", "system"):
-        raise ValueError(f'the role of a message is "user", "assistant" or "system", not {role!r}')
+        raise SeedxError(f'the role of a message is "user", "assistant" or "system", not {role!r}')
     if isinstance(content, str):
         content = [{"type": "text", "text": content}]
     if not isinstance(content, list):
-        raise ValueError(f"the content of a message is a string or a list of parts, not {type(content).__name__}")
+        raise SeedxError(f"the content of a message is a string or a list of parts, not {type(content).__name__}")
     return Message(role, tuple(_part_from_json(part) for part in content))
 
 
@@ -102,7 +104,7 @@ def _part_from_json(part: dict[str, Any]) -> Part:
             return Image(image)
         case {"type": "box", "box": [x0, y0, x1, y1]}:
             return Box((float(x0), float(y0), float(x1), float(y1)), part.get("label", ""))
-    raise ValueError(f'a part is {{"type": "text"|"image"|"box", ...}} with the field of that name, not {part!r}')
+    raise SeedxError(f'a part is {{"type": "text"|"image"|"box", ...}} with the field of that name, not {part!r}')
 
 
 def _part_to_json(part: Part) -> dict[str, Any]:

@@ -32,15 +32,14 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from seedx.collate import IGNORE, Encoded, collate, concatenate, pack
+from seedx.batch import IGNORE, Encoded
 from seedx.config import Config
+from seedx.errors import SeedxError
 from seedx.images import MAX_PIXELS, open_image
 from seedx.messages import Box, Image, Message, Part, images
 from seedx.tiling import Picture, Tiles, picture_size, thumbnail, tile_count, tile_image
 from seedx.tokenizer import Tokenizer
 from seedx.tokens import box_to_text
-
-__all__ = ["Encoded", "collate", "concatenate", "encode", "pack", "prepare"]
 
 
 def encode(
@@ -65,13 +64,13 @@ def encode(
         max_length: tokens; by default `config.language.context`.
 
     Raises:
-        ValueError: nothing to encode or to learn from, no room left for an answer, or an unknown option.
+        SeedxError: nothing to encode or to learn from, no room left for an answer, or an unknown option.
     """
     if too_long not in ("drop", "cut"):
-        raise ValueError(f'too_long is "drop" or "cut", not {too_long!r}')
+        raise SeedxError(f'too_long is "drop" or "cut", not {too_long!r}')
     limit = max_length or config.language.context
     if len(tiles) != len(images(messages)):
-        raise ValueError(
+        raise SeedxError(
             f"{len(images(messages))} images in the messages need as many numbers of tiles, not {len(tiles)}"
         )
     writer = _Writer(tokenizer, config.bridge.queries, tiles)
@@ -79,7 +78,7 @@ def encode(
     _write(messages if for_generation else _until_answered(messages), writer)
     if for_generation:
         if len(writer.ids) >= limit:
-            raise ValueError(
+            raise SeedxError(
                 f"the prompt takes {len(writer.ids)} tokens and the model's context is {limit}: "
                 "shorten the text, or send fewer or smaller images"
             )
@@ -110,7 +109,7 @@ def prepare(
     thumbnail) is the target if the image is drawn.
 
     Raises:
-        ValueError: as `encode` and `open_image`.
+        SeedxError: as `encode` and `open_image`.
     """
     pictures = [_open(part, max_pixels) for part in images(messages)]
     counts = [len(p) if isinstance(p, Tiles) else tile_count(picture_size(p), config.tiling) for p in pictures]
@@ -211,7 +210,7 @@ class _Span(NamedTuple):
 def _write(messages: Sequence[Message], writer: _Writer) -> None:
     """Append every message."""
     if not any(message.content for message in messages):
-        raise ValueError("the conversation is empty: it needs at least one message with a text or an image")
+        raise SeedxError("the conversation is empty: it needs at least one message with a text or an image")
     numbers = iter(range(len(images(messages))))
     drawn: list[int] = []  # since the last user turn
     before: set[str] = set()
@@ -254,7 +253,7 @@ def _until_answered(messages: Sequence[Message]) -> Sequence[Message]:
     """Without what follows the assistant's last message: there is nothing to learn from it."""
     answers = [i for i, message in enumerate(messages) if message.role == "assistant"]
     if not answers:
-        raise ValueError("a conversation to learn from needs a message of the assistant")
+        raise SeedxError("a conversation to learn from needs a message of the assistant")
     return messages[: answers[-1] + 1]
 
 

@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seedx.config import TilingConfig
+from seedx.errors import SeedxError
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -58,13 +59,13 @@ def choose_grid(size: tuple[int, int], config: TilingConfig) -> Grid:
     """Columns and rows for an image of (width, height) pixels, by `config.policy`.
 
     Raises:
-        ValueError: an unknown policy, or a grid that is not written as columns x rows, "2x1".
+        SeedxError: an unknown policy, or a grid that is not written as columns x rows, "2x1".
     """
     if config.policy == "fit":
         return fit(size, config.tile, config.max_tiles)
     if config.policy == "pinpoints":
         return pinpoints(size, config.tile, [parse_grid(grid) for grid in config.grids])
-    raise ValueError(f'the tiling policy is "fit" or "pinpoints", not {config.policy!r}')
+    raise SeedxError(f'the tiling policy is "fit" or "pinpoints", not {config.policy!r}')
 
 
 def tile_count(size: tuple[int, int], config: TilingConfig) -> int:
@@ -167,6 +168,12 @@ def normalise(pixels: Tensor, mean: Iterable[float] = CLIP_MEAN, std: Iterable[f
     return pixels.to(torch.float32, copy=True).div_(255).sub_(mean).div_(std)
 
 
+def to_picture(pixels: Tensor) -> PIL.Image.Image:
+    """(3, H, W) in 0..1, rounded and cut to it -> an RGB picture."""
+    values = (pixels.float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return PIL.Image.fromarray(values.permute(1, 2, 0).cpu().numpy())
+
+
 def _pixels(image: PIL.Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1)
 
@@ -181,7 +188,7 @@ def fit(size: tuple[int, int], tile: int, max_tiles: int) -> Grid:
     if columns * rows <= max_tiles:
         return columns, rows
     if max_tiles < 1:
-        raise ValueError(f"max_tiles is at least 1, not {max_tiles}")
+        raise SeedxError(f"max_tiles is at least 1, not {max_tiles}")
     allowed = [(c, r) for c in range(1, min(columns, max_tiles) + 1) for r in range(1, min(rows, max_tiles // c) + 1)]
     return max(allowed, key=lambda grid: (min(grid[0] * tile / size[0], grid[1] * tile / size[1]), -grid[0] * grid[1]))
 
@@ -189,7 +196,7 @@ def fit(size: tuple[int, int], tile: int, max_tiles: int) -> Grid:
 def pinpoints(size: tuple[int, int], tile: int, grids: list[Grid]) -> Grid:
     """The release's choice: of the picks by resolution and by ratio, the one of smaller area, the first when equal."""
     if not grids:
-        raise ValueError('the policy "pinpoints" needs at least one grid, such as "1x1"')
+        raise SeedxError('the policy "pinpoints" needs at least one grid, such as "1x1"')
     by_resolution, by_ratio = least_waste(size, tile, grids), nearest_ratio(size, tile, grids)
     return min((by_resolution, by_ratio), key=lambda grid: grid[0] * grid[1])
 
@@ -224,7 +231,7 @@ def parse_grid(text: str) -> Grid:
     """ "3x2" -> (3, 2): three columns, two rows."""
     columns, _, rows = text.partition("x")
     if not (columns.isdigit() and rows.isdigit() and int(columns) and int(rows)):
-        raise ValueError(f'a grid is columns x rows, such as "3x2", not {text!r}')
+        raise SeedxError(f'a grid is columns x rows, such as "3x2", not {text!r}')
     return int(columns), int(rows)
 
 

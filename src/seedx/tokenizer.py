@@ -20,6 +20,7 @@ from typing import Any
 
 import tokenizers
 
+from seedx.errors import SeedxError
 from seedx.tokens import ADDED_TOKENS, TEXT_TOKENS, SpecialTokens
 
 Part = str | Sequence[int]
@@ -106,7 +107,7 @@ class SentencePieceTokenizer(Tokenizer):
         try:
             import sentencepiece
         except ImportError as error:
-            raise ValueError(
+            raise SeedxError(
                 'a tokenizer.model needs the package sentencepiece: pip install "seedx[release]"'
             ) from error
         self._sp = sentencepiece.SentencePieceProcessor(model_proto=model)
@@ -173,7 +174,7 @@ class JsonTokenizer(Tokenizer):
         added = {token["content"]: token["id"] for token in parsed["added_tokens"]}
         missing = [token for token in ("<s>", "</s>") if token not in added]
         if missing:
-            raise ValueError(f"tokenizer.json lists no added token {missing[0]!r}, which starts or ends a sequence")
+            raise SeedxError(f"tokenizer.json lists no added token {missing[0]!r}, which starts or ends a sequence")
         bos, eos = added["<s>"], added["</s>"]
         specials = SpecialTokens.find(added, bos=bos, eos=eos, pad=added.get("<pad>", eos))
         super().__init__(added, specials, self._full.get_vocab_size(with_added_tokens=True))
@@ -192,7 +193,7 @@ def load(folder: Path | str) -> Tokenizer:
     """Read a tokenizer folder of either kind: `tokenizer.model` (with `added_tokens.json`), or `tokenizer.json`.
 
     Raises:
-        ValueError: neither file is there, or an added token is missing.
+        SeedxError: neither file is there, or an added token is missing.
     """
     folder = Path(folder)
     if (folder / "tokenizer.model").is_file():
@@ -201,7 +202,7 @@ def load(folder: Path | str) -> Tokenizer:
         return SentencePieceTokenizer((folder / "tokenizer.model").read_bytes(), names)
     if (folder / "tokenizer.json").is_file():
         return JsonTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    raise ValueError(f"no tokenizer in {str(folder)!r}: expected the file tokenizer.model or tokenizer.json")
+    raise SeedxError(f"no tokenizer in {str(folder)!r}: expected the file tokenizer.model or tokenizer.json")
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -214,7 +215,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """
     fewest = 256 + 3 + len(ADDED_TOKENS)
     if vocab_size < fewest:
-        raise ValueError(f"vocab_size is at least {fewest} (bytes, control and added tokens), not {vocab_size}")
+        raise SeedxError(f"vocab_size is at least {fewest} (bytes, control and added tokens), not {vocab_size}")
     model: Any = tokenizers.Tokenizer(tokenizers.models.BPE())
     model.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
         [

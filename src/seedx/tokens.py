@@ -24,6 +24,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from seedx.errors import SeedxError
 from seedx.messages import Box
 
 PLACEHOLDERS = tuple(f"<img_{i:05d}>" for i in range(100))
@@ -69,13 +70,13 @@ class SpecialTokens:
         """Look the tokens up by name, in whatever order they were added. A vocabulary may have fewer placeholders.
 
         Raises:
-            ValueError: a token is missing.
+            SeedxError: a token is missing.
         """
         placeholders = tuple(vocabulary[token] for token in PLACEHOLDERS if token in vocabulary)
         needed = (PLACEHOLDERS[0], *ADDED_TOKENS[len(PLACEHOLDERS) :])
         missing = [token for token in needed if token not in vocabulary]
         if missing:
-            raise ValueError(
+            raise SeedxError(
                 f"the tokenizer lacks {len(missing)} of SEED-X's added tokens, the first is {missing[0]!r}: "
                 "add seedx.tokens.ADDED_TOKENS to it, in order"
             )
@@ -107,7 +108,7 @@ class SpecialTokens:
 
     def _content(self, queries: int) -> tuple[int, ...]:
         if not 0 < queries <= len(self.placeholders):
-            raise ValueError(
+            raise SeedxError(
                 f"an image takes 1 to {len(self.placeholders)} placeholders with this tokenizer, not {queries}"
             )
         return self.placeholders[:queries]
@@ -116,7 +117,7 @@ class SpecialTokens:
 def to_loc(value: float) -> int:
     """A fraction of a side, in 0..1, as the index of a loc token: the nearest 224th, at most 223."""
     if not -_OVERSHOOT <= value <= 1 + _OVERSHOOT:  # also catches NaN
-        raise ValueError(
+        raise SeedxError(
             f"a coordinate is a fraction of the image in 0..1, not {value}: divide pixels by its width or height"
         )
     return min(max(math.floor(value * _STEPS + 0.5), 0), _STEPS - 1)
@@ -131,10 +132,10 @@ def box_to_text(box: Sequence[float]) -> str:
     """Corners (x0, y0, x1, y1) as fractions of the image -> one box in loc tokens. See the top of the file.
 
     Raises:
-        ValueError: not four numbers in 0..1, or a corner before the other one.
+        SeedxError: not four numbers in 0..1, or a corner before the other one.
     """
     if len(box) != 4 or box[2] < box[0] or box[3] < box[1]:
-        raise ValueError(
+        raise SeedxError(
             f"a box is (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1, as fractions of the image, not {tuple(box)}"
         )
     x0, y0, x1, y1 = box

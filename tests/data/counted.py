@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 
-from seedx.collate import Encoded
-from seedx.data import sources
-from seedx.data.faults import Fault
+from seedx.batch import Encoded
 from seedx.data.record import Record
+from seedx.data.sample_errors import Fault
 from seedx.messages import Message, Text
 
 ROW = 256
@@ -35,14 +34,11 @@ class Numbers:
             yield number + 1, Fault("broken json", where) if broken else Record(where, {"messages": [message]})
 
 
-def open_numbers(rest: str, parts: int) -> list[Numbers]:
-    """`numbers:NAME/SAMPLES/UNITS`."""
+def open_numbers(rest: str, parts: int, run: str = "") -> list[Numbers]:
+    """`counted.open_numbers:NAME/SAMPLES/UNITS`."""
     name, samples, units = rest.split("/")
     borders = [round(int(samples) * i / int(units)) for i in range(int(units) + 1)]
     return [Numbers(f"{name}/{i}", a, b) for i, (a, b) in enumerate(itertools.pairwise(borders))]
-
-
-sources.register("numbers", open_numbers)
 
 
 def encode(messages: list[Message]) -> Encoded | None:

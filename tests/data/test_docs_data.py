@@ -9,10 +9,10 @@ import pytest
 from layouts import layout, make_pictures, rng, shown
 
 from seedx.data import formats
-from seedx.data.faults import Fault
 from seedx.data.formats.filters import Filters
 from seedx.data.record import Record
-from seedx.data.share import Data
+from seedx.data.sample_errors import Fault
+from seedx.data.shard_reader import Data
 from seedx.data.sources import open_source
 from seedx.train.recipe import tomllib
 

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from seedx.data.faults import EXAMPLES, LENGTH, Fault, Faults
+from seedx.data.sample_errors import EXAMPLES, LENGTH, Fault, Faults
 
 
 def counted(good, **causes):

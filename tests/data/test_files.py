@@ -7,7 +7,7 @@ import pytest
 from shards import items, number, write_jsonl, write_parquet
 
 from seedx.data import jsonl
-from seedx.data.faults import Fault
+from seedx.data.sample_errors import Fault
 from seedx.data.sources import open_source
 
 

@@ -13,8 +13,8 @@ from layouts import FIXTURES, layout, make_pictures, record, rng, shown
 
 from seedx import tokenizer
 from seedx.data import formats
-from seedx.data.faults import Fault
 from seedx.data.record import Record
+from seedx.data.sample_errors import Fault
 from seedx.data.sources import open_source
 from seedx.messages import assistant
 from seedx.prompt import prepare

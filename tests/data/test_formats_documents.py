@@ -6,8 +6,8 @@ import pytest
 from layouts import layout, make_pictures, record, rng, shown
 
 from seedx.data import formats
-from seedx.data.faults import Fault
 from seedx.data.record import Record
+from seedx.data.sample_errors import Fault
 
 
 def test_messages(tmp_path):

@@ -4,8 +4,8 @@ import pytest
 from layouts import record, rng, shown
 
 from seedx.data import formats
-from seedx.data.faults import Fault
 from seedx.data.record import Record
+from seedx.data.sample_errors import Fault
 
 
 def edit(fixture, folder, changes=None, polite=0.0, **options):

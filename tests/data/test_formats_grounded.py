@@ -4,10 +4,10 @@ import pytest
 from layouts import layout, record, rng, shown
 
 from seedx.data import formats
-from seedx.data.faults import Fault
 from seedx.data.formats.boxes import cells, fractions, parse
 from seedx.data.formats.fields import Fields
 from seedx.data.record import Record
+from seedx.data.sample_errors import Fault
 from seedx.messages import Box, Text
 
 NOWHERE = Fields(Record("a.jsonl:1", {}))

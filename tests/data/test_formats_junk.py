@@ -7,8 +7,8 @@ from layouts import rng
 from test_formats import READ_BY, sample
 
 from seedx.data import formats
-from seedx.data.faults import Fault
 from seedx.data.record import Record
+from seedx.data.sample_errors import Fault
 from seedx.messages import Box, Image, Text
 
 JUNK = (None, 3, -1.5, True, "x", "", b"x", [], {}, [None], [3], {"x": None}, ["x", "y"], float("nan"))

@@ -7,9 +7,9 @@ import pytest
 from layouts import layout, make_pictures, record, rng, shown
 
 from seedx.data import formats
-from seedx.data.faults import Fault
 from seedx.data.formats.stories import vist_stories
 from seedx.data.record import Record
+from seedx.data.sample_errors import Fault
 
 
 @pytest.fixture

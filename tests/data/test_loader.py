@@ -2,22 +2,21 @@ from __future__ import annotations
 
 import json
 
-import counted  # noqa: F401 (registers "numbers")
 import pytest
 from counted import ROW, encode
 
-from seedx.data.faults import Faults
 from seedx.data.loader import Loader
-from seedx.data.share import Data
+from seedx.data.sample_errors import Faults
+from seedx.data.shard_reader import Data
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores
 STREAMS = 8
 MIXTURE = (
-    Data("numbers:faulty/300/20", weight=2.0),
-    Data("numbers:b/50/3", limit=30),
-    Data("numbers:c/9/1", epochs=40),
+    Data("counted.open_numbers:faulty/300/20", weight=2.0),
+    Data("counted.open_numbers:b/50/3", limit=30),
+    Data("counted.open_numbers:c/9/1", epochs=40),
 )
-FINITE = (Data("numbers:faulty/60/5", epochs=1), Data("numbers:b/9/3", epochs=2))
+FINITE = (Data("counted.open_numbers:faulty/60/5", epochs=1), Data("counted.open_numbers:b/9/3", epochs=2))
 
 
 def loader(data=MIXTURE, encode=encode, **options):
@@ -101,7 +100,7 @@ def test_errors_keep_their_words(workers):
 
     with pytest.raises(RuntimeError, match=r"b:\d+: KeyError: 'images'"):
         next(iter(loader(MIXTURE[1:2], encode=fail, workers=workers)))
-    with pytest.raises(ValueError, match=r"^numbers:b/50/3 as messages gave no document in 1000 samples"):
+    with pytest.raises(ValueError, match=r"^counted.open_numbers:b/50/3 as messages gave no document in 1000 samples"):
         next(iter(loader(MIXTURE[1:2], encode=lambda messages: None, workers=workers)))
 
 

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 import torch
 
-from seedx.collate import collate, concatenate
+from seedx.batch import collate, concatenate
 from seedx.config import TilingConfig
 from seedx.data.packing import fill
 from seedx.messages import Image, assistant, user

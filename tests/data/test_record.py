@@ -2,8 +2,8 @@
 
 import pytest
 
-from seedx.data.faults import Fault
 from seedx.data.record import Record
+from seedx.data.sample_errors import Fault
 
 TAR = Record("s.tar/a/7", {"jpg": b"whole", "source.jpg": b"source", "json": {"n": 1}})
 

@@ -4,12 +4,14 @@ import io
 import json
 import multiprocessing
 import pickle
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 from shards import items, number, write_jsonl, write_parquet, write_tar
 
-from seedx.data import sources, tar
+from seedx import plugins
+from seedx.data import tar
 from seedx.data.record import Record
 from seedx.data.sources import open_source
 
@@ -162,20 +164,25 @@ def test_a_shard_that_is_gone_stops_the_reading(source, tmp_path):
         list(unit.read())
 
 
-def test_a_registered_scheme_is_a_source(monkeypatch):
-    class Numbers:
-        name = "numbers"
+class Numbers:
+    name = "numbers"
 
-        def __init__(self, count):
-            self.count = count
+    def __init__(self, count):
+        self.count = count
 
-        def read(self, position=None):
-            for i in range(position or 0, self.count):
-                yield i + 1, Record(f"numbers:{i}", {"number": i})
+    def read(self, position=None):
+        for i in range(position or 0, self.count):
+            yield i + 1, Record(f"numbers:{i}", {"number": i})
 
-    monkeypatch.setattr(sources, "_SCHEMES", {})
-    sources.register("numbers", lambda rest, parts: [Numbers(int(rest)) for _ in range(parts)])
-    units = open_source("numbers:3", 2)
-    assert [number(item) for item in items(units)] == [0, 1, 2, 0, 1, 2]
+
+def made_up(rest, parts, run):
+    return [Numbers(int(rest) + len(run)) for _ in range(parts)]
+
+
+@pytest.mark.parametrize("scheme", ["numbers", f"{__name__}.made_up"])
+def test_a_source_of_another_package(scheme, monkeypatch):
+    listed = EntryPoint("numbers", f"{__name__}:made_up", "seedx.sources")
+    monkeypatch.setattr(plugins, "_entries", lambda group: {"numbers": listed})
+    assert [number(item) for item in items(open_source(f"{scheme}:2", 2, run="a"))] == [0, 1, 2, 0, 1, 2]
     with pytest.raises(ValueError, match=r"or numbers:\.\.\."):
         open_source(__file__)

@@ -6,7 +6,7 @@ from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 from shards import items, number, write_jsonl, write_parquet, write_tar
 
 from seedx.data import storage
-from seedx.data.faults import Fault
+from seedx.data.sample_errors import Fault
 from seedx.data.sources import open_source
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from counted import ROW, encode, open_numbers
 
-from seedx.collate import concatenate
-from seedx.data.faults import Fault, Faults
-from seedx.data.share import OPEN, Data, Share, Source
+from seedx.batch import concatenate
+from seedx.data.sample_errors import Fault, Faults
+from seedx.data.shard_reader import OPEN, Data, Share, Source
 from seedx.data.stream import Stream
 from seedx.images import ImageError
 from seedx.messages import from_json

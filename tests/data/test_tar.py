@@ -6,7 +6,7 @@ import pytest
 from shards import add, items, number, write_tar
 
 from seedx.data import tar
-from seedx.data.faults import Fault
+from seedx.data.sample_errors import Fault
 from seedx.data.sources import open_source
 
 

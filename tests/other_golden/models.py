@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch.func import functional_call
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from seedx import convert
+from seedx.checkpoint import release
 from seedx.config import BridgeConfig, Config, LanguageConfig, VisionConfig
 from seedx.model.seedx import SeedX
 from seedx.model.vision import VisionTransformer
@@ -101,7 +101,7 @@ def write(folder, name, facts, tensors):
 def weights(part, module, generator, without="\0"):
     """Random weights under the release's names. The fixed positions stay."""
     state = {key: tensor for key, tensor in module.state_dict().items() if not key.startswith(without)}
-    return {key: _random(key, t, generator) for key, t in convert.to_release(part, state).items()}
+    return {key: _random(key, t, generator) for key, t in release.to_release(part, state).items()}
 
 
 def _random(key, like, generator):
@@ -211,7 +211,7 @@ def resampler(folder, sizes):
     ):
         module = QueryResampler(side**2, dim, heads, kv_dim)
         parted = {f"input_resampler.{key}": tensor for key, tensor in module.state_dict().items()}
-        official = {key: _random(key, tensor, generator) for key, tensor in convert.to_release("agent", parted).items()}
+        official = {key: _random(key, tensor, generator) for key, tensor in release.to_release("agent", parted).items()}
         state = {key.removeprefix("input_resampler."): tensor for key, tensor in official.items()}
         x = torch.randn(2, length, kv_dim or dim, generator=generator)
         subs.append({"name": name, "grid_size": side, "embed_dim": dim, "num_heads": heads, "kv_dim": kv_dim})

@@ -6,16 +6,16 @@ from collections import Counter
 
 import pytest
 
-from seedx.checkpoint import locate
+from seedx.checkpoint.native import locate
 from seedx.config import TINY
 from seedx.messages import Box, Image, Text
 from seedx.prompt import encode
-from seedx.stickers.art import OBJECTS
-from seedx.stickers.layout import apart
-from seedx.stickers.scenes import box, is_unseen, place_of
-from seedx.stickers.tasks import sample
-from seedx.stickers.tasks.editing import OPERATIONS
 from seedx.tokenizer import load
+from seedx_stickers.art import OBJECTS
+from seedx_stickers.layout import apart
+from seedx_stickers.scenes import box, is_unseen, place_of
+from seedx_stickers.tasks import sample
+from seedx_stickers.tasks.editing import OPERATIONS
 
 
 @pytest.fixture(scope="module")

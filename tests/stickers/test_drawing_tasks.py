@@ -8,13 +8,13 @@ from itertools import combinations
 import numpy as np
 
 from seedx.messages import Image, Text
-from seedx.stickers.art import BACKGROUNDS
-from seedx.stickers.layout import compose
-from seedx.stickers.scenes import Scene, held_out, place_of, render
-from seedx.stickers.tasks import sample
-from seedx.stickers.tasks.editing import EVERYWHERE, OPERATIONS
-from seedx.stickers.tasks.wishes import THEMES
-from seedx.stickers.tasks.words import counted
+from seedx_stickers.art import BACKGROUNDS
+from seedx_stickers.layout import compose
+from seedx_stickers.scenes import Scene, held_out, place_of, render
+from seedx_stickers.tasks import sample
+from seedx_stickers.tasks.editing import EVERYWHERE, OPERATIONS
+from seedx_stickers.tasks.wishes import THEMES
+from seedx_stickers.tasks.words import counted
 
 
 def examples(kind, n=250):

@@ -9,13 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from seedx.stickers import judge as judges
-from seedx.stickers import tasks
-from seedx.stickers.art import OBJECTS
-from seedx.stickers.judge import Judge, JudgeConfig, Sighting
-from seedx.stickers.judge_training import Plan, Training, batch_of, loss_of, targets_of, train
-from seedx.stickers.scenes import Scene, Sticker, render
-from seedx.stickers.scoring import judgement, truth
+from seedx_stickers import judge as judges
+from seedx_stickers import tasks
+from seedx_stickers.art import OBJECTS
+from seedx_stickers.judge import Judge, JudgeConfig, Sighting
+from seedx_stickers.judge_training import Plan, Training, batch_of, loss_of, targets_of, train
+from seedx_stickers.scenes import Scene, Sticker, render
+from seedx_stickers.scoring import judgement, truth
 
 SMALL = Plan(steps=2, batch=2, warmup=1)
 

@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from seedx.stickers.art import OBJECTS
-from seedx.stickers.layout import CLOSE, PLACED, Ask, apart, compose, neighbours
-from seedx.stickers.scenes import PLACES, place_of
+from seedx_stickers.art import OBJECTS
+from seedx_stickers.layout import CLOSE, PLACED, Ask, apart, compose, neighbours
+from seedx_stickers.scenes import PLACES, place_of
 
 
 def test_without_places_the_order_of_mention_decides():

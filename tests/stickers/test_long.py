@@ -9,13 +9,13 @@ import pytest
 from clock import quickest
 from seedx.config import TINY
 from seedx.messages import Image, Text
-from seedx.stickers.art import OBJECTS
-from seedx.stickers.layout import inside
-from seedx.stickers.scenes import is_unseen
-from seedx.stickers.tasks import sample
-from seedx.stickers.tasks.long import LONG_QUESTIONS, long_scene
-from seedx.stickers.tasks.words import a, plural
 from seedx.tiling import choose_grid, tile_count
+from seedx_stickers.art import OBJECTS
+from seedx_stickers.layout import inside
+from seedx_stickers.scenes import is_unseen
+from seedx_stickers.tasks import sample
+from seedx_stickers.tasks.long import LONG_QUESTIONS, long_scene
+from seedx_stickers.tasks.words import a, plural
 
 FORMS = {form: name for name in OBJECTS for form in (name, plural(name))}
 FORMS |= {form: thing.kind for thing in OBJECTS.values() for form in (thing.kind, plural(thing.kind))}

@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from seedx.stickers.art import BACKGROUNDS, OBJECTS
-from seedx.stickers.layout import Ask, apart, compose
-from seedx.stickers.scenes import (
+from seedx_stickers.art import BACKGROUNDS, OBJECTS
+from seedx_stickers.layout import Ask, apart, compose
+from seedx_stickers.scenes import (
     PLACES,
     Scene,
     Sticker,

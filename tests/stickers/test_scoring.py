@@ -6,12 +6,12 @@ import random
 import pytest
 
 from seedx.messages import Box
-from seedx.stickers import scoring, tasks
-from seedx.stickers.judge import Seen, Sighting
-from seedx.stickers.layout import Ask, compose
-from seedx.stickers.scenes import Scene, Sticker, render
-from seedx.stickers.tasks import Expected
-from seedx.stickers.tasks.example import Frame
+from seedx_stickers import scoring, tasks
+from seedx_stickers.judge import Seen, Sighting
+from seedx_stickers.layout import Ask, compose
+from seedx_stickers.scenes import Scene, Sticker, render
+from seedx_stickers.tasks import Expected
+from seedx_stickers.tasks.example import Frame
 
 DOG = Sticker("dog", 0.22, 0.5, 0.3)
 CAT = Sticker("cat", 0.78, 0.5, 0.3)

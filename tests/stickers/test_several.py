@@ -7,12 +7,12 @@ from collections import Counter
 import pytest
 
 from seedx.messages import Image, Text
-from seedx.stickers.art import BACKGROUNDS, OBJECTS
-from seedx.stickers.scenes import TILE
-from seedx.stickers.tasks import sample
-from seedx.stickers.tasks.editing import SETTING_NAMES
-from seedx.stickers.tasks.several import CHANGES, SEVERAL_QUESTIONS
-from seedx.stickers.tasks.words import a, plural
+from seedx_stickers.art import BACKGROUNDS, OBJECTS
+from seedx_stickers.scenes import TILE
+from seedx_stickers.tasks import sample
+from seedx_stickers.tasks.editing import SETTING_NAMES
+from seedx_stickers.tasks.several import CHANGES, SEVERAL_QUESTIONS
+from seedx_stickers.tasks.words import a, plural
 
 VERBS = ("added", "gone", "became", "moved", "background", "wears")
 ORDINALS = ("first", "second", "third")

@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from seedx.stickers.art import OBJECTS
-from seedx.stickers.scenes import TILE, box, is_unseen, place_of
-from seedx.stickers.signs import PANELS, Sign, letter_boxes, panel, sign_box
-from seedx.stickers.tasks import DRILLED_SIGNS, mixture, sample
-from seedx.stickers.tasks.signs import LONGEST, SIGN_QUESTIONS, WORDS
-from seedx.stickers.tasks.words import at
+from seedx_stickers.art import OBJECTS
+from seedx_stickers.scenes import TILE, box, is_unseen, place_of
+from seedx_stickers.signs import PANELS, Sign, letter_boxes, panel, sign_box
+from seedx_stickers.tasks import DRILLED_SIGNS, mixture, sample
+from seedx_stickers.tasks.signs import LONGEST, SIGN_QUESTIONS, WORDS
+from seedx_stickers.tasks.words import at
 
 
 def right_answer(type_: str, question: str, scene) -> str:

@@ -6,15 +6,15 @@ import re
 
 import pytest
 
+from seedx.inference.reply import Reply
 from seedx.messages import Image, Text
-from seedx.reply import Reply
-from seedx.slide import Slide
-from seedx.stickers import scoring
-from seedx.stickers.scenes import Scene, render
-from seedx.stickers.tasks import sample
-from seedx.stickers.tasks.slides import LAYOUTS, TOPICS
-from seedx.stickers.tasks.wishes import THEMES
+from seedx.slides import Slide
 from seedx.tokenizer import train_tokenizer
+from seedx_stickers import scoring
+from seedx_stickers.scenes import Scene, render
+from seedx_stickers.tasks import sample
+from seedx_stickers.tasks.slides import LAYOUTS, TOPICS
+from seedx_stickers.tasks.wishes import THEMES
 
 EXAMPLES = [sample(random.Random(f"slide{seed}"), "slide", None) for seed in range(250)]
 

@@ -9,12 +9,12 @@ from itertools import combinations
 import pytest
 
 from seedx.messages import Image, Text
-from seedx.stickers.art import BACKGROUNDS, OBJECTS
-from seedx.stickers.scenes import held_out
-from seedx.stickers.tasks import sample
-from seedx.stickers.tasks.stories import FRAMES, LONGEST, said, story
-from seedx.stickers.tasks.tales import TALES
-from seedx.stickers.tasks.words import NUMBERS
+from seedx_stickers.art import BACKGROUNDS, OBJECTS
+from seedx_stickers.scenes import held_out
+from seedx_stickers.tasks import sample
+from seedx_stickers.tasks.stories import FRAMES, LONGEST, said, story
+from seedx_stickers.tasks.tales import TALES
+from seedx_stickers.tasks.words import NUMBERS
 
 LINES = [(key, line) for key, tale in TALES.items() for line in (*tale.lines, tale.ending)]
 

@@ -10,13 +10,13 @@ import pytest
 
 from clock import quickest
 from seedx.messages import Box, Image, Text
-from seedx.stickers.art import BACKGROUNDS, OBJECTS
-from seedx.stickers.layout import Ask, compose
-from seedx.stickers.scenes import PLACES, Scene, held_out, place_of
-from seedx.stickers.tasks import DRILLED, DRILLED_SIGNS, KINDS, MANY_TURNS, QUESTIONS, mixture, sample, texts
-from seedx.stickers.tasks.panorama import PANORAMA_QUESTIONS
-from seedx.stickers.tasks.reading import caption, listing
-from seedx.stickers.tasks.words import a, counted, plural
+from seedx_stickers.art import BACKGROUNDS, OBJECTS
+from seedx_stickers.layout import Ask, compose
+from seedx_stickers.scenes import PLACES, Scene, held_out, place_of
+from seedx_stickers.tasks import DRILLED, DRILLED_SIGNS, KINDS, MANY_TURNS, QUESTIONS, mixture, sample, texts
+from seedx_stickers.tasks.panorama import PANORAMA_QUESTIONS
+from seedx_stickers.tasks.reading import caption, listing
+from seedx_stickers.tasks.words import a, counted, plural
 
 WORDS = {form: name for name, thing in OBJECTS.items() for form in (name, plural(name))}
 WORDS |= {form: thing.kind for thing in OBJECTS.values() for form in (thing.kind, plural(thing.kind))}

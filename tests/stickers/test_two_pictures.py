@@ -5,9 +5,9 @@ import random
 import re
 
 from seedx.messages import Image, Text
-from seedx.stickers.art import OBJECTS
-from seedx.stickers.layout import compose
-from seedx.stickers.tasks import sample
+from seedx_stickers.art import OBJECTS
+from seedx_stickers.layout import compose
+from seedx_stickers.tasks import sample
 
 
 def many(kind, n=200):

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from seedx.stickers.layout import Ask, compose
-from seedx.stickers.tasks.words import a, called, counted, normalise, plural
+from seedx_stickers.layout import Ask, compose
+from seedx_stickers.tasks.words import a, called, counted, normalise, plural
 
 
 def test_names_fit_one_sticker_alone():

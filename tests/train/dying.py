@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from seedx.train import parallel
+from seedx.train.engine import parallel
+from seedx.train.engine.checkpointing import Saver
 from seedx.train.recipe import Recipe
-from seedx.train.saving import Saver
 
 
 def main(run: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from seedx.train import parallel
-from seedx.train.loop import Loop
-from seedx.train.stages import build
+from seedx.train.engine import parallel
+from seedx.train.engine.loop import Loop
+from seedx.train.run import build
 
 STATUS = Path("/proc/self/status")
 

@@ -12,9 +12,9 @@ from seedx.batch import Batch
 from seedx.config import LoraConfig
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
-from seedx.train import parallel
+from seedx.train.engine import parallel
+from seedx.train.engine.checkpointing import Saver
 from seedx.train.recipe import Recipe
-from seedx.train.saving import Saver
 from small import SMALL
 
 ROWS, TOKENS, MICRO = 8, 24, 2

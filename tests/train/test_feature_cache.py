@@ -10,7 +10,7 @@ from torch import Tensor
 from seedx.config import VisionConfig
 from seedx.model.vision import VisionTransformer
 from seedx.tiling import normalise
-from seedx.train.feature_cache import STALE, FeatureCache, module_digest, vision_digest
+from seedx.train.feature_cache.store import STALE, FeatureCache, module_digest, vision_digest
 
 SIZES = VisionConfig(image_size=28, width=16, layers=1, heads=2, queries=16, output_dim=32)
 

@@ -7,11 +7,11 @@ import torch
 
 from seedx.batch import Batch
 from seedx.model.seedx import SeedX
-from seedx.train.gradients import accumulate
-from seedx.train.loop import prepare_blocks
-from seedx.train.parallel import World, optimised
+from seedx.train.engine.gradients import accumulate
+from seedx.train.engine.loop import prepare_blocks
+from seedx.train.engine.parallel import World, optimised
 from seedx.train.recipe import Recipe
-from seedx.train.stage import part
+from seedx.train.stages.base import part
 from small import SMALL
 
 ROWS, LENGTH = 8, 24

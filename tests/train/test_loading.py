@@ -8,14 +8,14 @@ import torch
 from loading import main
 from ranks import free_port
 
-from seedx import checkpoint
+from seedx.checkpoint import native
 from seedx.config import TINY, LoraConfig
-from seedx.data.share import Data
+from seedx.data.shard_reader import Data
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
-from seedx.stickers import tasks
 from seedx.tokenizer import train_tokenizer
 from seedx.train.recipe import Recipe
+from seedx_stickers import tasks
 
 COMMON = {"steps": 2, "warmup": 1, "batch": 4, "streams": 2, "row": 128, "eps": 1e-3, "bf16": False}
 RECIPES = [
@@ -33,7 +33,7 @@ RECIPES = [
         **COMMON,
     ),
 ]
-IMPORTS = ["torch", "peft", "loading", "seedx.train.language", "seedx.train.detokenizer_pictures"]
+IMPORTS = ["torch", "peft", "loading", "seedx.train.stages.language", "seedx.train.stages.detokenizer_pictures"]
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +47,9 @@ def large(tmp_path_factory):
     vision = dataclasses.replace(TINY.vision, layers=1)
     detokenizer = dataclasses.replace(TINY.detokenizer, steps=2)
     config = dataclasses.replace(TINY, vision=vision, language=language, detokenizer=detokenizer)
-    model = checkpoint.Model(
-        config, SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim), tokenizer
-    )
+    model = native.Model(config, SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim), tokenizer)
     folder = tmp_path_factory.mktemp("large") / "model"
-    checkpoint.save(model, folder, torch.float16)
+    native.save(model, folder, torch.float16)
     return folder
 
 

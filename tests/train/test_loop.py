@@ -12,11 +12,11 @@ import torch
 from torch import nn
 from toy import RECIPE, Toy, lines_of_one_rank, together
 
-from seedx.data.faults import Fault, Faults
-from seedx.data.share import Data
-from seedx.train.log import read, rewind
-from seedx.train.loop import train
-from seedx.train.optim import Average, optimiser, schedule, set_rates
+from seedx.data.sample_errors import Fault, Faults
+from seedx.data.shard_reader import Data
+from seedx.train.engine.loop import train
+from seedx.train.engine.metrics import read, rewind
+from seedx.train.engine.optimizer import Average, optimiser, schedule, set_rates
 
 
 def result(folder):

@@ -16,13 +16,13 @@ from torch import nn
 
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
-from seedx.train import folders, parallel
-from seedx.train.parallel import World
+from seedx.train.engine import folders, parallel
+from seedx.train.engine.checkpointing import Saver
+from seedx.train.engine.parallel import World
 from seedx.train.recipe import Recipe
-from seedx.train.saving import Saver
 from small import SMALL
 
-IMPORTS = ["torch", "peft", "seedx.model.seedx", "seedx.model.detokenizer", "seedx.train.saving"]
+IMPORTS = ["torch", "peft", "seedx.model.seedx", "seedx.model.detokenizer", "seedx.train.engine.checkpointing"]
 KINDS = [(kind, size) for kind in ranks.STAGES for size in (2, 4) if (kind, size) != ("autoencoder", 4)]
 ONE = World()
 

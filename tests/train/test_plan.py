@@ -13,19 +13,20 @@ from torch import Tensor, nn
 from seedx import cli
 from seedx.batch import Batch
 from seedx.config import PRESETS, LoraConfig
-from seedx.data.share import Data
+from seedx.data.shard_reader import Data
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.model.vision import VisionTransformer
-from seedx.train import costs, plan, trained
-from seedx.train.clusters import CLUSTERS, GIB, Cluster, find
-from seedx.train.costs import Memory, Setting, Sizes
-from seedx.train.meter import Meter
-from seedx.train.plan_table import table
+from seedx.train.engine import trainable
+from seedx.train.engine.activation_checkpoint import recomputed
+from seedx.train.planning import costs, plan
+from seedx.train.planning.clusters import CLUSTERS, GIB, Cluster, find
+from seedx.train.planning.costs import Memory, Setting, Sizes
+from seedx.train.planning.meter import Meter
+from seedx.train.planning.samples import FORMATS, Sample, average
+from seedx.train.planning.table import table
+from seedx.train.planning.workload import DetokenizerStep, LanguageStep, Load, meter
 from seedx.train.recipe import Recipe
-from seedx.train.recompute import recomputed
-from seedx.train.samples import FORMATS, Sample, average
-from seedx.train.workload import DetokenizerStep, LanguageStep, Load, meter
 from small import SMALL
 
 SIZES = Sizes(total=1000, trained=100, root=200, largest=300, largest_trained=60, whole=50)
@@ -85,7 +86,7 @@ def test_a_metered_language_step_costs_what_the_real_one_does(checkpointing: boo
     recipe = dataclasses.replace(RECIPE, lora=True)
     load = Load(2, 32, tiles=3, drawn=2, learned=20, documents=documents)
     fake = meter(
-        lambda: LanguageStep(trained.build(recipe)),  # type: ignore[arg-type]
+        lambda: LanguageStep(trainable.build(recipe)),  # type: ignore[arg-type]
         load,
         gpu=False,
         sharded=False,
@@ -94,7 +95,7 @@ def test_a_metered_language_step_costs_what_the_real_one_does(checkpointing: boo
     )
     model = SeedX(PRESETS["small"]).train()
     model.language.add_lora()
-    trained.apply(model, trained.DEFAULTS["language"])
+    trainable.apply(model, trainable.DEFAULTS["language"])
     if checkpointing:
         recomputed(model)
     parts = {name.removeprefix("model."): part for name, part in LanguageStep.parts.items()}
@@ -116,11 +117,11 @@ def test_a_metered_detokenizer_step_costs_what_the_real_one_does(checkpointing: 
     def step() -> DetokenizerStep:
         with torch.device("meta"):
             vision = VisionTransformer(config.vision).requires_grad_(False)
-        return DetokenizerStep(trained.build(recipe), vision)  # type: ignore[arg-type]
+        return DetokenizerStep(trainable.build(recipe), vision)  # type: ignore[arg-type]
 
     fake = meter(step, load, gpu=False, sharded=False, bf16=False, checkpointing=checkpointing)
     model = Detokenizer(config.detokenizer, config.vision.output_dim).train()
-    trained.apply(model, names)
+    trainable.apply(model, names)
     if checkpointing:
         recomputed(model)
     assert model.noise_schedule  # its tables are made on first use
@@ -137,7 +138,7 @@ def test_a_metered_detokenizer_step_costs_what_the_real_one_does(checkpointing: 
 
 def test_a_gpu_keeps_documents_apart_by_a_mask() -> None:
     def read(gpu: bool, documents: int) -> int:
-        make = lambda: LanguageStep(trained.build(RECIPE))  # type: ignore[arg-type] # noqa: E731
+        make = lambda: LanguageStep(trainable.build(RECIPE))  # type: ignore[arg-type] # noqa: E731
         load = Load(1, 32, 1, 1, 4, documents)
         return meter(make, load, gpu=gpu, sharded=False, bf16=True, checkpointing=False).flops["language model"]
 
@@ -147,10 +148,10 @@ def test_a_gpu_keeps_documents_apart_by_a_mask() -> None:
 
 def test_under_sharding_gradients_leave_and_weights_come_in_half() -> None:
     def read(gpu: bool, sharded: bool) -> int:
-        make = lambda: LanguageStep(trained.build(RECIPE))  # type: ignore[arg-type] # noqa: E731
+        make = lambda: LanguageStep(trainable.build(RECIPE))  # type: ignore[arg-type] # noqa: E731
         return meter(make, Load(1, 32, 1, 1, 4), gpu=gpu, sharded=sharded, bf16=True, checkpointing=True).peak
 
-    gradients = 4 * trained.count(trained.build(RECIPE))
+    gradients = 4 * trainable.count(trainable.build(RECIPE))
     assert read(gpu=True, sharded=True) < read(gpu=True, sharded=False) - gradients / 2
 
 

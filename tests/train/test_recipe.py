@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from seedx.data.share import Data
+from seedx.data.shard_reader import Data
 from seedx.train.recipe import FREE, Recipe, as_json, changes, chosen, load_recipe
 
 TEXT = """

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from seedx.data import formats
-from seedx.train import trained
+from seedx.train.engine import trainable
 from seedx.train.recipe import Recipe, load_recipe
 
 FOLDER = Path(__file__).parents[2] / "recipes" / "17b"
@@ -45,8 +45,8 @@ def test_four_stages() -> None:
 
 
 def test_the_first_stage_trains_the_resampler_and_every_key_and_value() -> None:
-    model = trained.build(recipe("1-detokenizer"))
-    names = list(trained.trained(model))
+    model = trainable.build(recipe("1-detokenizer"))
+    names = list(trainable.trained(model))
     unet = [name for name in names if name.startswith("unet.")]
     assert sorted(set(names) - set(unet)) == sorted(f"resampler.{n}" for n, _ in model.resampler.named_parameters())
     # 70 transformer blocks, each with self- and cross-attention, of SDXL: 10 of width 640 and 60 of width 1280.
@@ -57,8 +57,8 @@ def test_the_first_stage_trains_the_resampler_and_every_key_and_value() -> None:
         for letter in "kv"
     }
     expected = 2 * (10 * (640 + 2048) * 640 + 60 * (1280 + 2048) * 1280)
-    assert sum(p.numel() for n, p in trained.trained(model).items() if n.startswith("unet.")) == expected
-    assert trained.count(model) == expected + 61_245_696
+    assert sum(p.numel() for n, p in trainable.trained(model).items() if n.startswith("unet.")) == expected
+    assert trainable.count(model) == expected + 61_245_696
 
 
 def range_of_blocks() -> list[int]:
@@ -68,16 +68,16 @@ def range_of_blocks() -> list[int]:
 
 
 def test_the_second_stage_trains_the_whole_unet() -> None:
-    model = trained.build(recipe("2-condition"))
-    assert trained.count(model) == 2_628_720_900
+    model = trainable.build(recipe("2-condition"))
+    assert trainable.count(model) == 2_628_720_900
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     assert frozen and all(name.startswith("vae.") for name in frozen)
 
 
 @pytest.mark.parametrize("name", ["3-pretrain", "4-instruct"])
 def test_the_language_stages_train_adapters_norms_words_and_bridge(name: str) -> None:
-    model = trained.build(recipe(name))
-    parameters = trained.trained(model)
+    model = trainable.build(recipe(name))
+    parameters = trainable.trained(model)
     llm = {key.removeprefix("language.llm."): p for key, p in parameters.items() if key.startswith("language.llm.")}
     linears = [f"self_attn.{x}_proj" for x in "qkvo"] + [f"mlp.{x}_proj" for x in ("gate", "up", "down")]
     assert kinds(list(llm)) == {
@@ -91,7 +91,7 @@ def test_the_language_stages_train_adapters_norms_words_and_bridge(name: str) ->
     assert sum(p.numel() for n, p in llm.items() if "lora_" in n) == LORA == 125_173_760
     bridge = sum(p.numel() for n, p in parameters.items() if not n.startswith("language."))
     assert bridge == BRIDGE
-    assert trained.count(model) == LANGUAGE
+    assert trainable.count(model) == LANGUAGE
     assert not any(parameter.requires_grad for parameter in model.vision.parameters())
 
 

@@ -7,9 +7,9 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import nn
 
 from seedx.model.detokenizer import Detokenizer
-from seedx.train import trained
-from seedx.train.meter import Meter
-from seedx.train.recompute import recomputed
+from seedx.train.engine import trainable
+from seedx.train.engine.activation_checkpoint import recomputed
+from seedx.train.planning.meter import Meter
 from small import SMALL
 
 FIRST_STAGE = ("resampler.*", "unet.*.to_k.*", "unet.*.to_v.*")
@@ -19,12 +19,12 @@ def gradients(again):
     """Of the de-tokenizer's first stage, with most of its U-Net frozen."""
     torch.manual_seed(0)
     model = Detokenizer(dataclasses.replace(SMALL.detokenizer, condition=False), SMALL.vision.output_dim).train()
-    trained.apply(model, FIRST_STAGE)
+    trainable.apply(model, FIRST_STAGE)
     if again:
         recomputed(model)
     latents, features = torch.randn(2, 4, 8, 8), torch.randn(2, SMALL.vision.queries, SMALL.vision.output_dim)
     model.loss(latents, features, None, torch.randn_like(latents), torch.tensor([10, 900])).backward()
-    return {name: parameter.grad for name, parameter in trained.trained(model).items()}
+    return {name: parameter.grad for name, parameter in trainable.trained(model).items()}
 
 
 def test_gradients_are_the_same():

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from clock import quickest
-from seedx.train import folders
-from seedx.train.parallel import World, clip, optimised
-from seedx.train.saving import Saver
+from seedx.train.engine import folders
+from seedx.train.engine.checkpointing import Saver
+from seedx.train.engine.parallel import World, clip, optimised
 
 
 class Run:
@@ -181,7 +181,7 @@ def test_a_full_disk_is_told_and_training_goes_on(tmp_path, caplog):
             run.saver.wait()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    ours = [record for record in caplog.records if record.name == "seedx.train.saving"]
+    ours = [record for record in caplog.records if record.name == "seedx.train.engine.checkpointing"]
     assert [record.levelno for record in ours] == [logging.WARNING] and "training goes on" in ours[0].message
     assert [entry.name for entry in (tmp_path / "checkpoints").iterdir()] == ["step-00000001"]  # the room is given back
     run.save(3)
@@ -211,7 +211,7 @@ def save_until_killed(folder):
 @pytest.mark.slow
 def test_killed_at_any_moment_a_run_has_a_whole_checkpoint(tmp_path):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "seedx.train.saving"])
+    context.set_forkserver_preload(["torch", "seedx.train.engine.checkpointing"])
     reached = 0
     for kill in range(3):
         process = context.Process(target=save_until_killed, args=(tmp_path,))

@@ -12,21 +12,21 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from seedx import checkpoint, own_drawings
+from seedx.checkpoint import native
 from seedx.cli import main
 from seedx.config import PRESETS, TINY
 from seedx.model.vision import pool_features
-from seedx.stickers.scenes import Scene, Sticker, render
-from seedx.stickers.signs import LETTERS, Sign
 from seedx.tiling import normalise, tile_image
-from seedx.train import vision_tiles
-from seedx.train.bundle import bundle
-from seedx.train.detokenizer_scenes import asked
-from seedx.train.language_samples import regressed
-from seedx.train.pixels import as_tile
 from seedx.train.recipe import load_recipe
-from seedx.train.stages import STAGES, build, look, run
-from seedx.train.vision_tiles import INDEX, PARTS, page, sample_tile, tile_label
+from seedx.train.run import STAGES, build, look, run
+from seedx.train.stages.language_samples import regressed
+from seedx_stickers.scenes import Scene, Sticker, render
+from seedx_stickers.signs import LETTERS, Sign
+from seedx_stickers.training import own_drawings, vision_tiles
+from seedx_stickers.training.bundle import bundle
+from seedx_stickers.training.detokenizer_scenes import asked
+from seedx_stickers.training.pixels import as_tile
+from seedx_stickers.training.vision_tiles import INDEX, PARTS, page, sample_tile, tile_label
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes/tiny").glob("*.toml"))
 SMALL = {"steps": 2, "warmup": 1, "batch": 2, "streams": 2}
@@ -49,14 +49,14 @@ def test_the_stages_in_order_make_a_model(small, tmp_path, monkeypatch):
     own_drawings.main(out=Path("runs/own-drawings/1"), n=4)
     for path in RECIPES:
         recipe = load_recipe(path)
-        few = {"options.scenes": 4, "options.edits": 4} if recipe.stage in ("detokenizer", "condition") else {}
+        few = {"options.scenes": 4, "options.edits": 4} if recipe.stage.endswith("-scenes") else {}
         assert run(path, tmp_path, **SMALL, **few, sample_every=2)
         assert (tmp_path / "runs" / recipe.name / "log.jsonl").read_text()
         if recipe.stage != "language":  # whose few rows may have nothing to draw
-            drawn = recipe.stage in ("vae", "detokenizer", "condition")
+            drawn = recipe.stage in ("vae", "detokenizer-scenes", "condition-scenes")
             assert (tmp_path / "runs" / recipe.name / "samples/00000002.png").exists() == drawn
     bundle(tmp_path, tmp_path / "model")
-    assert checkpoint.load(tmp_path / "model").config.language == PRESETS["tiny"].language
+    assert native.load(tmp_path / "model").config.language == PRESETS["tiny"].language
 
 
 def recipe_of(tmp_path, text):
@@ -106,7 +106,7 @@ def test_guesses_are_of_the_pictures_that_words_ask_for(tiny_folder, tmp_path):
 def test_adapters_on_a_whole_model_give_a_whole_model(tiny_folder, tmp_path):
     path = recipe_of(tmp_path, LANGUAGE)
     assert run(path, tmp_path / "mine", **SMALL, model=str(tiny_folder), lora=True)
-    before, after = checkpoint.load(tiny_folder), checkpoint.load(tmp_path / "mine")
+    before, after = native.load(tiny_folder), native.load(tmp_path / "mine")
     assert after.config == before.config
     same = {n for n, t in after.seedx.state_dict().items() if torch.equal(t, before.seedx.state_dict()[n])}
     assert "vision.proj" in same and "language.llm.model.layers.0.mlp.up_proj.weight" not in same

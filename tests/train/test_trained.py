@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from seedx.train import trained
+from seedx.train.engine import trainable
 
 
 class Model(nn.Module):
@@ -18,25 +18,25 @@ class Model(nn.Module):
 
 def test_only_what_fits_is_trained() -> None:
     model = Model()
-    names = trained.apply(model, ["*.weight"])
+    names = trainable.apply(model, ["*.weight"])
     assert names == ["key.weight", "value.weight", "norm.weight"]
     assert not model.key.bias.requires_grad
-    assert trained.count(model) == 6 + 6 + 2
+    assert trainable.count(model) == 6 + 6 + 2
 
 
 def test_patterns_replace_what_was_trained_before() -> None:
     model = Model()
-    trained.apply(model, ["key.*"])
-    assert trained.apply(model, ["value.*"]) == ["value.weight"] == list(trained.trained(model))
+    trainable.apply(model, ["key.*"])
+    assert trainable.apply(model, ["value.*"]) == ["value.weight"] == list(trainable.trained(model))
 
 
 def test_a_pattern_that_fits_nothing_is_an_error_that_names_the_nearest() -> None:
     model = Model()
     with pytest.raises(ValueError, match=r"'keys\.weight' fits no parameter; the nearest name is 'key\.weight'"):
-        trained.apply(model, ["norm.*", "keys.weight"])
-    assert trained.count(model) == sum(parameter.numel() for parameter in model.parameters())  # nothing was changed
+        trainable.apply(model, ["norm.*", "keys.weight"])
+    assert trainable.count(model) == sum(parameter.numel() for parameter in model.parameters())  # nothing was changed
 
 
 def test_no_pattern_is_an_error() -> None:
     with pytest.raises(ValueError, match="nothing would be trained"):
-        trained.apply(Model(), [])
+        trainable.apply(Model(), [])

@@ -6,13 +6,13 @@ import os
 import torch
 from torch import nn
 
-from seedx.collate import Encoded
-from seedx.train.bank import CHUNK, kept
-from seedx.train.loop import train
-from seedx.train.parallel import close, world
+from seedx.batch import Encoded
+from seedx.train.engine.loop import train
+from seedx.train.engine.parallel import close, world
 from seedx.train.recipe import Recipe
-from seedx.train.rows import RowStage
-from seedx.train.stage import Stepwise
+from seedx.train.stages.base import Stepwise
+from seedx.train.stages.rows import RowStage
+from seedx_stickers.training.bank import CHUNK, kept
 
 RECIPE = Recipe(
     name="toy",

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from seedx.data import storage
-from seedx.data.faults import Fault
 from seedx.data.record import Record
+from seedx.data.sample_errors import Fault
 
 COUNTED = 8 << 20  # bytes: counting the lines before a part of a larger file would cost start-up time
 

@@ -28,9 +28,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from seedx.data.faults import Faults
-from seedx.data.share import Data, open_mixture
+from seedx.data.sample_errors import Faults
+from seedx.data.shard_reader import Data, open_mixture
 from seedx.data.stream import Encode, Row, Stream
+from seedx.errors import SeedxError
 
 # A stream's number, its next row, its state after that and what was read for it; an error; or a turn without a row.
 Item = tuple[int, Row | None, Any, Faults] | ValueError | OSError | None
@@ -49,6 +50,7 @@ class Loader:
         ahead: rows that they are ahead together: those of a step, or the loop waits for the last of them in each.
         state: of every stream of this rank at least; None is the beginning.
         max_faults: see `Stream`.
+        run: see `open_source`.
 
     Attributes:
         state: by number of the stream, after the last row handed out, JSON-able; the state of a run is the union of
@@ -56,7 +58,7 @@ class Loader:
         faults: what was read after the last row, once the data has ended.
 
     Raises:
-        ValueError: streams that can't be shared evenly; while iterating, what `Stream` raises.
+        SeedxError: streams that can't be shared evenly; while iterating, what `Stream` raises.
     """
 
     def __init__(
@@ -73,14 +75,15 @@ class Loader:
         ahead: int = 0,
         state: dict[int, Any] | None = None,
         max_faults: float = 1.0,
+        run: str = "",
     ) -> None:
         readers = ranks * max(1, workers)
         if streams % readers:
-            raise ValueError(
+            raise SeedxError(
                 f"{streams} streams can't be shared evenly by {ranks} ranks of {max(1, workers)} readers: "
                 f"make it a multiple of {readers}"
             )
-        self.sources, self.workers = open_mixture(data, streams), workers
+        self.sources, self.workers = open_mixture(data, streams, run), workers
         self.prefetch = max(PREFETCH, -(-ahead // workers)) if workers else None
         self.settings: dict[str, Any] = {
             "encode": encode,
@@ -94,7 +97,7 @@ class Loader:
         self.state = {number: given[number] for number in self.numbers if number in given}
         missing = [number for number in self.numbers if number not in given]
         if missing and any(position["rows"] > 1 for position in given.values()):
-            raise ValueError(
+            raise SeedxError(
                 f"the checkpoint says nothing of the streams {missing}, which would start anew: give the states of all "
                 "ranks together"
             )

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from seedx.errors import SeedxError
+
 
 def fill(lengths: Sequence[int], room: int) -> list[int]:
     """Places, in order, of the documents whose lengths together come nearest to `room` without passing it.
@@ -20,10 +22,10 @@ def fill(lengths: Sequence[int], room: int) -> list[int]:
     The first document is always among them; of equally good sets, it is one that prefers those who came first.
 
     Raises:
-        ValueError: the first document alone is longer than the row.
+        SeedxError: the first document alone is longer than the row.
     """
     if not 0 < lengths[0] <= room:
-        raise ValueError(f"a row of {room} tokens holds documents of 1 to {room} tokens, not one of {lengths[0]}")
+        raise SeedxError(f"a row of {room} tokens holds documents of 1 to {room} tokens, not one of {lengths[0]}")
     within = (1 << room + 1) - 1
     reached = [1 << lengths[0]]  # bit n of reached[i]: some of the documents up to i, the first included, have n tokens
     for length in lengths[1:]:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from seedx.data import storage
-from seedx.data.faults import Fault
 from seedx.data.record import Record
+from seedx.data.sample_errors import Fault
+from seedx.errors import SeedxError
 
 ROWS = 16  # read at once: a few pictures
 BUFFER = 1 << 20  # bytes of each column held while it is read
@@ -78,7 +79,7 @@ def split(path: str, parts: int) -> list[ParquetRows]:
     """At most `parts` units, of whole row groups where there are as many of them.
 
     Raises:
-        ValueError: the file is not Parquet.
+        SeedxError: the file is not Parquet.
     """
     arrow = _arrow()
     try:
@@ -86,7 +87,7 @@ def split(path: str, parts: int) -> list[ParquetRows]:
     except (arrow.ArrowException, OSError) as error:
         if _unreachable(error):
             raise
-        raise ValueError(f"{path} can't be read as Parquet ({error}): download it again or leave it out") from error
+        raise SeedxError(f"{path} can't be read as Parquet ({error}): download it again or leave it out") from error
     groups, rows = len(borders) - 1, borders[-1]
     if groups >= parts:
         starts = {borders[part * groups // parts] for part in range(parts)}

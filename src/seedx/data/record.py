@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seedx.data import storage
-from seedx.data.faults import Fault
+from seedx.data.sample_errors import Fault
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
     shards/{000..127}.tar       tar shards in WebDataset's layout          (tar.py)
     edits/*.jsonl               JSONL with files beside it                 (jsonl.py)
     s3://bucket/part-*.parquet  Parquet with pictures inside               (parquet.py)
-    stickers:train              made up as it is read, by who registered "stickers"
+    stickers:boxes              made up as it is read, by the entry point "stickers" of the group seedx.sources
+    package.module.function:x   the same, by a function named in full
 
 Opening touches no file but to sub-split, when there are fewer files than parts are wanted; so it costs the same
 whatever the shards hold (benchmarks/sources.py).
@@ -14,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+from seedx import plugins
 from seedx.data import jsonl, parquet, storage, tar
-from seedx.data.faults import Fault
 from seedx.data.record import Record
+from seedx.data.sample_errors import Fault
+from seedx.errors import SeedxError
 
 Position = Any  # JSON-able; None is the start
 
@@ -45,32 +48,23 @@ _FILES: dict[str, tuple[Callable[[str, str], Unit], Callable[[str, int], list[An
     "parquet": (parquet.ParquetRows, parquet.split),
 }
 
-_SCHEMES: dict[str, Callable[[str, int], list[Unit]]] = {}
 
-
-def register(scheme: str, function: Callable[[str, int], list[Unit]]) -> None:
-    """Make `scheme:rest` a source: `function(rest, parts)` gives its units, at least `parts` if it can.
-
-    Worker processes that are spawned rather than forked do not see it: hand them units, which can be pickled.
-    """
-    _SCHEMES[scheme] = function
-
-
-def open_source(source: str, parts: int = 1) -> list[Unit]:
+def open_source(source: str, parts: int = 1, run: str = "") -> list[Unit]:
     """The units of a source, always in the same order.
 
     Args:
         source: a path or URL, with brace lists and globs, whose files all end in .tar, .jsonl or .parquet; or
-            `scheme:rest` of a registered scheme.
+            `scheme:rest`, where `function(rest, parts, run)` of the entry point `scheme` gives the units.
         parts: units that are wanted. Fewer files are sub-split into that many or more, if they have as many samples.
             A part may turn out to hold no sample.
+        run: name and seed of the run, which decide what a source makes up.
 
     Raises:
-        ValueError: no such file, or an ending that nothing reads.
+        SeedxError: no such file, or an ending that nothing reads.
     """
     scheme, colon, rest = source.partition(":")
-    if colon and scheme in _SCHEMES:
-        return _SCHEMES[scheme](rest, parts)
+    if colon and (function := _function(scheme)):
+        return function(rest, parts, run)
     paths = storage.expand(source)
     each = -(-parts // len(paths))
     units: list[Unit] = []
@@ -80,14 +74,21 @@ def open_source(source: str, parts: int = 1) -> list[Unit]:
     return units
 
 
+def _function(scheme: str) -> Callable[[str, int, str], list[Unit]] | None:
+    """Who makes up `scheme:rest`; None if that is a path or a URL."""
+    if "." in scheme and "/" not in scheme:
+        return plugins.named(scheme)
+    return plugins.find("seedx.sources", scheme)
+
+
 def _reader(path: str) -> tuple[Callable[[str, str], Unit], Callable[[str, int], list[Any]]]:
     ending = path.rpartition(".")[2].lower()
     if ending in _FILES:
         return _FILES[ending]
     known = ", ".join(f".{name}" for name in _FILES)
-    schemes = "".join(f", or {name}:..." for name in _SCHEMES)
+    schemes = "".join(f", or {name}:..." for name in plugins.names("seedx.sources"))
     if path.endswith((".tar.gz", ".tgz")):
         hint = "a compressed tar can't be resumed: unpack it (gunzip), pictures are compressed already"
     else:
         hint = f"of a folder, name the files, as in {path.rstrip('/')}/*.tar"
-    raise ValueError(f"the source {path!r} does not end in {known}{schemes}: {hint}")
+    raise SeedxError(f"the source {path!r} does not end in {known}{schemes}: {hint}")

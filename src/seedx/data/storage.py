@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import IO, Any, BinaryIO
 
+from seedx.errors import SeedxError
+
 TRIES = 4  # of a remote read, waiting 1, 2 and 4 seconds between them
 BUFFER = 1 << 20  # bytes asked for at once from a remote file
 
@@ -124,7 +126,7 @@ def expand(source: str) -> list[str]:
     `"a/{000..127}.tar"`, `"{train,extra}/*.jsonl"`, `"s3://bucket/{0..9}/*.tar"`.
 
     Raises:
-        ValueError: a brace list that is not one, or no file of that name; local files must be there, remote ones are
+        SeedxError: a brace list that is not one, or no file of that name; local files must be there, remote ones are
             looked for when they are read.
     """
     paths = list(dict.fromkeys(path for pattern in _braces(source) for path in _glob(pattern)))
@@ -132,7 +134,7 @@ def expand(source: str) -> list[str]:
     if missing or not paths:
         what = f"{missing[0]!r} does not exist" if missing else "no file has such a name"
         more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise ValueError(f"the source {source!r}: {what}{more}. Check the path (seen from {os.getcwd()})")
+        raise SeedxError(f"the source {source!r}: {what}{more}. Check the path (seen from {os.getcwd()})")
     return paths
 
 
@@ -145,13 +147,13 @@ def _braces(source: str) -> list[str]:
     if count:
         first, last = int(count[1]), int(count[2])
         if first > last:
-            raise ValueError(f"the source {source!r} counts down in {found[0]}: write the smaller number first")
+            raise SeedxError(f"the source {source!r} counts down in {found[0]}: write the smaller number first")
         width = max(map(len, count.groups())) if "0" in (count[1][0], count[2][0]) else 0
         choices = [f"{number:0{width}d}" for number in range(first, last + 1)]
     elif "," in inner:
         choices = inner.split(",")
     else:
-        raise ValueError(f"the source {source!r}: {found[0]} is neither a list {{a,b}} nor numbers {{000..127}}")
+        raise SeedxError(f"the source {source!r}: {found[0]} is neither a list {{a,b}} nor numbers {{000..127}}")
     return [path for choice in choices for path in _braces(before + choice + after)]
 
 

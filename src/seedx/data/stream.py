@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seedx.collate import Encoded, concatenate
-from seedx.data.faults import Fault, Faults
+from seedx.batch import Encoded, concatenate
 from seedx.data.packing import fill
 from seedx.data.record import Record
-from seedx.data.share import Place, Share, Source
+from seedx.data.sample_errors import Fault, Faults
+from seedx.data.shard_reader import Place, Share, Source
+from seedx.errors import SeedxError
 from seedx.images import ImageError
 from seedx.messages import Message
 
@@ -74,7 +75,7 @@ class Stream:
         max_faults: share of bad samples that are too many, of those that were read for one row.
 
     Raises:
-        ValueError: the state is of other data, a source gives nothing, or too much of it is bad.
+        SeedxError: the state is of other data, a source gives nothing, or too much of it is bad.
         OSError: a file of a source is gone.
         RuntimeError: something nobody foresaw, with the sample's name.
     """
@@ -93,7 +94,7 @@ class Stream:
     ) -> None:
         state = state or {"of": streams, "rows": 0, "draws": 0, "sources": {}, "waiting": []}
         if state["of"] != streams:
-            raise ValueError(
+            raise SeedxError(
                 f"the checkpoint was made with {state['of']} streams, not {streams}: go on with streams = {state['of']}"
             )
         self.number, self.streams, self.seed, self.row, self.encode = number, streams, seed, row, encode
@@ -163,7 +164,7 @@ class Stream:
             self.faults.add(encoded)
             self.faults.check(self.max_faults)
         last = "; ".join(f"{cause}: {where[-1]}" for cause, where in self.faults.last.items())
-        raise ValueError(f"{name} gave no document in {PATIENCE} samples: mend it or take it out of the data. {last}")
+        raise SeedxError(f"{name} gave no document in {PATIENCE} samples: mend it or take it out of the data. {last}")
 
     def _encoded(self, share: Share, place: Place, item: Record | Fault) -> Encoded | Fault:
         """What is wrong with a sample is a fault of it; what nobody foresaw is raised with the sample's name."""

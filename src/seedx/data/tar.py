@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
 from seedx.data import storage
-from seedx.data.faults import Fault
 from seedx.data.record import Record
+from seedx.data.sample_errors import Fault
 
 BLOCK = tarfile.BLOCKSIZE
 TAIL = 1 << 20  # bytes after the end mark, at most: tar pads with zeros to 10 KiB unless told otherwise

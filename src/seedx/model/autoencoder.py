@@ -17,6 +17,8 @@ import diffusers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seedx.errors import SeedxError
+
 SDXL_VAE: dict[str, Any] = {
     "in_channels": 3,
     "out_channels": 3,
@@ -67,7 +69,7 @@ class Autoencoder(nn.Module):
         """(B, 3, H, W) -> (B, C, h, w): the likeliest latents as the encoder gives them, neither shifted nor scaled."""
         height, width = pixels.shape[-2:]
         if height % self.factor or width % self.factor:
-            raise ValueError(f"height and width must be multiples of {self.factor}, not {height} x {width}")
+            raise SeedxError(f"height and width must be multiples of {self.factor}, not {height} x {width}")
         folded = F.pixel_unshuffle(pixels.to(self.dtype), self.fold)
         encoded = self.model.encode(folded, return_dict=False)[0]
         return encoded if isinstance(encoded, Tensor) else encoded.mode()
@@ -86,13 +88,13 @@ def build(name: str, settings: dict[str, Any]) -> Any:
     """A diffusers class from its name and settings.
 
     Raises:
-        ValueError: no such class, or a setting that it does not have.
+        SeedxError: no such class, or a setting that it does not have.
     """
     cls = class_of(name)
     known = settings_of(cls.__init__)
     unknown = [key for key in settings if key not in known]
     if unknown:
-        raise ValueError(f"{name} has no setting {unknown[0]!r}; it has: {', '.join(known)}")
+        raise SeedxError(f"{name} has no setting {unknown[0]!r}; it has: {', '.join(known)}")
     return cls(**settings)
 
 
@@ -100,7 +102,7 @@ def class_of(name: str) -> Any:
     """A class of diffusers. Only the module that holds it is imported."""
     cls = getattr(diffusers, name, None)
     if cls is None:
-        raise ValueError(f"diffusers has no class {name!r}")
+        raise SeedxError(f"diffusers has no class {name!r}")
     return cls
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seedx.errors import SeedxError
 from seedx.model.autoencoder import settings_of
 from seedx.model.detokenizer import Detokenizer, scheduler
 
@@ -54,12 +55,12 @@ def denoise(
     config, rows = model.config, len(features)
     height, width = size or (config.image_size, config.image_size)
     if len(seeds) != rows:
-        raise ValueError(f"one seed a picture: {rows} pictures came with {len(seeds)} seeds")
+        raise SeedxError(f"one seed a picture: {rows} pictures came with {len(seeds)} seeds")
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     noise = draw_noise(model, generators, height, width) if noise is None else noise
     if condition is not None and condition.shape != noise.shape:
         shapes = f"{tuple(noise.shape)}, not {tuple(condition.shape)}"
-        raise ValueError(f"the condition's latents must have the shape of the drawing's, {shapes}: resize the picture")
+        raise SeedxError(f"the condition's latents must have the shape of the drawing's, {shapes}: resize the picture")
     parts = branches(
         features,
         negative,
@@ -112,10 +113,10 @@ def draw_noise(model: Detokenizer, generators: list[torch.Generator], height: in
     """(B, C, h, w) standard normal noise, each picture's from its own generator, on the CPU: alike on every device.
 
     Raises:
-        ValueError: a side is no multiple of the autoencoder's factor.
+        SeedxError: a side is no multiple of the autoencoder's factor.
     """
     factor = model.vae.factor
     if height < factor or width < factor or height % factor or width % factor:
-        raise ValueError(f"height and width must be multiples of {factor}, not {height} x {width}")
+        raise SeedxError(f"height and width must be multiples of {factor}, not {height} x {width}")
     shape = (1, model.vae.channels, height // factor, width // factor)
     return torch.cat([torch.randn(shape, generator=generator) for generator in generators])

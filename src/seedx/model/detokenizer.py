@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seedx.config import DetokenizerConfig
+from seedx.errors import SeedxError
 from seedx.model.autoencoder import Autoencoder, build, class_of, settings_of
 from seedx.model.perceiver import PerceiverResampler
 
@@ -97,7 +98,7 @@ class Detokenizer(nn.Module):
         if self.config.condition:
             inputs.append(torch.zeros_like(noisy) if condition is None else condition)
         elif condition is not None:
-            raise ValueError("this de-tokenizer is of the first stage and takes no condition picture; widen() it first")
+            raise SeedxError("this de-tokenizer is of the first stage and takes no condition picture; widen() it first")
         if self.config.coordinates:
             inputs.append(coordinates(noisy, self.config.coordinates))
         return self.unet(
@@ -171,11 +172,11 @@ def scheduler(name: str, config: DetokenizerConfig) -> Any:
     One table serves training and every sampler: a setting that only the others know is left out.
 
     Raises:
-        ValueError: no such scheduler, one for another kind of model, or a setting that none of them knows.
+        SeedxError: no such scheduler, one for another kind of model, or a setting that none of them knows.
     """
     known = settings_of(class_of(name).__init__)
     if "prediction_type" not in known or "beta_schedule" not in known:
-        raise ValueError(f"{name} is no scheduler for this model; try EulerDiscreteScheduler or DDIMScheduler")
+        raise SeedxError(f"{name} is no scheduler for this model; try EulerDiscreteScheduler or DDIMScheduler")
     others = settings_of(class_of("DDPMScheduler").__init__) + settings_of(class_of(config.sampler).__init__)
     settings = SDXL_SCHEDULER | config.scheduler
     ours = {key: value for key, value in settings.items() if key in known or key not in (*others, *SDXL_SCHEDULER)}

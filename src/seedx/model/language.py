@@ -20,7 +20,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from seedx.config import LanguageConfig
-from seedx.model.attention import Documents  # and registers "seedx"
+from seedx.errors import SeedxError
+from seedx.model.attention import Documents
 from seedx.model.cache import Cache
 
 HEAD_SCALE = 3.0  # of a new row of the output head, in means of the old rows (the release)
@@ -73,7 +74,7 @@ class Language(nn.Module):
         """Start the rows of tokens `first` and later: the mean of the older rows, three times it in the output head."""
         embedding, head = self.llm.model.embed_tokens.weight, self.llm.lm_head.weight
         if not 0 < first <= len(embedding):
-            raise ValueError(
+            raise SeedxError(
                 f"new rows start after row 0 and within the vocabulary of {len(embedding)}, not at {first}"
             )
         embedding[first:] = embedding[:first].mean(dim=0)
@@ -94,10 +95,10 @@ class Language(nn.Module):
         """Put LoRA on every linear layer of the blocks; norms, embeddings and head go on training in full.
 
         Raises:
-            ValueError: the configuration has no LoRA.
+            SeedxError: the configuration has no LoRA.
         """
         if self.config.lora is None:
-            raise ValueError("add_lora needs LanguageConfig.lora; set it, or train every weight without adapters")
+            raise SeedxError("add_lora needs LanguageConfig.lora; set it, or train every weight without adapters")
         import peft  # seconds to import, and only training needs it
         from peft.tuners.lora import LoraLayer
 

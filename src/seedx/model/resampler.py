@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seedx.errors import SeedxError
+
 
 class QueryResampler(nn.Module):
     """(N, L, input_dim) -> (N, queries, dim), for any square L.
@@ -29,7 +31,7 @@ class QueryResampler(nn.Module):
         super().__init__()
         side = square_side(queries, "queries")
         if dim % heads or dim % 4:
-            raise ValueError(f"a resampler's width must be a multiple of its heads ({heads}) and of 4, not {dim}")
+            raise SeedxError(f"a resampler's width must be a multiple of its heads ({heads}) and of 4, not {dim}")
         self.query = nn.Parameter(torch.empty(queries, dim))
         self.register_buffer("positions", sincos_positions(side, dim))
         projects = input_dim is not None and input_dim != dim
@@ -81,11 +83,11 @@ def square_side(count: int, what: str) -> int:
     """The side of a square of `count` tokens.
 
     Raises:
-        ValueError: `count` is not a square.
+        SeedxError: `count` is not a square.
     """
     side = math.isqrt(count)
     if side * side != count:
-        raise ValueError(f"{what} must be a square number (1, 4, 9, 16, ...), not {count}")
+        raise SeedxError(f"{what} must be a square number (1, 4, 9, 16, ...), not {count}")
     return side
 
 

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 
 from seedx.batch import Batch
 from seedx.config import BridgeConfig, Config
-from seedx.model.deep_resampler import DeepResampler
+from seedx.errors import SeedxError
 from seedx.model.language import Language
 from seedx.model.resampler import QueryResampler
 from seedx.model.vision import VisionTransformer, pool_features
+from seedx_stickers.claims.deep_resampler import DeepResampler
 
 
 @dataclass
@@ -73,13 +74,13 @@ class SeedX(nn.Module):
         """Pixels (N, 3, S, S) -> features (N, Q, D); features (N, Q, D) pass through.
 
         Raises:
-            ValueError: neither.
+            SeedxError: neither.
         """
         if images.dim() == 4:
             return self.vision(images)
         if images.shape[1:] != (self.config.vision.queries, self.config.vision.output_dim):
             expected = f"(N, {self.config.vision.queries}, {self.config.vision.output_dim})"
-            raise ValueError(f"images are pixels (N, 3, S, S) or features {expected}, not {tuple(images.shape)}")
+            raise SeedxError(f"images are pixels (N, 3, S, S) or features {expected}, not {tuple(images.shape)}")
         return images
 
     def read(self, tiles: Tensor, positions: Tensor | None = None) -> Tensor:
@@ -93,7 +94,7 @@ class SeedX(nn.Module):
         """(B, T) ids -> (B, T, dim), the placeholders under `read_mask` replaced by what their tiles show.
 
         Raises:
-            ValueError: the number of placeholders is not K for each tile.
+            SeedxError: the number of placeholders is not K for each tile.
         """
         embeds = self.language.embed(input_ids)
         if tiles is None:  # an empty batch of tiles is read all the same: every rank has the same modules in its graph
@@ -159,23 +160,23 @@ def regression(drawn: Tensor, wanted: Tensor, config: BridgeConfig) -> tuple[Ten
     """Sum and count of the errors of features (M, Kp, D).
 
     Raises:
-        ValueError: `config.regression` is neither "mse" nor "cosine".
+        SeedxError: `config.regression` is neither "mse" nor "cosine".
     """
     if config.regression == "mse":
         return F.mse_loss(drawn, wanted, reduction="sum"), drawn.numel()
     if config.regression == "cosine":
         errors = 1 - F.cosine_similarity(drawn, wanted, dim=-1)
         return errors.sum(), errors.numel()
-    raise ValueError(f'the regression loss is "mse" or "cosine", not {config.regression!r}')
+    raise SeedxError(f'the regression loss is "mse" or "cosine", not {config.regression!r}')
 
 
 def expect_placeholders(mask: Tensor, images: int, queries: int, verb: str) -> None:
     """
     Raises:
-        ValueError: `mask` does not mark `queries` placeholders for each of `images` images.
+        SeedxError: `mask` does not mark `queries` placeholders for each of `images` images.
     """
     marked = int(mask.sum())
     if marked != images * queries:
-        raise ValueError(
+        raise SeedxError(
             f"{images} images to {verb} need {images * queries} placeholders ({queries} each), but {marked} are marked"
         )

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seedx.config import VisionConfig
+from seedx.errors import SeedxError
 from seedx.model.attention import attend
 from seedx.model.resampler import QueryResampler, resize_positions
 from seedx.tiling import normalise
@@ -48,7 +49,7 @@ class VisionTransformer(nn.Module):
         """(N, 3, S, S) -> (N, P, W): the patches with their positions, before the first block."""
         if pixels.dim() != 4 or pixels.shape[1] != 3 or pixels.shape[2:] != (self.config.image_size,) * 2:
             size = self.config.image_size
-            raise ValueError(f"the visual tokenizer reads pixels (N, 3, {size}, {size}), not {tuple(pixels.shape)}")
+            raise SeedxError(f"the visual tokenizer reads pixels (N, 3, {size}, {size}), not {tuple(pixels.shape)}")
         if pixels.dtype == torch.uint8:
             pixels = normalise(pixels).to(self.patch_embed.weight.dtype)
         x = self.patch_embed(pixels).flatten(2).transpose(1, 2)
@@ -75,7 +76,7 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int, mlp_width: int) -> None:
         super().__init__()
         if width % heads:
-            raise ValueError(f"the visual tokenizer's width must be a multiple of its {heads} heads, not {width}")
+            raise SeedxError(f"the visual tokenizer's width must be a multiple of its {heads} heads, not {width}")
         self.heads = heads
         self.ln_1 = nn.LayerNorm(width, eps=EPS)
         self.qkv = nn.Linear(width, 3 * width)
@@ -101,5 +102,5 @@ class Block(nn.Module):
 def pool_features(features: Tensor, pool: int) -> Tensor:
     """(N, Q, D) -> (N, Q / pool, D): the mean of every `pool` consecutive tokens, the features that drawing uses."""
     if features.shape[1] % pool:
-        raise ValueError(f"{features.shape[1]} features can't be averaged by {pool}")
+        raise SeedxError(f"{features.shape[1]} features can't be averaged by {pool}")
     return features.unflatten(1, (-1, pool)).mean(dim=2)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seedx.train.log import read
+from seedx.errors import SeedxError
+from seedx.train.engine.metrics import read
 
 LAST = ("lr", "grad_norm", "samples_s", "tokens_s", "wait", "mfu", "bad_steps")  # panels after those of the losses
 LOGARITHMIC = ("loss", "grad_norm")
@@ -20,13 +21,13 @@ def plot(runs: Sequence[Path], out: Path) -> Path:
     """Draw a panel for each value that is logged, a curve for each run.
 
     Raises:
-        ValueError: a folder has no log.
+        SeedxError: a folder has no log.
         ImportError: matplotlib is not installed.
     """
     records = {run: read(run / "log.jsonl") for run in runs}
     for run, found in records.items():
         if not found:
-            raise ValueError(f"{run} has no log.jsonl with records: give a run's folder, such as runs/tiny/runs/vision")
+            raise SeedxError(f"{run} has no log.jsonl with records: give a run's folder, such as runs/tiny/runs/vision")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seedx.config import from_dict, nearest
-from seedx.data.share import Data
+from seedx.data.shard_reader import Data
+from seedx.errors import SeedxError
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -112,29 +113,29 @@ class Recipe:
             _check(name, hint, getattr(self, name))
         for name in ("steps", "batch", "replicas", "row", "streams", "log_every"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is at least 1, not {getattr(self, name)}")
+                raise SeedxError(f"{name} is at least 1, not {getattr(self, name)}")
 
     def micro_rows(self, ranks: int) -> int:
         """Rows of one forward.
 
         Raises:
-            ValueError: the batch can't be dealt evenly.
+            SeedxError: the batch can't be dealt evenly.
         """
         if self.batch % ranks:
-            raise ValueError(f"batch = {self.batch} must be a multiple of the {ranks} ranks")
+            raise SeedxError(f"batch = {self.batch} must be a multiple of the {ranks} ranks")
         rows = self.batch // ranks
         if self.micro and rows % self.micro:
-            raise ValueError(f"micro = {self.micro} must divide the {rows} rows that each of {ranks} ranks has")
+            raise SeedxError(f"micro = {self.micro} must divide the {rows} rows that each of {ranks} ranks has")
         return self.micro or rows
 
     def shards(self, ranks: int) -> int:
         """Ranks that hold one copy of the model between them.
 
         Raises:
-            ValueError: the ranks can't hold `replicas` copies.
+            SeedxError: the ranks can't hold `replicas` copies.
         """
         if ranks % self.replicas:
-            raise ValueError(f"{ranks} ranks can't hold {self.replicas} replicas: give a number that divides them")
+            raise SeedxError(f"{ranks} ranks can't hold {self.replicas} replicas: give a number that divides them")
         return ranks // self.replicas
 
 
@@ -142,19 +143,19 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
     """Read a TOML file; `changes` take the place of its fields, by their paths ("data.0.weight").
 
     Raises:
-        ValueError: no such file, not TOML, an unknown field (with the nearest), or a value that can't be.
+        SeedxError: no such file, not TOML, an unknown field (with the nearest), or a value that can't be.
     """
     if not path.exists():
-        raise ValueError(f"there is no recipe at {path}")
+        raise SeedxError(f"there is no recipe at {path}")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not TOML: {error}") from error
+        raise SeedxError(f"{path} is not TOML: {error}") from error
     for name, value in changes.items():
         _place(values, name, value)
     missing = [name for name in ("name", "stage") if name not in values]
     if missing:
-        raise ValueError(f"{path} has no {missing[0]!r}: a recipe needs a name and a stage")
+        raise SeedxError(f"{path} has no {missing[0]!r}: a recipe needs a name and a stage")
     return from_dict(Recipe, values)
 
 
@@ -174,11 +175,11 @@ def chosen(own: Mapping[str, float], given: Mapping[str, float], what: str) -> d
     """The stage's own settings by name, with those given in their place.
 
     Raises:
-        ValueError: a name that the stage does not have.
+        SeedxError: a name that the stage does not have.
     """
     for name in given:
         if name not in own:
-            raise ValueError(f"unknown {what} {name!r}{nearest(name, own)}")
+            raise SeedxError(f"unknown {what} {name!r}{nearest(name, own)}")
     return {**own, **given}
 
 
@@ -196,14 +197,14 @@ def _key(at: Any, name: str, path: str, way: list[str]) -> Any:
     """What finds `name` in a dictionary, or a list.
 
     Raises:
-        ValueError: it is neither, or a list without that place.
+        SeedxError: it is neither, or a list without that place.
     """
     if isinstance(at, list):
         if not name.isdigit() or int(name) >= len(at):
-            raise ValueError(f"{path}: {'.'.join(way)} has places 0 to {len(at) - 1}, not {name!r}")
+            raise SeedxError(f"{path}: {'.'.join(way)} has places 0 to {len(at) - 1}, not {name!r}")
         return int(name)
     if not isinstance(at, dict):
-        raise ValueError(f"{path}: {'.'.join(way)} holds {at!r}, which has no fields")
+        raise SeedxError(f"{path}: {'.'.join(way)} holds {at!r}, which has no fields")
     return name
 
 
@@ -211,15 +212,15 @@ def _check(name: str, hint: Any, value: Any) -> None:
     """Plain values are of their type; a number without a point will do for a float."""
     if typing.get_origin(hint) is Literal:
         if value not in typing.get_args(hint):
-            raise ValueError(f"{name} is one of {', '.join(map(repr, typing.get_args(hint)))}, not {value!r}")
+            raise SeedxError(f"{name} is one of {', '.join(map(repr, typing.get_args(hint)))}, not {value!r}")
         return
     wanted = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}.get(hint)
     if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and hint is not bool)):
-        raise ValueError(f"{name} is a value of type {hint.__name__}, not {value!r}")
+        raise SeedxError(f"{name} is a value of type {hint.__name__}, not {value!r}")
     whole = typing.get_origin(hint) or hint
     if whole in (dict, tuple) and not isinstance(value, whole) and not isinstance(hint, types.UnionType):
         kind = "a table" if whole is dict else "a list"
-        raise ValueError(f"{name} is {kind}, not {value!r}")
+        raise SeedxError(f"{name} is {kind}, not {value!r}")
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from seedx.settings import Settings
+from seedx.errors import SeedxError
+from seedx.inference.settings import Settings
 from seedx.verbs.shared import TINY, Source
 
 ANSWER = Settings()
@@ -39,12 +40,12 @@ def export(
         languages: of GEdit-Bench, those of the instructions.
         batch: pictures at a time.
     """
-    from seedx.harness import gedit, geneval, imgedit
+    from seedx.evaluation import gedit, geneval, imgedit
 
     if not metadata.exists():
-        raise ValueError(f"there is no {str(metadata)!r}")
+        raise SeedxError(f"there is no {str(metadata)!r}")
     if suite == "imgedit" and originals is None:
-        raise ValueError("imgedit edits pictures: give their folder as --originals")
+        raise SeedxError("imgedit edits pictures: give their folder as --originals")
     model = source.load()
     model.painter.progress = False  # there is one bar for all
     options: dict[str, Any] = {"batch": batch, "progress": sys.stderr.isatty(), **dataclasses.asdict(settings)}

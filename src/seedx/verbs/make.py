@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from seedx.errors import SeedxError
 from seedx.verbs.shared import TINY, Source, print_json
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def train(
     """
     import logging
 
-    from seedx.train.stages import look, run
+    from seedx.train.run import look, run
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     changes = dict(_assignment(text) for text in set)
@@ -60,45 +61,6 @@ def plot(runs: tuple[Path, ...], /, *, out: Path | None = None) -> None:
     print(draw(runs, out or runs[0] / "curves.png"))
 
 
-def evaluate(
-    suite: Literal["stickers"],
-    /,
-    *,
-    seed: int = 7,
-    n: int = 500,
-    batch: int = 16,
-    abilities: tuple[str, ...] = (),
-    shift: Literal["sizes-noise", "jpeg", "rotated"] | None = None,
-    json: bool = False,
-    html: Path | None = None,
-    source: Source = TINY,
-) -> None:
-    """Score a model on held-out scenes, beside chance and a simple baseline.
-
-    Args:
-        suite: what to ask about.
-        seed: of the scenes.
-        n: scenes for each ability.
-        batch: scenes at a time.
-        abilities: which of them, all unless given.
-        shift: ask about pictures unlike those of training; only reading and reconstruction.
-        json: print one object of all scores.
-        html: file or folder of a page with the scores, and the best, the worst and random examples as pictures.
-    """
-    from seedx.evaluation import as_table, evaluate_stickers
-    from seedx.evaluation.report import Report
-
-    model = source.load()
-    model.painter.progress = False  # there is one bar for all
-    report, bar = Report(), sys.stderr.isatty()
-    scores = evaluate_stickers(
-        model, seed, n, batch, abilities, progress=bar, shift=shift, watch=report.add if html else None
-    )
-    print_json(scores) if json else print(as_table(scores))
-    if html:
-        print(f"page: {report.write(html, scores, source.model)}", file=sys.stderr)
-
-
 def bench(*, repeats: int = 5, json: bool = False, source: Source = TINY) -> None:
     """Time the model's verbs on this machine.
 
@@ -106,7 +68,7 @@ def bench(*, repeats: int = 5, json: bool = False, source: Source = TINY) -> Non
         repeats: of each; the median counts.
         json: print one object of seconds.
     """
-    from seedx.bench import as_table, bench
+    from seedx.inference.bench import as_table, bench
 
     start = time.perf_counter()
     model = source.load()
@@ -133,7 +95,7 @@ def convert(
     import torch
     from tqdm import tqdm
 
-    from seedx.convert import convert as run
+    from seedx.checkpoint.release import convert as run
 
     with tqdm(unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
 
@@ -164,7 +126,7 @@ def info(model: str = "tiny", /, *, json: bool = False) -> None:
         model: a preset (17b, tiny), a folder, or a hub id.
         json: print a list instead of a table.
     """
-    from seedx.info import info, table
+    from seedx.checkpoint.info import info, table
 
     rows = info(model)
     print_json([dataclasses.asdict(row) for row in rows]) if json else print(table(rows))
@@ -176,7 +138,7 @@ def _assignment(text: str) -> tuple[str, Any]:
 
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"--set takes name=value, not {text!r}")
+        raise SeedxError(f"--set takes name=value, not {text!r}")
     try:
         return name, json.loads(value)
     except json.JSONDecodeError:
@@ -184,11 +146,11 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 
 def _sizes(name: str) -> Config:
-    from seedx.checkpoint import read_config
+    from seedx.checkpoint.native import read_config
     from seedx.config import PRESETS
 
     if name in PRESETS:
         return PRESETS[name]
     if Path(name).name == "config.json":
         return read_config(Path(name).parent)
-    raise ValueError(f"sizes are a preset ({', '.join(PRESETS)}) or a file config.json, not {name!r}")
+    raise SeedxError(f"sizes are a preset ({', '.join(PRESETS)}) or a file config.json, not {name!r}")

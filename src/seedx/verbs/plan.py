@@ -39,11 +39,11 @@ def plan(
     """
     import dataclasses
 
-    from seedx.train import plan as planning
-    from seedx.train.clusters import find
-    from seedx.train.plan_table import table
+    from seedx.train.planning import plan as planning
+    from seedx.train.planning.clusters import find
+    from seedx.train.planning.samples import average
+    from seedx.train.planning.table import table
     from seedx.train.recipe import load_recipe
-    from seedx.train.samples import average
 
     read = load_recipe(recipe)
     given = {"tokens": tokens, "tiles": tiles, "drawn": drawn, "learned": learned}

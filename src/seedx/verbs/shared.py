@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seedx.pipeline import Pipeline
+    from seedx.inference.pipeline import Pipeline
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Source:
     """Pictures with more are refused before they are decoded; by default about 13,000 x 13,000."""
 
     def load(self) -> Pipeline:
-        from seedx import pipeline
         from seedx.images import MAX_PIXELS
+        from seedx.inference import pipeline
 
         limit = MAX_PIXELS if self.max_pixels is None else self.max_pixels
         return pipeline.load(self.model, device=self.device, max_pixels=limit, progress=sys.stderr.isatty())

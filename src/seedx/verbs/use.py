@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedx.settings import Drawing, DrawSettings, Settings
+from seedx.errors import SeedxError
+from seedx.inference.settings import Drawing, DrawSettings, Settings
 from seedx.verbs.shared import TINY, Source, print_json
 
 if TYPE_CHECKING:
@@ -42,20 +43,20 @@ def chat(
         interactive: go on talking after the prompt.
         json: print one object: text, boxes, images, seconds.
     """
-    from seedx import talk
+    from seedx.verbs import repl
 
     if json and (interactive or not prompt):
-        raise ValueError("--json answers one prompt: give one, and leave out --interactive")
+        raise SeedxError("--json answers one prompt: give one, and leave out --interactive")
     if not prompt or interactive:
-        talk.talk(source.load(), prompt, images, drawing, out, settings)
+        repl.talk(source.load(), prompt, images, drawing, out, settings)
         return
     if not prompt.strip():
-        raise ValueError("the prompt is empty: say what you want to know or to see")
+        raise SeedxError("the prompt is empty: say what you want to know or to see")
     model = source.load()
     start = time.perf_counter()
     reply = model.chat(prompt, images, drawing=drawing, **dataclasses.asdict(settings))
     seconds = time.perf_counter() - start
-    files = talk.keep(reply.images, out)
+    files = repl.keep(reply.images, out)
     if json:
         print_json(
             {
@@ -66,7 +67,7 @@ def chat(
             }
         )
     else:
-        print("\n".join([reply.text, *talk.box_lines(reply.boxes), *map(str, files)]).strip())
+        print("\n".join([reply.text, *repl.box_lines(reply.boxes), *map(str, files)]).strip())
 
 
 def draw(
@@ -127,7 +128,7 @@ def ground(
         out: file of the picture with the boxes on it.
         json: print a list of labels and corners, as fractions of the picture.
     """
-    from seedx import talk
+    from seedx.verbs import repl
 
     if out:
         _check_target(out)
@@ -136,9 +137,9 @@ def ground(
     if json:
         print_json(_plain(boxes))
     else:
-        print("\n".join(talk.box_lines(boxes)) or "nothing found")
+        print("\n".join(repl.box_lines(boxes)) or "nothing found")
     if out:
-        from seedx.marks import mark_boxes
+        from seedx.draw_boxes import mark_boxes
 
         mark_boxes(model.open(image), boxes).save(out)
 
@@ -183,7 +184,7 @@ def story(
         out: folder of the pictures and of story.md, which shows them.
     """
     if out.is_file():
-        raise ValueError(f"{str(out)!r} is a file: give a folder")
+        raise SeedxError(f"{str(out)!r} is a file: give a folder")
     model = source.load()
     told = model.story(prompt, frames, image, **dataclasses.asdict(settings))
     out.mkdir(parents=True, exist_ok=True)
@@ -228,52 +229,18 @@ def slide(
     print("\n".join(notes), file=sys.stderr, end="\n" if notes else "")
 
 
-def demo(
-    *,
-    out: Path = Path("demo"),
-    examples: Path = Path("examples"),
-    quick: bool = False,
-    source: Source = TINY,
-) -> None:
-    """Read, point, draw and edit on real files, and show it all on one page.
-
-    Args:
-        out: folder of the page, index.html.
-        examples: folder of the pictures, which come with the code.
-        quick: one of each kind.
-    """
-    from tqdm import tqdm
-
-    from seedx import demo, demo_page
-
-    steps, done = demo.steps(quick), []
-    with tqdm(desc="loading the model", total=1 + len(steps), disable=None) as bar:
-        start = time.perf_counter()
-        model = source.load()
-        model.painter.progress = False  # there is one bar for all
-        loading = time.perf_counter() - start
-        for step in steps:
-            bar.update()
-            bar.set_description(step.kind)
-            done.append(demo.perform(model, step, examples))
-            bar.write(done[-1].line, file=sys.stdout)
-        bar.update()
-    page = demo_page.write(out, done, source.model, examples, loading)
-    print(f"{page}: {len(done)} things done in {sum(each.seconds for each in done):.1f} s; open it in a browser")
-
-
 def _check_target(file: Path, *also: str) -> None:
     """
     Raises:
-        ValueError: a picture, or a file with one of the other endings, can't be written there.
+        SeedxError: a picture, or a file with one of the other endings, can't be written there.
     """
     import PIL.Image
 
     if not file.parent.is_dir():
-        raise ValueError(f"there is no folder {str(file.parent)!r} to write {file.name!r} to")
+        raise SeedxError(f"there is no folder {str(file.parent)!r} to write {file.name!r} to")
     if file.suffix.lower() not in (*also, *PIL.Image.registered_extensions()):
         others = "".join(f"{ending} or " for ending in also)
-        raise ValueError(f"{str(file)!r} must end in {others}the name of a picture format, such as .png or .jpg")
+        raise SeedxError(f"{str(file)!r} must end in {others}the name of a picture format, such as .png or .jpg")
 
 
 def _save(file: Path, paint: Callable[[], PIL.Image.Image]) -> None:

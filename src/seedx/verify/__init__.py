@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from seedx.errors import SeedxError
 from seedx.verify import (
     answer_case,
     conversation_cases,
@@ -59,15 +60,15 @@ def verify(folder: str | Path) -> list[Result]:
     """Check every case of a folder. A file of an unknown kind is a case that fails.
 
     Raises:
-        ValueError: no folder, or no case in it.
+        SeedxError: no folder, or no case in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(f"expected a folder of golden cases, and {str(folder)!r} is none")
+        raise SeedxError(f"expected a folder of golden cases, and {str(folder)!r} is none")
     stems = sorted({file.stem for file in folder.iterdir() if file.suffix in (".json", ".safetensors")})
     names = [stem for stem in stems if not stem.startswith("manifest")]
     if not names:
-        raise ValueError(
+        raise SeedxError(
             f"{str(folder)!r} holds no golden case: expected files such as a_vit.json and a_vit.safetensors"
         )
     results = [run(folder, name) for name in names]
@@ -79,14 +80,14 @@ def kind(name: str) -> Check:
     """The check of the kind with the most words in `name`, after its letter: "e_small_sampling" is an "e_sampling".
 
     Raises:
-        ValueError: no kind fits.
+        SeedxError: no kind fits.
     """
     letter, *words = name.split("_")
     known = [
         (kind_words, check) for kind_words, check in KINDS if kind_words[0] == letter and {*kind_words[1:]} <= {*words}
     ]
     if not known:
-        raise ValueError(f"{name!r} is a case of unknown kind; the kinds are {', '.join(CASES)}")
+        raise SeedxError(f"{name!r} is a case of unknown kind; the kinds are {', '.join(CASES)}")
     return max(known, key=lambda one: len(one[0]))[1]
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from seedx import tokenizer as tokenizers
-from seedx.generate import Answer, ImageFeatures, Options, Prompt, generate
+from seedx.inference.generate import Answer, ImageFeatures, Options, Prompt, generate
+from seedx.inference.sampling import suppress
 from seedx.model.seedx import SeedX
-from seedx.sampling import suppress
 from seedx.tokenizer import Tokenizer
 from seedx.tokens import SpecialTokens
 from seedx.verify.build import seedx

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from seedx import convert
+from seedx.checkpoint import release
 from seedx.config import BridgeConfig, Config, DetokenizerConfig, LanguageConfig, VisionConfig
 from seedx.model.autoencoder import class_of
 from seedx.model.detokenizer import Detokenizer
@@ -22,7 +22,7 @@ POOL = VisionConfig.pool  # of the release's `vit_down`, which is on or off
 def vision(case: Case) -> VisionTransformer:
     """The visual tokenizer of a case, its weights loaded."""
     model = VisionTransformer(vision_config(case.config["visual_encoder"]))
-    fill(model, convert.from_release("visual_encoder", case.state("visual_encoder")))
+    fill(model, release.from_release("visual_encoder", case.state("visual_encoder")))
     return model
 
 
@@ -43,7 +43,7 @@ def seedx(case: Case, agent: dict[str, Any] | None = None, features: int | None 
     state = case.state("agent")
     if model.config.language.tie_embeddings:
         state.setdefault("llm.lm_head.weight", state["llm.model.embed_tokens.weight"])
-    fill(model, convert.from_release("agent", state), without="vision.")
+    fill(model, release.from_release("agent", state), without="vision.")
     return model
 
 
@@ -118,7 +118,7 @@ def known(settings: dict[str, Any], cls: Callable[..., Any]) -> dict[str, Any]:
 def first_stage(case: Case) -> Detokenizer:
     """The de-tokenizer of a case, its weights loaded."""
     model = Detokenizer(detokenizer_config(case.config), case.config["resampler"]["embedding_dim"])
-    fill(model, convert.from_release("first_stage", case.state("adapter")), without="vae.")
+    fill(model, release.from_release("first_stage", case.state("adapter")), without="vae.")
     if vae := case.state("vae"):
-        fill(model.vae, convert.from_release("vae", vae))
+        fill(model.vae, release.from_release("vae", vae))
     return model

@@ -15,7 +15,8 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from seedx.checkpoint import checked
+from seedx.checkpoint.native import checked
+from seedx.errors import SeedxError
 
 Results = list[tuple[str, float]]
 ABSENT = float("inf")  # the error of what should be there and is not
@@ -71,12 +72,12 @@ def find(folder: Path, name: str) -> Path:
     """A shared input of the cases: in their folder or beside it.
 
     Raises:
-        ValueError: it is in neither.
+        SeedxError: it is in neither.
     """
     for place in (folder / name, folder.parent / name):
         if place.exists():
             return place
-    raise ValueError(f"the cases in {str(folder)!r} need {name!r} there or in the folder above")
+    raise SeedxError(f"the cases in {str(folder)!r} need {name!r} there or in the folder above")
 
 
 def fill(module: nn.Module, state: Mapping[str, Tensor], without: str = "\0") -> None:

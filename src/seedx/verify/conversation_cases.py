@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from seedx import tiling, tokenizer
-from seedx.collate import IGNORE, collate
+from seedx.batch import IGNORE, Encoded, collate
+from seedx.errors import SeedxError
 from seedx.messages import images
-from seedx.prompt import Encoded
 from seedx.verify.case import ABSENT, Results, find, read_facts, worst
 from seedx.verify.encoding_cases import differences
 from seedx.verify.encoding_rows import CAPTION, UNLIMITED, Row, World, config, conversation, tile_counts
@@ -161,7 +161,7 @@ def members(row: Row, case: dict[str, Any]) -> Iterator[tuple[Row, ...]]:
     """The rows that a batch may be made of: only their texts are written, and several rows may have the same one.
 
     Raises:
-        ValueError: there is none of such a text.
+        SeedxError: there is none of such a text.
     """
     by_text: dict[str, dict[str, Row]] = {text: {} for text in row["output"]["text"]}
     for other in case["rows"]:
@@ -169,7 +169,7 @@ def members(row: Row, case: dict[str, Any]) -> Iterator[tuple[Row, ...]]:
             by_text[text].setdefault(json.dumps(other["args"]), other)
     unknown = [text for text, rows in by_text.items() if not rows]
     if unknown:
-        raise ValueError(f"no row has the text {unknown[0]!r}, of which the batch is made")
+        raise SeedxError(f"no row has the text {unknown[0]!r}, of which the batch is made")
     return itertools.islice(
         itertools.product(*(by_text[text].values() for text in row["output"]["text"])), MOST_BATCHES
     )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seedx import convert
+from seedx.checkpoint import release
 from seedx.model.detokenizer import Detokenizer, widen
 from seedx.model.perceiver import PerceiverResampler
 from seedx.verify.build import detokenizer_config, first_stage
@@ -21,7 +21,7 @@ FIRST, SECOND = "SDXLAdapter", "SDXLAdapterWithLatentImage"  # the release's cla
 def resampler(folder: Path, name: str) -> Results:
     """`out/VARIANT/X/{prompt,pooled}`: a variant is `normalize_True` or `normalize_False`."""
     case = read_case(folder, name)
-    official = convert.from_release("second_stage", case.state("resampler", "resampler."))
+    official = release.from_release("second_stage", case.state("resampler", "resampler."))
     results: Results = []
     for variant, given in dict.fromkeys(tuple(key.split("/")[:2]) for key in case.under("out/")):
         normalize = {"True": True, "False": False}.get(
@@ -76,7 +76,7 @@ def one_pass(
     loss.backward()
     results = [*case.compare(f"{out}noise_pred", predicted), *case.compare(f"{out}total_loss", loss)]
     norms = {key: p.grad.norm().item() for key, p in model.named_parameters() if p.grad is not None}
-    ours = convert.to_release("second_stage", norms)
+    ours = release.to_release("second_stage", norms)
     for variant, expected in variants(case, "losses", official_class):
         results.append((f"{variant}/loss", abs(loss.item() - expected)))
     for variant, expected in variants(case, "grad_norms", official_class):
@@ -95,7 +95,7 @@ def trainable(case: Case, model: Detokenizer, official_class: str, also: tuple[s
     """What each stage trains, by name. The release gives keys and values to its optimiser and leaves them frozen, a
     fault: its `requires_grad` is our list without them."""
     ours = {key: None for key, _ in model.named_parameters() if not key.startswith("vae.")}
-    names = convert.to_release("second_stage", ours)
+    names = release.to_release("second_stage", ours)
     keys_values = {key for key in names if key.startswith("unet.") and key.split(".")[-2] in ("to_k", "to_v")}
     rest = {key for key in names if key.startswith(("resampler.", *also))}
     results = []

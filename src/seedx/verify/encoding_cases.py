@@ -16,6 +16,7 @@ from torch import Tensor
 
 from seedx import tiling, tokenizer
 from seedx.config import TilingConfig
+from seedx.errors import SeedxError
 from seedx.tiling import Tiles
 from seedx.verify.case import Results, find, read_case, read_facts, worst
 
@@ -70,12 +71,12 @@ def picture_of(file: Path) -> PIL.Image.Image:
     """A picture as the release opens it: in RGB, its transparency and orientation not looked at.
 
     Raises:
-        ValueError: there is none.
+        SeedxError: there is none.
     """
     try:
         picture = PIL.Image.open(file).convert("RGB")
     except OSError as error:
-        raise ValueError(f"{file.name} can't be opened ({error})") from error
+        raise SeedxError(f"{file.name} can't be opened ({error})") from error
     picture.info.clear()
     return picture
 

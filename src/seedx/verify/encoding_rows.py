@@ -14,10 +14,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from seedx.batch import Encoded
 from seedx.config import SEED_X_17B, BridgeConfig, Config, TilingConfig
+from seedx.errors import SeedxError
 from seedx.images import large_enough
 from seedx.messages import Image, Message, assistant, images, system, user
-from seedx.prompt import Encoded, prepare
+from seedx.prompt import prepare
 from seedx.tiling import Tiles, picture_size, tile_count
 from seedx.tokenizer import Tokenizer
 from seedx.verify.encoding_cases import picture_of
@@ -44,7 +46,7 @@ class World:
         """Our encoding of a row, None if it is dropped.
 
         Raises:
-            ValueError: the record is incomplete or its picture can't be opened; a loader drops and counts these as
+            SeedxError: the record is incomplete or its picture can't be opened; a loader drops and counts these as
                 well.
         """
         messages, limit = conversation(row, self.pictures), limit or row["args"]["max_length"]
@@ -138,7 +140,7 @@ def conversation(row: Row, pictures: Path) -> list[Message]:
     """The row's sample in our form.
 
     Raises:
-        ValueError: a part of it is missing, or a picture can't be opened.
+        SeedxError: a part of it is missing, or a picture can't be opened.
     """
     function, args = name_of(row), row["args"]
     if function in CAPTION:
@@ -149,7 +151,7 @@ def conversation(row: Row, pictures: Path) -> list[Message]:
         return _context(args) + _chat(row, pictures)
     if function == EDIT:
         return _context(args) + _edit(row, pictures)
-    raise ValueError(f"no translation into messages for the function {row['function']!r}")
+    raise SeedxError(f"no translation into messages for the function {row['function']!r}")
 
 
 def image_first(row: Row) -> bool:
@@ -171,7 +173,7 @@ def _pair_text(row: Row) -> str:
     if args.get("use_caption_in_metadata"):
         caption = (args["metadata"] or {}).get(args["caption_key_in_metadata"])
     if caption is None or not args.get("assure_text", True):
-        raise ValueError("the sample has no caption")
+        raise SeedxError("the sample has no caption")
     if args["add_gen_prompt"]:
         caption = f"{drawn['prompt']} {caption.lstrip(' ')}"
     if args["instruction_prompt"] is not None:
@@ -193,14 +195,14 @@ def _edit(row: Row, pictures: Path) -> list[Message]:
     value, drawn = row["args"]["value"], row["branches"]
     absent = [key for key in ("source_image", "target_image", "instruction") if key not in value]
     if absent:
-        raise ValueError(f"an edit has no {absent[0]}")
+        raise SeedxError(f"an edit has no {absent[0]}")
     rewritten = "instruction_new" in value and "response" in value
     instruction = value["instruction_new" if rewritten else "instruction"]
     response = value["response"] if rewritten else drawn["polite_response"]
     if not row["args"]["use_polite_response"]:
         response = ""
     if response is None:
-        raise ValueError("an edit's response is empty")
+        raise SeedxError("an edit's response is empty")
     instruction = "" if drawn["drop_prompt"] or instruction is None else instruction
     source, target = (_picture(pictures, value[key]) for key in ("source_image", "target_image"))
     return [_instruction(row, *_around(instruction, source, row)), assistant(response, target)]

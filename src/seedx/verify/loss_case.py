@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seedx import convert
 from seedx.batch import Batch
+from seedx.checkpoint import release
 from seedx.model.seedx import Losses, SeedX
 from seedx.model.vision import pool_features
 from seedx.verify.build import POOL, seedx, vision
@@ -147,7 +147,7 @@ def gradients(case: Case, model: SeedX, batch: Batch) -> Results:
     losses = model(batch)
     losses.total.backward()
     ours = {key: p.grad for key, p in model.named_parameters() if p.grad is not None}
-    official = convert.to_release("agent", ours)
+    official = release.to_release("agent", ours)
     norms = {key: gradient.norm().item() for key, gradient in official.items()}
     results = [(f"train/{key}", error) for key, error in against(losses, outputs["train_mode_losses"])]
     if theirs := outputs.get("grad_norms"):  # one that is missing is as good as one of zeros

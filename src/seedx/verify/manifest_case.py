@@ -9,8 +9,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from seedx import convert
-from seedx.checkpoint import build
+from seedx.checkpoint import release
+from seedx.checkpoint.native import build
 from seedx.config import SEED_X_17B
 
 PARTS = {
@@ -32,9 +32,9 @@ def check(folder: Path, name: str) -> list[tuple[str, float]]:
     results = []
     for model, part in PARTS.items():
         official: Shapes = {key: tuple(shape) for key, shape in manifest[model]["keys"].items()}
-        results.append((f"{model}/to_ours", differences(convert.from_release(part, official), ours[part])))
-        kept = {key: shape for key, shape in official.items() if not convert.IGNORED.fullmatch(key)}
-        results.append((f"{model}/to_release", differences(convert.to_release(part, ours[part]), kept)))
+        results.append((f"{model}/to_ours", differences(release.from_release(part, official), ours[part])))
+        kept = {key: shape for key, shape in official.items() if not release.IGNORED.fullmatch(key)}
+        results.append((f"{model}/to_release", differences(release.to_release(part, ours[part]), kept)))
     return results
 
 

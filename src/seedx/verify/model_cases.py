@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from seedx import convert
+from seedx.checkpoint import release
 from seedx.model.resampler import QueryResampler, resize_positions
 from seedx.model.seedx import tile_embedding
 from seedx.model.vision import VisionTransformer, pool_features
@@ -25,7 +25,7 @@ def vision(folder: Path, name: str) -> Results:
     state = case.state("visual_encoder")
     corners = state.pop("patch_pos_embed", None)
     model = VisionTransformer(vision_config(case.config))
-    fill(model, convert.from_release("visual_encoder", state))
+    fill(model, release.from_release("visual_encoder", state))
     with torch.no_grad():
         ours = dict(states(case, model, corners))
     return [(key, worst(ours[key], tensor)) for key, tensor in case.under("out/").items()]
@@ -55,7 +55,7 @@ def resampler(folder: Path, name: str) -> Results:
         which, x = sub["name"], case.tensors[f"in/{sub['name']}/x"]
         model = QueryResampler(sub["grid_size"] ** 2, sub["embed_dim"], sub["num_heads"], sub["kv_dim"])
         ours_computed = model.positions.clone()
-        official = convert.from_release("agent", case.state(which, "input_resampler."))
+        official = release.from_release("agent", case.state(which, "input_resampler."))
         fill(model, {key.removeprefix("input_resampler."): tensor for key, tensor in official.items()})
         with torch.no_grad():
             results.append((f"{which}/y", worst(model(x), case.tensors[f"out/{which}/y"])))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from seedx.collate import IGNORE
+from seedx.batch import IGNORE
 from seedx.messages import Image, Message
 from seedx.tokens import IMAGE_END, IMAGE_START, PLACEHOLDERS
 from seedx.verify.encoding_rows import CAPTION, CHAT, EDIT, PAIR, Row, World, conversation, image_first, name_of

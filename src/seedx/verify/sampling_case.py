@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seedx import convert
+from seedx.checkpoint import release
 from seedx.model.denoise import denoise, draw_noise
 from seedx.model.detokenizer import Detokenizer, scheduler, widen
 from seedx.model.vision import VisionTransformer, pool_features
@@ -34,7 +34,7 @@ def stages_of(case: Case) -> list[Detokenizer]:
     stages = [first_stage(case).eval()]
     if edit := case.state("adapter_edit"):
         second = widen(first_stage(case)).eval()
-        fill(second, convert.from_release("second_stage", case.state("adapter") | edit), without="vae.")
+        fill(second, release.from_release("second_stage", case.state("adapter") | edit), without="vae.")
         stages.append(second)
     return stages
 

@@ -32,6 +32,7 @@ from seedx.data.formats.plain import messages, text
 from seedx.data.formats.slides import slides
 from seedx.data.formats.stories import story
 from seedx.data.record import Record
+from seedx.errors import SeedxError
 from seedx.messages import Message
 
 Format = Callable[[Record, random.Random], list[Message]]
@@ -66,18 +67,18 @@ def get(name: str, **options: Any) -> Format:
     """The format of this name with these options. It can be pickled, and raises `Fault`s for what it can't use.
 
     Raises:
-        ValueError: an unknown name or option (with the nearest), or an option of the wrong kind.
+        SeedxError: an unknown name or option (with the nearest), or an option of the wrong kind.
     """
     function = _imported(name) if ":" in name else FORMATS.get(name)
     if function is None:
-        raise ValueError(f"no format {name!r}{nearest(name, FORMATS)}")
+        raise SeedxError(f"no format {name!r}{nearest(name, FORMATS)}")
     common = {f.name for f in dataclasses.fields(Filters)}
     filters = {option: options.pop(option) for option in [*options] if option in common}
     images = options.pop("images", "")
     check(name, function, options, also=(*common, "images"))
     check_kinds(name, Filters, filters)
     if not isinstance(images, str):
-        raise ValueError(f"the option 'images' of the format {name!r} is a folder, not {images!r}")
+        raise SeedxError(f"the option 'images' of the format {name!r} is a folder, not {images!r}")
     return _Chosen(function, options, Filters(**filters), images)
 
 
@@ -106,10 +107,10 @@ def _imported(name: str) -> Callable[..., list[Message]]:
     try:
         found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
+        raise SeedxError(
             f"the format {name!r} can't be imported ({error}): it is package.module:function, and Python has to find "
             "the module; install it, or name its folder in PYTHONPATH"
         ) from error
     if not callable(found) or len(inspect.signature(found).parameters) < 2:
-        raise ValueError(f"the format {name!r} is not a function of a record and a random.Random")
+        raise SeedxError(f"the format {name!r} is not a function of a record and a random.Random")
     return found

@@ -8,6 +8,8 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
+from seedx.errors import SeedxError
+
 Ratio = Annotated[float, "from 0 to 1"]
 
 
@@ -18,12 +20,12 @@ def check(name: str, function: Callable[..., Any], options: Mapping[str, Any], a
         also: options that every format has, to be named among the known ones.
 
     Raises:
-        ValueError: an unknown option (with the nearest), or a value of the wrong kind.
+        SeedxError: an unknown option (with the nearest), or a value of the wrong kind.
     """
     known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
     for option in options:
         if option not in known:
-            raise ValueError(f"the format {name!r} has no option {option!r}{nearest(option, [*known, *also])}")
+            raise SeedxError(f"the format {name!r} has no option {option!r}{nearest(option, [*known, *also])}")
     check_kinds(name, function, options)
 
 
@@ -31,12 +33,12 @@ def check_kinds(name: str, annotated: Callable[..., Any], options: Mapping[str, 
     """The values of options against the annotations of a function or class.
 
     Raises:
-        ValueError: a value of the wrong kind.
+        SeedxError: a value of the wrong kind.
     """
     hints = typing.get_type_hints(annotated, include_extras=True)
     for option, value in options.items():
         if not _fits(value, hints.get(option, Any)):
-            raise ValueError(f"the option {option!r} of the format {name!r} is {_words(hints[option])}, not {value!r}")
+            raise SeedxError(f"the option {option!r} of the format {name!r} is {_words(hints[option])}, not {value!r}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from seedx.data.faults import Fault
 from seedx.data.record import Record
+from seedx.data.sample_errors import Fault
 from seedx.messages import Image
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "image", "img_path", "image_path", "file_name")  # of the one picture there is

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import PIL.Image
 
-from seedx.data.faults import Fault
 from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
+from seedx.data.sample_errors import Fault
 from seedx.images import large_enough
 from seedx.messages import Image, Message, images
 

@@ -11,7 +11,7 @@ from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import PICTURES, Fields
 from seedx.data.record import Record
 from seedx.messages import Message, Part, assistant, system, user
-from seedx.slide.form import PLACE, write
+from seedx.slides.form import PLACE, write
 from seedx.tokens import LOCS, to_loc
 
 _LOC = re.compile(r"<loc-\d+>")

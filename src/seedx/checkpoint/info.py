@@ -1,0 +1,80 @@
+"""What a model weighs: parameters and memory by module, counted without building it in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from seedx.checkpoint import native
+from seedx.config import PRESETS, Config
+
+# Module, the part that holds it, and what its names start with; the first that fits holds.
+MODULES = (
+    ("visual tokenizer", "vision", ""),
+    ("input resampler", "bridge", "input_resampler."),
+    ("output resampler", "bridge", "output_resampler."),
+    ("tile positions", "bridge", "tile_positions"),
+    ("language embeddings", "language", "llm.model.embed_tokens."),
+    ("language head", "language", "llm.lm_head."),
+    ("language blocks", "language", ""),
+    ("de-tokenizer resampler", "detokenizer", "resampler."),
+    ("de-tokenizer U-Net", "detokenizer", "unet."),
+    ("de-tokenizer VAE", "vae", ""),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    Attributes:
+        parameters: numbers stored, fixed positions included.
+        full, half: bytes in float32, and as loaded on a GPU: bfloat16, but for the VAE, which stays float32.
+    """
+
+    module: str
+    parameters: int
+    full: int
+    half: int
+
+
+def info(name: str | Path) -> list[Row]:
+    """One row a module and a last one, "total", for a preset ("17b", "tiny"), a folder or a hub id.
+
+    Raises:
+        ValueError: no such model.
+    """
+    counts = {module: 0 for module, _, _ in MODULES}
+    for part, module in native.modules(*native.build(_config(name))).items():
+        for key, tensor in native.part_state(part, module).items():
+            counts[_module(part, key)] += tensor.numel()
+    rows = [Row(key, n, 4 * n, 4 * n if key.endswith("VAE") else 2 * n) for key, n in counts.items()]
+    total = Row("total", sum(r.parameters for r in rows), sum(r.full for r in rows), sum(r.half for r in rows))
+    return [*rows, total]
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as aligned text."""
+    lines = [f"{'module':<24}{'parameters':>16}{'float32':>12}{'bfloat16':>12}"]
+    for row in rows:
+        lines.append(f"{row.module:<24}{row.parameters:>16,}{_size(row.full):>12}{_size(row.half):>12}")
+    return "\n".join(lines)
+
+
+def _config(name: str | Path) -> Config:
+    """A preset by its name, unless the model of that name is bundled."""
+    if str(name) in PRESETS and native.bundled(str(name)) is None:
+        return PRESETS[str(name)]
+    return native.read_config(native.locate(name))
+
+
+def _module(part: str, key: str) -> str:
+    return next(module for module, home, prefix in MODULES if home == part and key.startswith(prefix))
+
+
+def _size(size: int) -> str:
+    value, unit = float(size), "B"
+    for larger in ("KB", "MB", "GB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.1f} {unit}" if unit != "B" else f"{size} B"

@@ -1,0 +1,7 @@
+"""The error of a user's mistake: the command line shows it as one line, and any other exception with its traceback."""
+
+from __future__ import annotations
+
+
+class SeedxError(ValueError):
+    """An input, setting, file or record that can't be used. The message says what was expected, what came, what to do."""

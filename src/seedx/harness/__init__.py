@@ -1,1 +1,0 @@
-"""The field's own benchmarks: a model for lmms-eval, and pictures in the layouts that other scorers read."""

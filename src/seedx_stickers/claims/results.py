@@ -1,0 +1,112 @@
+"""Results as files, one of each claim, variant and seed: what was scored, and some samples to look at.
+
+ROOT/results/3/4-features-1.json          scores, minutes, and what the result is of ("key")
+ROOT/results/3/4-features-1-0-given.png   a sample's pictures
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from seedx.train.engine.components import replace_text
+from seedx_stickers.claims.claim import Claim, Measured, Sample, Variant
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean over `count` examples, and the standard error of that mean."""
+
+    mean: float
+    error: float
+    count: int
+
+    @classmethod
+    def of(cls, values: list[float]) -> Score:
+        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+        return cls(statistics.fmean(values), deviation / len(values) ** 0.5, len(values))
+
+
+@dataclass(frozen=True)
+class Result:
+    """
+    Attributes:
+        key: as `key` gives it; another key is another experiment.
+        minutes: of training and of measuring, on the machine that did it.
+    """
+
+    key: str
+    scores: dict[str, Score]
+    minutes: float
+    samples: tuple[Sample, ...] = ()
+
+
+def key(claim: Claim, variant: Variant, recipes: Path, model: str, cut: Any) -> str:
+    """Changes with what the result depends on: the variant, its recipes, what is measured, the model it begins as (by
+    its digest), and how much is cut."""
+    measured = [(m.run.__name__, m.n, m.options) for m in claim.measurements]
+    texts = [(recipes / f"{training.recipe}.toml").read_text(encoding="utf-8") for training in variant.trainings]
+    whole = json.dumps([dataclasses.asdict(variant), measured, texts, model, repr(cut)])
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def digest(model: Path) -> str:
+    """Of the files of a model's folder."""
+    files = (file for file in sorted(model.iterdir()) if file.suffix in (".safetensors", ".json", ".model"))
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
+
+
+def path(root: Path, claim: Claim, variant: Variant, seed: int) -> Path:
+    return root / "results" / str(claim.number) / f"{slug(variant.name)}-{seed}.json"
+
+
+def slug(name: str) -> str:
+    """ "Keys and values" -> "keys-and-values"."""
+    return re.sub(r"\W+", "-", name.lower()).strip("-")
+
+
+def write(file: Path, key: str, measured: Measured, minutes: float) -> None:
+    """Store a result; the JSON comes last, so that a result is there or not."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    scores = {name: dataclasses.asdict(Score.of(values)) for name, values in measured.scores.items()}
+    samples = [_stored(file.with_suffix(""), index, sample) for index, sample in enumerate(measured.samples)]
+    content = {"key": key, "scores": scores, "minutes": round(minutes, 2), "samples": samples}
+    replace_text(file, json.dumps(content, indent=1) + "\n")
+
+
+def read(file: Path) -> Result | None:
+    """The result in a file; None where there is none yet."""
+    if not file.is_file():
+        return None
+    content = json.loads(file.read_text(encoding="utf-8"))
+    scores = {name: Score(**score) for name, score in content["scores"].items()}
+    samples = tuple(_loaded(file.parent, sample) for sample in content["samples"])
+    return Result(content["key"], scores, content["minutes"], samples)
+
+
+def _stored(stem: Path, index: int, sample: Sample) -> dict[str, Any]:
+    """The sample with its pictures as names of files."""
+    stored: dict[str, Any] = {"asked": sample.asked}
+    for name in ("shown", "right", "given"):
+        value = getattr(sample, name)
+        if isinstance(value, Image.Image):
+            file = stem.with_name(f"{stem.name}-{index}-{name}.png")
+            value.save(file)
+            value = {"picture": file.name}
+        stored[name] = value
+    return stored
+
+
+def _loaded(folder: Path, stored: dict[str, Any]) -> Sample:
+    def opened(value: Any) -> Any:
+        return Image.open(folder / value["picture"]).convert("RGB") if isinstance(value, dict) else value
+
+    return Sample(**{name: opened(value) for name, value in stored.items()})

@@ -1,0 +1,90 @@
+"""One example that is put to a model: its pictures rendered, and the right answer in the form of a reply."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from PIL import Image
+
+from seedx.inference.reply import Reply
+from seedx.messages import Box, Message, Part, Text, assistant
+from seedx.messages import Image as Picture
+from seedx.tokens import box_to_text
+from seedx_stickers.evaluation.model import Answer
+from seedx_stickers.evaluation.shifts import UNSHIFTED, Shift
+from seedx_stickers.scenes import Scene, render
+from seedx_stickers.tasks import Example, Expected
+
+
+@dataclass(frozen=True)
+class Item:
+    """
+    Attributes:
+        seed: of what is drawn for it.
+        shift: what is done to the pictures that are read.
+    """
+
+    example: Example
+    seed: int
+    shift: Shift = UNSHIFTED
+
+    @cached_property
+    def turns(self) -> tuple[Message, ...]:
+        """What the user says, turn by turn, with pictures of pixels."""
+        rng = random.Random(self.seed)
+        return tuple(_rendered(m, rng, self.shift) for m in self.example.messages if m.role == "user")
+
+    @property
+    def prompt(self) -> str:
+        """The words of the first turn."""
+        return "".join(part.text for part in self.turns[0].content if isinstance(part, Text))
+
+    @property
+    def pictures(self) -> list[Image.Image]:
+        """What is read in the first turn."""
+        return [part.image for part in self.turns[0].content if isinstance(part, Picture)]
+
+    @property
+    def expected(self) -> Expected:
+        """What is right in the first answer."""
+        return self.example.expected[0]
+
+    @property
+    def target(self) -> Scene:
+        """The scene to draw; the one that is read, where nothing is drawn."""
+        return self.expected.target or self.example.scenes[0]
+
+    @cached_property
+    def truth(self) -> Answer:
+        """The right answer."""
+        return tuple(_as_reply(message) for message in self.example.messages if message.role == "assistant")
+
+    def conversation(self, replies: Sequence[Reply] = ()) -> list[Message]:
+        """The turns up to the one after these replies, with them between."""
+        messages: list[Message] = []
+        for turn, reply in zip(self.turns, replies, strict=False):
+            messages += [turn, assistant(*(reply.content or ("",)))]
+        return [*messages, self.turns[len(replies)]]
+
+
+def _rendered(message: Message, rng: random.Random, shift: Shift) -> Message:
+    def part_of(part: Part) -> Part:
+        return Picture(shift.picture(rng, render(part.image))) if isinstance(part, Picture) else part
+
+    return Message(message.role, tuple(part_of(part) for part in message.content))
+
+
+def _as_reply(message: Message) -> Reply:
+    """An assistant's message as a model that says just this would give it."""
+    boxes = [part for part in message.content if isinstance(part, Box)]
+    if boxes:
+        return Reply((Text(written(boxes)),))
+    return Reply(tuple(Picture(render(p.image)) if isinstance(p, Picture) else p for p in message.content))  # type: ignore[misc]
+
+
+def written(boxes: Iterable[Box]) -> str:
+    """Boxes as a model writes them: labels and loc tokens."""
+    return " ".join(f"{box.label} {box_to_text(box.box)}".strip() for box in boxes)

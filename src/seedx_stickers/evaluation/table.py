@@ -1,0 +1,71 @@
+"""The scores as lines for a terminal, with what has to be reached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seedx_stickers.evaluation.abilities import ABILITIES
+
+# What the tiny model has to reach.
+FLOORS = {
+    "questions.accuracy": 0.95,
+    "boxes.acc50": 0.92,
+    "draw.all_objects": 0.88,
+    "draw.place": 0.85,
+    "draw.background": 0.97,
+    "edit.done": 0.85,
+    "edit.psnr_outside": 30.0,
+    "reconstruct.objects": 0.90,
+    "reconstruct.gain": 6.0,
+    "panorama.gain": 0.20,
+    "text.accuracy": 0.90,
+    "second_edits.done": 0.75,
+    "try_on.done": 0.75,
+    "story.frames": 0.80,
+    "story.hero": 0.85,
+    "slides.valid": 0.95,
+    "slides.no_overlap": 0.90,
+    "judge.accuracy": 0.99,
+}
+
+COLUMNS = ("all", "seen", "unseen", "chance", "baseline", "floor")
+
+
+def rows(scores: dict[str, Any]) -> list[tuple[str, str, list[float | None]]]:
+    """Ability, score and a value for each of `COLUMNS`, None where there is none."""
+    parts = [scores, *(scores[name] for name in COLUMNS[1:-1])]
+    return [
+        (
+            ability,
+            name,
+            [*(part.get(ability, {}).get(name) for part in parts), FLOORS.get(f"{ability}.{name}")],
+        )
+        for ability in ABILITIES
+        for name in scores.get(ability, {})
+    ]
+
+
+def missed(ability: str, name: str, value: float | None) -> bool:
+    """Whether a score is under its floor."""
+    floor = FLOORS.get(f"{ability}.{name}")
+    return floor is not None and value is not None and value < floor
+
+
+def as_table(scores: dict[str, Any]) -> str:
+    """A line for each score; the first of an ability names its baseline."""
+    lines = [f"{'':28}" + "".join(f"{name:>9}" for name in COLUMNS)]
+    before = ""
+    for ability, name, values in rows(scores):
+        line = f"{f'{ability}.{name}':28}" + "".join(f"{shown(name, value):>9}" for value in values)
+        baseline = ABILITIES[ability].baseline
+        named = ability != before and baseline is not None and scores["baseline"]
+        lines.append(f"{line}  {baseline.name}" if named and baseline else line.rstrip())
+        before = ability
+    return "\n".join(lines)
+
+
+def shown(name: str, value: float | None) -> str:
+    """A share with three digits, decibels with two."""
+    if value is None:
+        return ""
+    return f"{value:.2f}" if name.startswith("psnr") else f"{value:.3f}"

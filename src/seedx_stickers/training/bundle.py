@@ -1,0 +1,49 @@
+"""Makes the bundled model of what the stages have written: `python -m seedx_stickers.training.bundle runs/tiny`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from seedx.checkpoint import native
+from seedx.config import PRESETS
+from seedx.errors import SeedxError
+from seedx.tokenizer import load
+from seedx_stickers import bundled
+
+
+def bundle(
+    folder: Path,
+    target: Path | None = None,
+    preset: str = "tiny",
+    dtype: Literal["float16", "bfloat16", "float32"] = "float16",
+) -> None:
+    """Write a model folder from the weights of all stages, held against the preset's names and shapes.
+
+    Args:
+        folder: of the trained parts: vision, vae, detokenizer, language, bridge, and the tokenizer.
+        target: the model folder to write; None: the bundled model's.
+        preset: the sizes that were trained.
+        dtype: to store; half precision halves the files, and inference on the CPU computes in float32 all the same.
+
+    Raises:
+        SeedxError: a part is missing or does not fit the preset, or the tokenizer is not as large as the vocabulary.
+    """
+    config, tokenizer = PRESETS[preset], load(folder)
+    if tokenizer.vocab_size > config.language.vocab_size:
+        raise SeedxError(f"the tokenizer has {tokenizer.vocab_size} ids, the model {config.language.vocab_size}")
+    with native.replacing(target or bundled.tiny()) as aside:
+        native.write_config(config, aside)
+        tokenizer.save(aside)
+        for part, module in native.modules(*native.build(config)).items():
+            expected = native.part_state(part, module)
+            tensors = native.checked(native.read(folder, part), expected, f"{folder.name}/{part}")
+            native.write(aside, part, tensors, getattr(torch, dtype))
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.cli(bundle, config=(tyro.conf.PositionalRequiredArgs,))

@@ -1,0 +1,120 @@
+"""Conversations that go on from what the model itself drew, as data to train on.
+
+    python -m seedx_stickers.training.own_drawings
+
+What it edits in a conversation is its own drawing, which is a little off. Training on scenes shows only perfect ones.
+Here the model draws what a conversation asks for; where the judge finds it right, the next turn about it, with the
+drawing to read and the true answer, is a sample. A turn whose "it" only the turn before tells is left out.
+
+    out/pictures/*.png
+    out/conversations.jsonl    `messages`, as `data` reads them, and the index that the next run goes on after
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from tqdm import tqdm
+
+import seedx
+from seedx.messages import Image as Picture
+from seedx.messages import Message, Text, assistant, to_json, user
+from seedx_stickers import judge, scoring, tasks
+from seedx_stickers.evaluation.asking import TURN_TOKENS
+from seedx_stickers.evaluation.item import Item
+from seedx_stickers.judge import Judge
+from seedx_stickers.scenes import render
+from seedx_stickers.tasks import Expected
+
+if TYPE_CHECKING:
+    from seedx.inference.pipeline import Pipeline
+
+
+def drawn_turn(seed: int, index: int) -> tuple[Item, int]:
+    """Of an index, a conversation and the number of a turn that draws and has one after it."""
+    rng = random.Random(f"own drawings/{seed}/{index}")
+    while True:
+        example = tasks.sample(rng, "chat")
+        turns = [turn for turn, expected in enumerate(example.expected[:-1]) if expected.target]
+        turns = [turn for turn in turns if not re.search(r"\bit\b", _words(example.messages[2 * turn + 2]))]
+        if turns:
+            turn = rng.choice(turns)
+            return Item(example, rng.getrandbits(31)), turn
+
+
+def right(critic: Judge, picture: Image.Image, expected: Expected) -> bool:
+    """Whether the judge sees in a drawing all that was to be in it."""
+    seen = critic.look(picture)
+    if expected.source:
+        return scoring.edit(seen, picture, expected)["done"] == 1
+    return scoring.drawing(seen, expected)["all_objects"] == 1
+
+
+def main(
+    model: str = "tiny",
+    *,
+    out: Path = Path("runs/own-drawings"),
+    n: int = 1400,
+    seed: int = 1,
+    batch: int = 16,
+) -> None:
+    """Draw for `n` conversations and keep those that came out right. Goes on where it was stopped.
+
+    Args:
+        model: that draws.
+        out: folder to write; one for each seed.
+    """
+    (out / "pictures").mkdir(parents=True, exist_ok=True)
+    file = out / "conversations.jsonl"
+    written = file.read_text(encoding="utf-8") if file.exists() else ""
+    *lines, cut = written.split("\n")
+    if cut:  # it was killed within a line
+        file.write_text(written.removesuffix(cut), encoding="utf-8")
+    first = json.loads(lines[-1])["index"] + 1 if lines else 0
+    painter, critic, kept = seedx.load(model), judge.load(), len(lines)
+    with file.open("a", encoding="utf-8") as opened, tqdm(total=n, initial=first, unit="drawing") as bar:
+        for start in range(first, n, batch):
+            indices = range(start, min(n, start + batch))
+            for record in _records(painter, critic, out, seed, indices):
+                opened.write(json.dumps(record) + "\n")
+                kept += 1
+            opened.flush()
+            bar.update(len(indices))
+    print(f"{kept} of {n} drawings were right: {file}")
+
+
+def _records(painter: Pipeline, critic: Judge, out: Path, seed: int, indices: range) -> Iterator[dict[str, Any]]:
+    turns = [drawn_turn(seed, index) for index in indices]
+    asked, seeds = [item.conversation(item.truth[:turn]) for item, turn in turns], [item.seed for item, _ in turns]
+    replies = painter.reply_batch(asked, drawing="force", seeds=seeds, max_new_tokens=TURN_TOKENS)
+    for index, (item, turn), reply in zip(indices, turns, replies, strict=True):
+        if reply.images and right(critic, reply.images[-1], item.example.expected[turn]):
+            said, answer = item.example.messages[2 * turn + 2 : 2 * turn + 4]
+            own = _saved(reply.images[-1], out, f"{index:05d}-own")
+            true = (
+                _saved(render(p.image), out, f"{index:05d}-true") if isinstance(p, Picture) else p
+                for p in answer.content
+            )
+            yield {**to_json([user(own, *said.content), assistant(*true)]), "index": index}
+
+
+def _saved(picture: Image.Image, out: Path, name: str) -> Picture:
+    """By its path relative to `out`."""
+    picture.save(out / (path := f"pictures/{name}.png"))
+    return Picture(path)
+
+
+def _words(message: Message) -> str:
+    return " ".join(part.text for part in message.content if isinstance(part, Text))
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.cli(main)

@@ -1,0 +1,64 @@
+"""The stickers world as data: "stickers:KIND" is an endless source of one of its tasks, made up as it is read.
+
+Record n of a unit follows from the unit's name, n and the run's seed: a position is one number, and a worker holds
+nothing. Its pictures are scenes, rendered when they are opened.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from seedx.config import nearest
+from seedx.data.record import Record
+from seedx.data.sources import Unit
+from seedx.errors import SeedxError
+from seedx.messages import Message, to_json
+from seedx_stickers import tasks
+from seedx_stickers.tasks.documents import DOCUMENTS
+
+KINDS = (*DOCUMENTS, *tasks.MANY_TURNS, *tasks.KINDS, *tasks.PARTS)
+
+
+class MadeUp(Record):
+    """A record whose pictures are at hand."""
+
+    def image(self, value: Any) -> Any:
+        return value
+
+
+@dataclass(frozen=True)
+class Endless:
+    """A unit, as `data.sources` has them."""
+
+    kind: str
+    number: int
+    seed: str
+
+    @property
+    def name(self) -> str:
+        return f"stickers:{self.kind}/{self.number}"
+
+    def read(self, position: int | None = None) -> Iterator[tuple[int, Record]]:
+        for n in count(position or 0):
+            where = f"{self.name}/{n}"
+            yield n + 1, MadeUp(where, to_json(_conversation(self.kind, random.Random(f"{self.seed}/{where}"))))
+
+
+def units(kind: str, parts: int, run: str) -> list[Unit]:
+    """The units of "stickers:KIND", an entry point of the group seedx.sources."""
+    if kind not in KINDS:
+        raise SeedxError(f"there is no task stickers:{kind}{nearest(kind, KINDS)}")
+    return [Endless(kind, number, run) for number in range(parts)]
+
+
+def _conversation(kind: str, rng: random.Random) -> list[Message]:
+    return DOCUMENTS[kind](rng) if kind in DOCUMENTS else tasks.mixture(rng, {kind: 1.0}).messages
+
+
+def corpus() -> Iterable[str]:
+    """The words of the tasks, for a new tokenizer."""
+    return tasks.texts(20000, seed=1)

@@ -1,0 +1,72 @@
+"""What the model drew itself, as data to train on: only what came out right, and gone on with where it was stopped."""
+
+import json
+import re
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from seedx.data.sources import open_source
+from seedx.messages import images
+from seedx_stickers import judge
+from seedx_stickers.scenes import render
+from seedx_stickers.training import own_drawings
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "conversations.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    own_drawings.main(out=folder, n=12, batch=4)
+    return folder
+
+
+def test_only_what_is_right_is_kept(drawn):
+    critic, kept = judge.load(), {record["index"]: record for record in lines(drawn)}
+    assert 6 <= len(kept) < 12  # of the bundled model's drawings most are right
+    for index, record in kept.items():
+        own = Image.open(drawn / record["messages"][0]["content"][0]["image"])
+        item, turn = own_drawings.drawn_turn(1, index)
+        expected = item.example.expected[turn]
+        assert own_drawings.right(critic, own, expected)
+        assert own.tobytes() != render(expected.target).tobytes()
+
+
+def test_what_is_asked_about_a_drawing_needs_no_turn_before():
+    for index in range(60):
+        item, turn = own_drawings.drawn_turn(3, index)
+        said, answer = item.example.messages[2 * turn + 2 : 2 * turn + 4]
+        assert (said.role, answer.role) == ("user", "assistant") and not images([said])
+        assert not {"it", "it?"} & set(" ".join(part.text for part in said.content).split())
+
+
+def test_it_goes_on_where_it_was_stopped(drawn, tmp_path):
+    own_drawings.main(out=tmp_path, n=4, batch=4)
+    with (tmp_path / "conversations.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"messages": [{"role"')  # a kill within a line
+    own_drawings.main(out=tmp_path, n=12, batch=4)
+    assert lines(tmp_path) == lines(drawn)
+
+
+def test_it_is_read_as_messages(drawn):
+    (unit,) = open_source(str(drawn / "conversations.jsonl"))
+    for _, record in islice(unit.read(), 3):
+        content = record.fields["messages"][0]["content"]
+        assert record.image(content[0]["image"])
+
+
+def test_the_command_of_the_makefile(tmp_path):
+    makefile = Path(__file__).parents[2] / "Makefile"
+    (line,) = re.findall(r"-m (seedx\.own_drawings .*?) \|\|", makefile.read_text(encoding="utf-8"))
+    line = (
+        line.replace("$(TINY)-so-far", "tiny").replace("runs/own-drawings/$$seed", str(tmp_path)).replace("$$seed", "1")
+    )
+    subprocess.run([sys.executable, "-m", *line.split(), "--n", "1"], check=True, capture_output=True)
+    assert (tmp_path / "conversations.jsonl").is_file()
