@@ -22,10 +22,10 @@ from seedx.inference.reply import Reply
 from seedx.inference.session import Session
 from seedx.inference.settings import Drawing, DrawSettings, Settings, settings_from
 from seedx.inference.stories import GO_ON, stories
-from seedx.messages import Box, Image, Message, Text, assistant, images, user
+from seedx.messages import Box, Image, Message, Text, assistant, images, map_images, user
 from seedx.prompt import encode, prepare
 from seedx.slides import Slide
-from seedx.tiling import Tiles, thumbnail
+from seedx.tiling import Picture, Tiles, thumbnail
 
 POINT = "find {it}"  # what `ground` says
 TELL = "tell a story in {n} pictures: {it}"  # what `story` says
@@ -149,15 +149,16 @@ class Pipeline:
         settings = settings_from(Settings, options)
         self.painter.check(settings)
         seeds = [settings.seed] * len(conversations) if seeds is None else seeds
+        opened = [map_images(each, self.open) for each in conversations]
         answers = generate(
             self.model.seedx,
             self.model.tokenizer,
-            [self._whole(each if tiling else [self._untiled(message) for message in each]) for each in conversations],
+            [self._whole(each if tiling else map_images(each, self._thumbnail)) for each in opened],
             self.answer_options(settings, seeds, drawing),
         )
         orders = []
-        for each, seed, said in zip(conversations, seeds, answers, strict=True):
-            kept = self.condition(self.open(images(each)[-1].image)) if condition and images(each) else None
+        for each, seed, said in zip(opened, seeds, answers, strict=True):
+            kept = self.condition(images(each)[-1].image) if condition and images(each) else None
             orders += [Order(features, seed + number, kept) for number, features in enumerate(said.images)]
         drawn = iter(self.painter.paint(orders, settings))
         return [_reply(each, drawn) for each in answers]
@@ -193,7 +194,7 @@ class Pipeline:
     def open(self, picture: Source) -> PIL.Image.Image:
         return open_image(picture, max_pixels=self.max_pixels)
 
-    def turn(self, text: str, pictures: Source | Sequence[Source] = ()) -> Message:
+    def turn(self, text: str, pictures: Source | Sequence[Source] = ()) -> Message[PIL.Image.Image]:
         """What a user says, its pictures opened.
 
         Raises:
@@ -204,7 +205,7 @@ class Pipeline:
         several: Any = pictures if isinstance(pictures, (list, tuple)) else [pictures]
         return user(*(Image(self.open(picture)) for picture in several), text)
 
-    def prompt(self, turn: Message, after: Message | None = None) -> Prompt:
+    def prompt(self, turn: Message[PIL.Image.Image], after: Message[PIL.Image.Image] | None = None) -> Prompt:
         """A turn as ids and tiles: the first of a conversation, or, after an answer, only what it adds to it.
 
         Each turn is encoded apart (see `prompt.py`), so the first tokens are those of the answer alone. Its words do
@@ -220,10 +221,10 @@ class Pipeline:
         assert prompt.read_mask is not None
         return Prompt(prompt.ids[skip:], prompt.tiles, prompt.tile_positions, prompt.read_mask[skip:])
 
-    def _whole(self, messages: Sequence[Message]) -> Prompt:
+    def _whole(self, messages: Sequence[Message[Picture | Tiles]]) -> Prompt:
         """All of a conversation as ids and tiles."""
         model = self.model
-        encoded = prepare(messages, model.tokenizer, model.config, for_generation=True, max_pixels=self.max_pixels)
+        encoded = prepare(messages, model.tokenizer, model.config, for_generation=True)
         assert encoded is not None
         prompt = Prompt.of(encoded)
         tiles = None if prompt.tiles is None else prompt.tiles.to(model.seedx.vision.positions.dtype)
@@ -242,14 +243,10 @@ class Pipeline:
             images=drawing,
         )
 
-    def _untiled(self, message: Message) -> Message:
-        """The message with the thumbnails of its pictures."""
-        parts = (self._thumbnail(part) if isinstance(part, Image) else part for part in message.content)
-        return Message(message.role, tuple(parts))
-
-    def _thumbnail(self, part: Image) -> Image:
-        pixels = thumbnail(self.open(part.image), self.model.config.tiling.tile)
-        return Image(Tiles(pixels[None], torch.tensor([[0.5, 0.5]])))
+    def _thumbnail(self, picture: PIL.Image.Image) -> Tiles:
+        """The picture's thumbnail as its only tile."""
+        pixels = thumbnail(picture, self.model.config.tiling.tile)
+        return Tiles(pixels[None], torch.tensor([[0.5, 0.5]]))
 
 
 def _reply(said: generation.Answer, drawn: Any) -> Reply:

@@ -27,7 +27,7 @@ class Session:
     """Made by `Pipeline.session`."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self.messages: list[Message] = []
+        self.messages: list[Message[PIL.Image.Image]] = []
         self._pipeline = pipeline
         self._state = generate.Session.start(pipeline.model.seedx)
         self._latest: PIL.Image.Image | None = None  # the last picture given or drawn
@@ -75,7 +75,7 @@ class Session:
         self.messages += [turn, assistant("")]
         self._latest = next((part.image for part in reversed(turn.content) if isinstance(part, Image)), self._latest)
         kept = self._pipeline.condition(self._latest) if condition else None
-        parts: list[Text | Image] = []
+        parts: list[Text | Image[PIL.Image.Image]] = []
         reason = ""
         for _, event in itertools.chain([first], events):
             if isinstance(event, generate.End):
@@ -91,7 +91,9 @@ class Session:
             yield parts[-1]
         yield Reply(joined(parts), reason)
 
-    def _answer(self, turn: Message, settings: Settings, drawing: Drawing) -> Iterator[tuple[int, generate.Event]]:
+    def _answer(
+        self, turn: Message[PIL.Image.Image], settings: Settings, drawing: Drawing
+    ) -> Iterator[tuple[int, generate.Event]]:
         """What the model says to a turn, read on top of the turns before it."""
         pipeline = self._pipeline
         prompt = pipeline.prompt(turn, after=self.messages[-1] if self.messages else None)
