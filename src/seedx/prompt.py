@@ -41,7 +41,7 @@ from seedx.tokens import box_to_text
 
 
 def encode(
-    messages: Sequence[Message],
+    messages: Sequence[Message[object]],
     tokenizer: Tokenizer,
     config: Config,
     *,
@@ -204,7 +204,7 @@ class _Span(NamedTuple):
     end: int
 
 
-def _write(messages: Sequence[Message], writer: _Writer) -> None:
+def _write(messages: Sequence[Message[object]], writer: _Writer) -> None:
     """Append every message."""
     if not any(message.content for message in messages):
         raise SeedxError("the conversation is empty: it needs at least one message with a text or an image")
@@ -224,10 +224,10 @@ def _write(messages: Sequence[Message], writer: _Writer) -> None:
         before.add(message.role)
 
 
-def _parts(message: Message, numbers: Iterator[int]) -> list[str | int]:
+def _parts(message: Message[object], numbers: Iterator[int]) -> list[str | int]:
     """Content as texts and the numbers of its images. A box is its label and its tokens; spaces part them."""
     parts: list[str | int] = []
-    before: Part | None = None
+    before: Part[object] | None = None
     for part in message.content:
         if isinstance(part, Image):
             parts.append(next(numbers))
@@ -246,7 +246,7 @@ def _closed_line(parts: list[str | int]) -> list[str | int]:
     return parts if ended else [*parts, "\n"]
 
 
-def _until_answered(messages: Sequence[Message]) -> Sequence[Message]:
+def _until_answered(messages: Sequence[Message[object]]) -> Sequence[Message[object]]:
     """Without what follows the assistant's last message: there is nothing to learn from it."""
     answers = [i for i, message in enumerate(messages) if message.role == "assistant"]
     if not answers:

@@ -20,7 +20,7 @@ from seedx.messages import Image, Part, Text
 PLACE = ("x", "y", "width", "height")
 
 
-def write(width: float, height: float, elements: Iterable[dict[str, Any]]) -> list[Part]:
+def write(width: float, height: float, elements: Iterable[dict[str, Any]]) -> list[Part[Any]]:
     """A slide as the parts of a message: texts, and the pictures between them.
 
     Args:
@@ -29,7 +29,7 @@ def write(width: float, height: float, elements: Iterable[dict[str, Any]]) -> li
             image, an `Image` to be drawn, left out where none is.
     """
     text = json.dumps({"slide_width": width, "slide_height": height})[:-1] + ', "elements": ['
-    parts: list[Part] = []
+    parts: list[Part[Any]] = []
     for index, element in enumerate(elements):
         text += f"{', ' if index else ''}{_element(element)}"
         if isinstance(picture := element.get("image"), Image):

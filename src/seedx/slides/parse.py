@@ -30,7 +30,7 @@ _LOC = re.compile(r"<loc-(\d+)>")
 _POINTS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:pt)?\s*")
 
 
-def parse(content: Sequence[Text | Image]) -> tuple[Size, tuple[Element, ...], tuple[str, ...]]:
+def parse(content: Sequence[Text | Image[PIL.Image.Image]]) -> tuple[Size, tuple[Element, ...], tuple[str, ...]]:
     """The width and height in EMU, the elements, and what was repaired. `Slide.parse` tells what is."""
     reader = Reader(content)
     values = reader.read()

@@ -37,7 +37,7 @@ class Reader:
         cut: whether the text ended before the slide did.
     """
 
-    def __init__(self, content: Sequence[Text | Image]) -> None:
+    def __init__(self, content: Sequence[Text | Image[PIL.Image.Image]]) -> None:
         self.repairs: list[str] = []
         self.stray: list[PIL.Image.Image] = []
         self.cut = False

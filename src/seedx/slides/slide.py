@@ -34,7 +34,7 @@ class Slide:
     repairs: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, content: Sequence[Text | Image]) -> Slide:
+    def parse(cls, content: Sequence[Text | Image[PIL.Image.Image]]) -> Slide:
         """Read a slide from a reply's `content`: its form is that of `form.py`.
 
         Where the meaning is clear, what is malformed is repaired: brackets, quotes and commas that are missing or too

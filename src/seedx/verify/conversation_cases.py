@@ -20,7 +20,7 @@ from seedx.errors import SeedxError
 from seedx.messages import images
 from seedx.verify.case import ABSENT, Results, find, read_facts, worst
 from seedx.verify.encoding_cases import differences
-from seedx.verify.encoding_rows import CAPTION, UNLIMITED, Row, World, config, conversation, tile_counts
+from seedx.verify.encoding_rows import CAPTION, UNLIMITED, Row, World, config, conversation, picture, tile_counts
 from seedx.verify.release_faults import find_fault, is_dropped, was_dropped
 
 Bits = str | Sequence[int]
@@ -105,10 +105,10 @@ def tile_flags(row: Row, encoded: Encoded, world: World) -> tuple[list[bool], li
 def _sum_of_pixels(row: Row, world: World) -> float:
     """Over every tile of every image: the release cuts the target up as well, and uses its thumbnail."""
     settings = config(row).tiling
-    pictures = [part.image for part in images(conversation(row, world.pictures))]
+    pictures = [picture(part) for part in images(conversation(row, world.pictures))]
     if row["args"]["multi_resolution"]:
-        return sum(tiling.tile_image(picture, settings).pixels.double().sum().item() for picture in pictures)
-    return sum(tiling.one_tile(picture, settings.tile).double().sum().item() for picture in pictures)
+        return sum(tiling.tile_image(one, settings).pixels.double().sum().item() for one in pictures)
+    return sum(tiling.one_tile(one, settings.tile).double().sum().item() for one in pictures)
 
 
 def batch_error(row: Row, case: dict[str, Any], world: World) -> float:

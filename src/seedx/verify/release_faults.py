@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from seedx.batch import IGNORE
 from seedx.messages import Image, Message
 from seedx.tokens import IMAGE_END, IMAGE_START, PLACEHOLDERS
-from seedx.verify.encoding_rows import CAPTION, CHAT, EDIT, PAIR, Row, World, conversation, image_first, name_of
+from seedx.verify.encoding_rows import CAPTION, CHAT, EDIT, PAIR, Opened, Row, World, conversation, image_first, name_of
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _encodes_thumbnails(row: Row, world: World) -> bool:
     return encoded is not None and encoded.input_ids.tolist() == ids
 
 
-def _written(message: Message, row: Row) -> str:
+def _written(message: Message[Opened], row: Row) -> str:
     args = row["args"]
     count = args["num_img_out_tokens" if message.role == "assistant" else "num_img_in_tokens"]
     picture = "".join([IMAGE_START, *PLACEHOLDERS[:count], IMAGE_END])

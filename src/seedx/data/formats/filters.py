@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-import PIL.Image
 
 from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
 from seedx.data.sample_errors import Fault
-from seedx.images import large_enough
+from seedx.errors import SeedxError
+from seedx.images import large_enough, read_header
 from seedx.messages import Image, Message, images
 
 
@@ -62,9 +60,8 @@ def picture_size(part: Image, fields: Fields) -> tuple[int, int]:
     Raises:
         Fault: "broken image".
     """
-    source = part.image
     try:
-        with PIL.Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+        with read_header(part.image) as picture:
             return picture.size
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+    except SeedxError as error:
         raise Fault("broken image", fields.record.where, str(error)) from error
