@@ -92,6 +92,17 @@ def map_images(messages: Iterable[Message[P]], function: Callable[[P], Q]) -> li
     return [Message(message.role, tuple(mapped(part) for part in message.content)) for message in messages]
 
 
+def merge_texts(parts: Iterable[Text | Q]) -> list[Text | Q]:
+    """The parts with texts that follow each other joined: "a", "b", picture, "c" -> "ab", picture, "c"."""
+    merged: list[Text | Q] = []
+    for part in parts:
+        if isinstance(part, Text) and merged and isinstance(last := merged[-1], Text):
+            merged[-1] = Text(last.text + part.text)
+        else:
+            merged.append(part)
+    return merged
+
+
 def to_json(messages: Iterable[Message]) -> dict[str, Any]:
     return {"messages": [{"role": m.role, "content": [_part_to_json(part) for part in m.content]} for m in messages]}
 
