@@ -160,7 +160,7 @@ def test_an_unanswered_turn_is_not_trained(tokenizer: Tokenizer) -> None:
     assert with_question.tiles is None
 
 
-def test_what_is_too_long_is_dropped_or_cut_before_an_image(tokenizer: Tokenizer) -> None:
+def test_a_conversation_that_is_too_long_is_dropped_or_truncated_before_an_image(tokenizer: Tokenizer) -> None:
     messages = [user("x"), assistant("yes", picture(16, 8)), user("more"), assistant("no")]
     whole = make(messages, tokenizer)
     starts = [int(mask.nonzero()[0]) - 1 for mask in (whole.draw_mask, whole.read_mask)]
@@ -168,16 +168,19 @@ def test_what_is_too_long_is_dropped_or_cut_before_an_image(tokenizer: Tokenizer
     assert prepare(messages, tokenizer, CONFIG, max_length=len(whole) - 1) is None
     first = int((whole.labels != -100).nonzero()[0])
     for limit in range(1, len(whole)):
-        cut = prepare(messages, tokenizer, CONFIG, max_length=limit, too_long="cut")
+        short = prepare(messages, tokenizer, CONFIG, max_length=limit, too_long="truncate")
         if limit <= first:
-            assert cut is None
+            assert short is None
             continue
-        assert cut is not None and len(cut) <= limit
-        assert torch.equal(cut.input_ids, whole.input_ids[: len(cut)])
+        assert short is not None and len(short) <= limit and short.truncated
+        assert torch.equal(short.input_ids, whole.input_ids[: len(short)])
         inside = [start for start, length in zip(starts, (4, 12), strict=True) if start < limit < start + length]
-        assert len(cut) == (inside[0] if inside else limit)
-        tiles, targets = 0 if cut.tiles is None else len(cut.tiles), 0 if cut.targets is None else len(cut.targets)
-        assert (cut.read_mask.sum(), cut.draw_mask.sum()) == (2 * tiles, 2 * targets)
+        assert len(short) == (inside[0] if inside else limit)
+        tiles, targets = (
+            0 if short.tiles is None else len(short.tiles),
+            0 if short.targets is None else len(short.targets),
+        )
+        assert (short.read_mask.sum(), short.draw_mask.sum()) == (2 * tiles, 2 * targets)
 
 
 def test_only_what_is_read_is_cut_into_tiles(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:

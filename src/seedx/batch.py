@@ -72,7 +72,7 @@ class Encoded:
             order.
         tiles, tile_positions: (r, 3, S, S) or (r, Q, D), and (r, 2); None until they are loaded, or if nothing is read.
         targets: (m, 3, S, S) or (m, Q, D); None until they are loaded, or if nothing is drawn.
-        cut: it was too long, and ends early.
+        truncated: it was too long, and ends early.
     """
 
     input_ids: Tensor
@@ -85,7 +85,7 @@ class Encoded:
     tiles: Tensor | None = None
     tile_positions: Tensor | None = None
     targets: Tensor | None = None
-    cut: bool = False
+    truncated: bool = False
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -132,7 +132,7 @@ def concatenate(documents: Sequence[Encoded]) -> Encoded:
         tiles=_join(d.tiles for d in documents),
         tile_positions=_join(d.tile_positions for d in documents),
         targets=_join(d.targets for d in documents),
-        cut=any(d.cut for d in documents),
+        truncated=any(d.truncated for d in documents),
     )
 
 

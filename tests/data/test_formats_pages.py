@@ -9,7 +9,7 @@ from layouts import layout, make_pictures, record, rng, shown
 from seedx.data import formats
 from seedx.data.formats.stories import vist_stories
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_story_in_lists(tmp_path):
     one = Record("a.jsonl:1", {"captions": ["One.", "Two."], "images": ["a.jpg", "b.jpg"]}, str(tmp_path))
     assert shown(formats.get("story")(one, rng()))[1] == ("assistant", "Two.", "@b.jpg")
     for given in (0, 2):  # nothing to begin with, nothing left to tell
-        with pytest.raises(Fault, match="can't begin"):
+        with pytest.raises(SampleError, match="can't begin"):
             formats.get("story", given=given)(one, rng())
 
 
@@ -63,7 +63,7 @@ def test_a_story_in_lists(tmp_path):
     ],
 )
 def test_malformed_stories(fields, tmp_path):
-    with pytest.raises(Fault, match="bad format"):
+    with pytest.raises(SampleError, match="bad format"):
         formats.get("story")(Record("a.jsonl:1", fields, str(tmp_path)), rng())
 
 
@@ -125,5 +125,5 @@ PLACE = {"x": 0, "y": 0, "width": 1, "height": 1}
 )
 def test_malformed_slides(slide, tmp_path):
     slide = {"slide_width": 100, "slide_height": 100} | slide
-    with pytest.raises(Fault, match="bad format"):
+    with pytest.raises(SampleError, match="bad format"):
         formats.get("slides")(record("slide", tmp_path, slide=slide), rng())

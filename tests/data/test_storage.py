@@ -6,7 +6,7 @@ from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 from shards import items, number, write_jsonl, write_parquet, write_tar
 
 from seedx.data import storage
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.data.sources import open_source
 
 
@@ -44,7 +44,7 @@ def test_pictures_beside_a_remote_file_are_fetched(bucket):
     fsspec.filesystem("memory").pipe("/bucket/pictures/a.png", b"pixels")
     record = items(open_source(f"{bucket}/0.jsonl"))[0]
     assert record.image("pictures/a.png") == record.image("memory://bucket/pictures/a.png") == b"pixels"
-    with pytest.raises(Fault, match="missing file"):
+    with pytest.raises(SampleError, match="missing file"):
         record.image("pictures/b.png")
 
 
@@ -71,7 +71,7 @@ def test_a_read_that_fails_goes_on_where_it_stopped(bucket, waits, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["0.tar", "0.jsonl", "0.parquet"])
-def test_a_store_that_stays_away_is_an_error_and_no_fault(bucket, waits, monkeypatch, name):
+def test_a_store_that_stays_away_is_an_error_and_no_sample_error(bucket, waits, monkeypatch, name):
     def away(*arguments, **options):
         raise ConnectionError("away")
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from seedx import plugins
 from seedx.data import jsonl, parquet, storage, tar
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.errors import SeedxError
 
 Position = Any  # JSON-able; None is the start
@@ -31,10 +31,10 @@ class Unit(Protocol):
     def name(self) -> str:
         """Its own among the units of a source, and the same in every run."""
 
-    def read(self, position: Position = None) -> Iterator[tuple[Position, Record | Fault]]:
+    def read(self, position: Position = None) -> Iterator[tuple[Position, Record | SampleError]]:
         """What it holds from `position` on, each item with the position after it.
 
-        Reading from there costs the same wherever it is. An item that can't be read is a Fault, which the reader
+        Reading from there costs the same wherever it is. An item that can't be read is a SampleError, which the reader
         counts; a file that can't be read any further ends with one.
 
         Raises:

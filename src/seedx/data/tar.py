@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from seedx.data import storage
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 
 BLOCK = tarfile.BLOCKSIZE
 TAIL = 1 << 20  # bytes after the end mark, at most: tar pads with zeros to 10 KiB unless told otherwise
@@ -66,7 +66,7 @@ class TarShard:
     start: int = 0
     end: int | None = None
 
-    def read(self, position: Any = None) -> Iterator[tuple[Any, Record | Fault]]:
+    def read(self, position: Any = None) -> Iterator[tuple[Any, Record | SampleError]]:
         """The samples, with the position after each. A torn shard ends with one fault: the sample that the tear hit."""
         offset = self.start if position is None else position
         if self._over(offset):
@@ -78,7 +78,7 @@ class TarShard:
                     if self._over(sample.after):
                         return  # before the next part is looked at: a tear in there is not for this one to report
             except Torn as error:
-                yield END, Fault("torn tar", self.path, str(error))
+                yield END, SampleError("torn tar", self.path, str(error))
 
     def _over(self, offset: int) -> bool:
         return offset == END or (self.end is not None and offset >= self.end)
@@ -137,16 +137,16 @@ def _is_header(block: bytes) -> bool:
     return True
 
 
-def _record(file: BinaryIO, sample: Sample, path: str) -> Record | Fault:
+def _record(file: BinaryIO, sample: Sample, path: str) -> Record | SampleError:
     where = f"{path}/{sample.key}"
     fields: dict[str, Any] = {}
     try:
         for extension, member in sample.members:
             if extension in fields:
-                raise Fault("bad format", where, f"two members are named {member.name}")
+                raise SampleError("bad format", where, f"two members are named {member.name}")
             file.seek(member.data)
             fields[extension] = _decode(file.read(member.size), extension, where)
-    except Fault as fault:
+    except SampleError as fault:
         return fault
     return Record(where, fields)
 
@@ -157,7 +157,7 @@ def _decode(content: bytes, extension: str, where: str) -> Any:
     try:
         return json.loads(content) if kind == "json" else content.decode() if kind == "txt" else content
     except (ValueError, RecursionError) as error:
-        raise Fault("broken json" if kind == "json" else "broken text", where, str(error)) from error
+        raise SampleError("broken json" if kind == "json" else "broken text", where, str(error)) from error
 
 
 def _samples(file: BinaryIO, offset: int) -> Iterator[Sample]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from seedx.data.parquet import ParquetRows
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.errors import SeedxError
 from seedx.evaluation.export import Count, Painter, Work, export, plain, save
 from seedx.images import open_image
@@ -57,10 +57,10 @@ def _works(files: Sequence[Path], out: Path, languages: Sequence[str], seed: int
     for path in files:
         for _, row in ParquetRows(str(path), str(path)).read():
             try:
-                if isinstance(row, Fault):
+                if isinstance(row, SampleError):
                     raise row
                 work = _work(row, out, seed) if row.fields["instruction_language"] in languages else None
-            except (Fault, KeyError) as error:
+            except (SampleError, KeyError) as error:
                 raise SeedxError(f"{path}: rows of stepfun-ai/GEdit-Bench are expected ({error!r})") from error
             if work:
                 yield work

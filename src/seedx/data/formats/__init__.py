@@ -64,7 +64,7 @@ FORMATS: dict[str, Callable[..., list[Message]]] = {
 
 
 def get(name: str, **options: Any) -> Format:
-    """The format of this name with these options. It can be pickled, and raises `Fault`s for what it can't use.
+    """The format of this name with these options. It can be pickled, and raises `SampleError`s for what it can't use.
 
     Raises:
         SeedxError: an unknown name or option (with the nearest), or an option of the wrong kind.

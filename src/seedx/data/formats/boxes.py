@@ -39,7 +39,7 @@ def fractions(values: Any, fields: Fields, size: tuple[float, float] = (1, 1), c
         coco: they are corner and size rather than two corners.
 
     Raises:
-        Fault: "bad format", not four numbers, or nothing of the box is within the picture.
+        SampleError: "bad format", not four numbers, or nothing of the box is within the picture.
     """
     try:
         x0, y0, x1, y1 = (float(value) for value in values)
@@ -57,7 +57,7 @@ def parse(text: str, style: Style, fields: Fields) -> list[Part]:
     """A text with boxes written in it, as texts and boxes; "none" leaves it as it is.
 
     Raises:
-        Fault: "bad format", as `fractions`.
+        SampleError: "bad format", as `fractions`.
     """
     if style == "none":
         return [Text(text)] if text else []

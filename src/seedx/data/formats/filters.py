@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.errors import SeedxError
 from seedx.images import large_enough, read_header
 from seedx.messages import Image, Message, images
@@ -31,7 +31,7 @@ class Filters:
     def check_scores(self, fields: Fields) -> None:
         """
         Raises:
-            Fault: "filtered"; "bad format" if the record lacks the score.
+            SampleError: "filtered"; "bad format" if the record lacks the score.
         """
         for name, bound in self.at_least.items():
             if (value := fields.number(name)) < bound:
@@ -44,7 +44,7 @@ class Filters:
         """Looks at the header of every picture; nothing is decoded, and no file opened if nothing is asked.
 
         Raises:
-            Fault: "filtered"; "broken image" if there is no header to read.
+            SampleError: "filtered"; "broken image" if there is no header to read.
         """
         if not self.min_side and not self.min_ratio:
             return
@@ -58,10 +58,10 @@ def picture_size(part: Image, fields: Fields) -> tuple[int, int]:
     """Width and height in pixels, by the header alone.
 
     Raises:
-        Fault: "broken image".
+        SampleError: "broken image".
     """
     try:
         with read_header(part.image) as picture:
             return picture.size
     except SeedxError as error:
-        raise Fault("broken image", fields.record.where, str(error)) from error
+        raise SampleError("broken image", fields.record.where, str(error)) from error

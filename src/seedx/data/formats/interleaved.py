@@ -19,7 +19,7 @@ from typing import Any
 from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.messages import Image, Message, Text, assistant, system
 
 _Piece = str | tuple[Image, bool]  # a text, or a picture and whether it is drawn
@@ -117,7 +117,7 @@ def _downloaded(info: dict[str, Any], fields: Fields) -> Image | None:
 def _opened(source: Any, fields: Fields) -> Image | None:
     try:
         return fields.open(source)
-    except Fault as fault:
+    except SampleError as fault:
         if fault.cause != "missing file":
             raise
         return None
@@ -130,7 +130,7 @@ def _count(pieces: dict[int, list[_Piece]]) -> int:
 def _document(pieces: Sequence[_Piece], gap: str, fields: Fields) -> list[Message]:
     """Neighbouring texts and drawn pictures are one message, each picture that is read another."""
     if not any(isinstance(piece, tuple) for piece in pieces):
-        raise Fault("missing file", fields.record.where, "none of the page's pictures is there")
+        raise SampleError("missing file", fields.record.where, "none of the page's pictures is there")
     if not any(isinstance(piece, str) for piece in pieces):
         raise fields.bad("the page has no text")
     messages: list[Message] = []
