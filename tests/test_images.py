@@ -138,6 +138,6 @@ def test_sixteen_bits_are_scaled_and_other_modes_converted() -> None:
 
 
 def test_the_filter_on_size_and_ratio() -> None:
-    assert large_enough((100, 50), min_side=50, min_ratio=0.5)
-    assert not large_enough((100, 50), min_side=51, min_ratio=0.5)
-    assert not large_enough((50, 101), min_side=50, min_ratio=0.5)
+    assert large_enough((100, 50), min_side=50, min_aspect_ratio=0.5)
+    assert not large_enough((100, 50), min_side=51, min_aspect_ratio=0.5)
+    assert not large_enough((50, 101), min_side=50, min_aspect_ratio=0.5)

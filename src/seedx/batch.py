@@ -23,8 +23,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seedx.errors import SeedxError
-
 IGNORE = -100  # a label without a loss
 
 
@@ -98,15 +96,15 @@ def collate(rows: Sequence[Encoded], pad: int, length: int | None = None) -> Bat
         pad: the id of padding, `tokenizer.specials.pad`.
 
     Raises:
-        SeedxError: no rows, a row longer than `length`, images that were not loaded, or pixels and features mixed.
+        ValueError: no rows, a row longer than `length`, images that were not loaded, or pixels and features mixed.
     """
     longest = max((len(row) for row in rows), default=0)
     length = length or longest
     if not 0 < longest <= length:
-        raise SeedxError(f"a batch of length {length} needs rows of 1 to {length} tokens, the longest has {longest}")
+        raise ValueError(f"a batch of length {length} needs rows of 1 to {length} tokens, the longest has {longest}")
     for row in rows:
         if (row.tiles is not None, row.targets is not None) != (bool(row.read_mask.any()), bool(row.draw_mask.any())):
-            raise SeedxError("a row's tiles and targets must be loaded if it has placeholders for them: use prepare")
+            raise ValueError("a row's tiles and targets must be loaded if it has placeholders for them: use prepare")
     return Batch(
         input_ids=torch.stack([_pad(row.input_ids, length, pad) for row in rows]),
         labels=torch.stack([_pad(row.labels, length, IGNORE) for row in rows]),
@@ -148,5 +146,5 @@ def _join(tensors: Iterable[Tensor | None]) -> Tensor | None:
     given = [tensor for tensor in tensors if tensor is not None]
     kinds = sorted({(tuple(tensor.shape[1:]), str(tensor.dtype)) for tensor in given})
     if len(kinds) > 1:  # torch would join uint8 pixels and normalised ones
-        raise SeedxError(f"a batch's images are all pixels of one size, or all features of one shape, not {kinds}")
+        raise ValueError(f"a batch's images are all pixels of one size, or all features of one shape, not {kinds}")
     return torch.cat(given) if given else None

@@ -74,7 +74,7 @@ def assistant(*parts: Part[P] | str) -> Message[P]:
 
 
 def system(*parts: Part[P] | str) -> Message[P]:
-    """Context without a template that is never learned: instructions, or what a pre-training document gives."""
+    """Context without a template that is never supervised: instructions, or what a pre-training document gives."""
     return Message("system", tuple(Text(part) if isinstance(part, str) else part for part in parts))
 
 

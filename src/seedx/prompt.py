@@ -62,14 +62,13 @@ def encode(
         max_length: tokens; by default `config.language.context`.
 
     Raises:
-        SeedxError: nothing to encode or no assistant's message to train on, no room left for an answer, or an unknown
-            option.
+        SeedxError: nothing to encode or no assistant's message to train on, or no room left for an answer.
     """
     if too_long not in ("drop", "truncate"):
-        raise SeedxError(f'too_long is "drop" or "truncate", not {too_long!r}')
+        raise ValueError(f'too_long must be "drop" or "truncate", not {too_long!r}')
     limit = max_length or config.language.context
     if len(tiles) != len(images(messages)):
-        raise SeedxError(
+        raise ValueError(
             f"{len(images(messages))} images in the messages need as many numbers of tiles, not {len(tiles)}"
         )
     writer = _Writer(tokenizer, config.bridge.queries, tiles)

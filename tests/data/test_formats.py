@@ -108,7 +108,7 @@ def test_a_missing_picture_is_a_sample_error(name, tmp_path):
         ("laion_cocos", {}, "no format 'laion_cocos'; did you mean 'laion_coco'"),
         ("zzz", {}, "known: capsfusion, edit, grit"),
         ("edit", {"polit": 1}, "no option 'polit'; did you mean 'polite'"),
-        ("edit", {"zzz": 1}, "known: at_least, at_most, images, inverse, min_ratio, min_side, polite, turns"),
+        ("edit", {"zzz": 1}, "known: at_least, at_most, images, inverse, min_aspect_ratio, min_side, polite, turns"),
         ("edit", {"polite": 1.5}, "a number from 0 to 1, not 1.5"),
         ("edit", {"turns": "all"}, "'session' or 'one', not 'all'"),
         ("mmc4", {"max_images": 2.5}, "a whole number, not 2.5"),
@@ -123,9 +123,17 @@ def test_a_missing_picture_is_a_sample_error(name, tmp_path):
         ("string:digits", {}, "not a function of a record"),
     ],
 )
-def test_a_wrong_choice_is_refused_at_once(name, options, message):
+def test_a_wrong_option_is_an_error_before_any_record(name, options, message):
     with pytest.raises(ValueError, match=message):
         formats.get(name, **options)
+
+
+def test_the_old_name_of_an_option_is_a_warning():
+    with pytest.warns(FutureWarning, match="min_ratio is now min_aspect_ratio"):
+        old = formats.get("laion_coco", min_ratio=0.5)
+    assert old == formats.get("laion_coco", min_aspect_ratio=0.5)
+    with pytest.raises(ValueError, match="old name of min_aspect_ratio: give one of them"):
+        formats.get("laion_coco", min_ratio=0.5, min_aspect_ratio=0.5)
 
 
 def yelling(record, rng, *, loud: bool = True):
@@ -147,9 +155,9 @@ def test_a_function_of_ones_own_is_a_format():
         ({"at_least": {"similarity": 0.32}}, False),
         ({"at_most": {"pwatermark": 0.2}}, True),
         ({"at_most": {"pwatermark": 0.1}}, False),
-        ({"min_side": 40, "min_ratio": 0.5}, True),
+        ({"min_side": 40, "min_aspect_ratio": 0.5}, True),
         ({"min_side": 41}, False),
-        ({"min_ratio": 0.51}, False),
+        ({"min_aspect_ratio": 0.51}, False),
     ],
 )
 def test_filters(options, kept, tmp_path):

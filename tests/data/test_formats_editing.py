@@ -95,7 +95,7 @@ def test_malformed_edits(fixture, changes, tmp_path):
 
 
 def test_small_or_narrow_pictures_are_filtered(tmp_path):
-    for options in ({"min_side": 400}, {"min_ratio": 0.99}):
+    for options in ({"min_side": 400}, {"min_aspect_ratio": 0.99}):
         with pytest.raises(SampleError, match="filtered"):
             edit("seed_data_edit", tmp_path, **options)
 

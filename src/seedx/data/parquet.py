@@ -37,7 +37,7 @@ class ParquetRows:
     end: int | None = None
 
     def read(self, position: Any = None) -> Iterator[tuple[Any, Record | SampleError]]:
-        """The rows, with the position after each. A broken file ends with one fault."""
+        """The rows, with the position after each. A broken file ends with one sample error."""
         row = self.start if position is None else position
         if row == END:
             return

@@ -5,9 +5,9 @@ The key is a member's path up to the first dot of its file name, the rest its fi
 Format"). A name without that shape (no dot, or a leading one as in macOS's "._" files) and folders named `__...__`
 hold no sample, there as here.
 
-Python's `tarfile` stops without a word at a damaged header, and keeps every header that it has read. So the headers
+Python's `tarfile` stops silently at a damaged header, and keeps every header that it has read. So the headers
 are walked here, each parsed by `tarfile.TarInfo`. Nothing is kept, and the offset of a sample's first header is a
-position to go on from.
+position to resume from.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class TarShard:
     end: int | None = None
 
     def read(self, position: Any = None) -> Iterator[tuple[Any, Record | SampleError]]:
-        """The samples, with the position after each. A torn shard ends with one fault: the sample that the tear hit."""
+        """The samples, with the position after each. A torn shard ends with one sample error."""
         offset = self.start if position is None else position
         if self._over(offset):
             return
@@ -76,7 +76,7 @@ class TarShard:
                 for sample in _samples(file, offset):
                     yield sample.after, _record(file, sample, self.path)
                     if self._over(sample.after):
-                        return  # before the next part is looked at: a tear in there is not for this one to report
+                        return  # before the next part is read: it reports a tear of its own
             except Torn as error:
                 yield END, SampleError("torn tar", self.path, str(error))
 
@@ -111,7 +111,7 @@ def _first_sample(file: BinaryIO, start: int, stop: int) -> int | None:
                 return member.start
             previous = key
     except Torn:
-        pass  # whoever reads up to there will report it
+        pass  # the unit that reads up to there reports it
     return None
 
 
@@ -146,8 +146,8 @@ def _record(file: BinaryIO, sample: Sample, path: str) -> Record | SampleError:
                 raise SampleError("bad format", where, f"two members are named {member.name}")
             file.seek(member.data)
             fields[extension] = _decode(file.read(member.size), extension, where)
-    except SampleError as fault:
-        return fault
+    except SampleError as error:
+        return error
     return Record(where, fields)
 
 

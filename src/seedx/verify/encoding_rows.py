@@ -103,7 +103,7 @@ def passes(row: Row, messages: list[Message[Opened]]) -> bool:
     if function not in (PAIR, EDIT):
         return True
     return large_enough(
-        picture(images(messages)[0]).size, min_side=args["min_resolution"], min_ratio=args["min_aspect_ratio"]
+        picture(images(messages)[0]).size, min_side=args["min_resolution"], min_aspect_ratio=args["min_aspect_ratio"]
     )
 
 

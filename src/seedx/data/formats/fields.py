@@ -41,7 +41,7 @@ class Fields:
         return value
 
     def text(self, *names: str) -> str:
-        """Words under the first of these names that has some, without white space around them."""
+        """The text under the first of these names that has one, stripped."""
         value = self.need(*names)
         if not isinstance(value, str) or not value.strip():
             raise self.bad(f"{' or '.join(map(repr, names))} is a text that is not empty, not {value!r}")
@@ -87,11 +87,11 @@ class Fields:
         return Image(self.record.image(value))
 
     def bad(self, detail: str) -> SampleError:
-        """To raise for what is not in the format's layout."""
+        """The error to raise for a record that is not in the format's layout."""
         return SampleError("bad format", self.record.where, detail)
 
     def filtered(self, detail: str) -> SampleError:
-        """To raise for what is well formed and not wanted."""
+        """The error to raise for a good record that is not wanted."""
         return SampleError("filtered", self.record.where, detail)
 
 
