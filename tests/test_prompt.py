@@ -45,7 +45,7 @@ def text_of(encoded: Encoded, tokenizer: Tokenizer) -> str:
     return tokenizer.decode(encoded.input_ids.tolist())
 
 
-def learned(encoded: Encoded, tokenizer: Tokenizer) -> str:
+def supervised(encoded: Encoded, tokenizer: Tokenizer) -> str:
     kept = encoded.labels != -100
     assert torch.equal(encoded.labels[kept], encoded.input_ids[kept])
     return tokenizer.decode(encoded.labels[kept].tolist())
@@ -75,7 +75,7 @@ def test_the_worked_example(tokenizer: Tokenizer) -> None:
     encoded = make(messages, tokenizer)
     first, second = f"[INST] Draw a cat. [/INST]\nHere.{DRAWN}", f"\n[INST] {READ}Add a hat. [/INST]\n{DRAWN}"
     assert text_of(encoded, tokenizer) == f"<s>{first}{second}</s>"
-    assert learned(encoded, tokenizer) == "Here.<img><img></s>"
+    assert supervised(encoded, tokenizer) == "Here.<img><img></s>"
     assert (encoded.reads, encoded.draws) == ((0,), (0, 1))
     assert encoded.read_mask.sum() == 2 and encoded.draw_mask.sum() == 4
     assert not (encoded.read_mask & encoded.draw_mask).any()
@@ -121,7 +121,7 @@ def test_boxes_are_text_with_their_label_before(tokenizer: Tokenizer) -> None:
     encoded = make([user("where?"), assistant("At ", Box(box), " or ", Box(box, "cat"), Box(box, "dog"))], tokenizer)
     answer = f"At {whole} or cat {whole} dog {whole}</s>"
     assert text_of(encoded, tokenizer) == f"<s>[INST] where? [/INST]\n{answer}"
-    assert learned(encoded, tokenizer) == answer
+    assert supervised(encoded, tokenizer) == answer
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_boxes_are_text_with_their_label_before(tokenizer: Tokenizer) -> None:
 def test_context_needs_no_user(messages: list[Message], text: str, labels: str, tokenizer: Tokenizer) -> None:
     encoded = make(messages, tokenizer)
     assert text_of(encoded, tokenizer) == f"<s>{text}</s>"
-    assert learned(encoded, tokenizer) == labels
+    assert supervised(encoded, tokenizer) == labels
 
 
 def test_a_prompt_is_the_beginning_of_what_is_trained(tokenizer: Tokenizer) -> None:
@@ -228,7 +228,7 @@ def test_the_release_tokenizer_sees_a_turn_as_a_whole() -> None:
     assert encoded.read_mask.sum() == encoded.draw_mask.sum() == 2
 
 
-def test_images_may_be_features_made_before(tokenizer: Tokenizer) -> None:
+def test_images_may_be_features(tokenizer: Tokenizer) -> None:
     features = Tiles(torch.randn(3, 4, 5), torch.rand(3, 2))
     encoded = make([user(Image(features), "x"), assistant(Image(features))], tokenizer)
     assert encoded.tiles is features.pixels or torch.equal(encoded.tiles, features.pixels)  # type: ignore[arg-type]
@@ -239,7 +239,7 @@ def test_images_may_be_features_made_before(tokenizer: Tokenizer) -> None:
         collate([encoded, make([user(picture(), "x"), assistant("y")], tokenizer)], pad=3)
 
 
-def test_images_may_be_decoded_before(tokenizer: Tokenizer) -> None:
+def test_images_may_be_decoded_tensors(tokenizer: Tokenizer) -> None:
     image = picture()
     decoded = Image(torch.from_numpy(np.array(image.image)).permute(2, 0, 1))
     talk = [user(decoded, "x"), assistant(decoded)]
@@ -267,7 +267,7 @@ def test_collate_pads_to_the_longest(tokenizer: Tokenizer) -> None:
     assert collate([short], pad=3, length=50).input_ids.shape == (1, 50)
 
 
-def test_collate_names_what_is_wrong(tokenizer: Tokenizer) -> None:
+def test_collate_says_what_is_wrong(tokenizer: Tokenizer) -> None:
     messages = [user("x", picture()), assistant("y")]
     without = encode(messages, tokenizer, CONFIG, tiles=[1])
     assert without is not None

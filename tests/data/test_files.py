@@ -65,13 +65,13 @@ def test_damaged_parquet_ends_with_one_sample_error(tmp_path, start, stop):
     assert isinstance(error, SampleError) and error.cause == "broken parquet" and list(unit.read(position)) == []
 
 
-def test_parts_of_what_is_not_parquet_are_refused(tmp_path):
+def test_splitting_a_file_that_is_not_parquet_is_an_error(tmp_path):
     (tmp_path / "s.parquet").write_bytes(b"hello")
     with pytest.raises(ValueError, match="can't be read as Parquet"):
         open_source(str(tmp_path / "s.parquet"), 2)
 
 
-def test_what_is_missing_is_named_by_its_extra(tmp_path, monkeypatch):
+def test_a_missing_package_is_an_error_that_names_its_extra(tmp_path, monkeypatch):
     path = write_parquet(tmp_path / "s.parquet", 3, group=2)
     for name in ("pyarrow", "pyarrow.parquet", "fsspec.core"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -67,7 +67,7 @@ def test_every_format_and_every_fixture_is_tried():
 
 
 @pytest.mark.parametrize("name", READ_BY)
-def test_what_it_makes_can_be_learned(name, tmp_path):
+def test_every_format_gives_labels(name, tmp_path):
     chosen, options = READ_BY[name]
     format = pickle.loads(pickle.dumps(formats.get(chosen, **options)))  # as it goes to a worker
     made = format(sample(name, tmp_path), rng())

@@ -72,7 +72,7 @@ def test_mmc4_chooses_pictures(tmp_path):
         formats.get("mmc4", min_match=0.9)(one, rng())
 
 
-def test_a_page_does_without_the_pictures_that_the_web_forgot(tmp_path):
+def test_a_page_is_kept_without_its_missing_pictures(tmp_path):
     for name in ("mmc4", "obelics"):
         one = record(name, tmp_path / name)
         paths = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
@@ -98,7 +98,7 @@ def test_mmc4_with_a_wrong_index(index, tmp_path):
         formats.get("mmc4")(one, rng())
 
 
-def test_obelics_keeps_the_order_and_draws_nothing_out_of_the_blue(tmp_path):
+def test_obelics_keeps_the_order_and_draws_nothing_at_the_start(tmp_path):
     one = record("obelics", tmp_path)
     assert shown(formats.get("obelics", draw=0.0)(one, rng())) == [
         ("system", "@lion.jpg"),
@@ -119,7 +119,7 @@ def test_malformed_obelics(tmp_path):
             formats.get("obelics")(record("obelics", tmp_path, **changes), rng())
 
 
-def test_paragraphs_are_parted(tmp_path):
+def test_paragraphs_are_separated(tmp_path):
     make_pictures("a.jpg", tmp_path)
     one = Record("a:1", {"images": [None, None, "a.jpg"], "texts": ["One.", "Two.", None]}, str(tmp_path))
     assert shown(formats.get("obelics", draw=1.0)(one, rng())) == [("assistant", "One.", "\n\nTwo.", "@a.jpg")]

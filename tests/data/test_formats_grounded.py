@@ -45,13 +45,13 @@ def test_boxes_left_as_text():
     assert parse("a [0.1,0.2,0.3,0.4]", "none", NOWHERE) == [Text("a [0.1,0.2,0.3,0.4]")]
 
 
-def test_pixels_are_cut_to_the_picture():
+def test_boxes_in_pixels_are_clipped_to_the_picture():
     assert fractions([-2, 10, 60, 90], NOWHERE, (50, 100)) == (0, 0.1, 1, 0.9)
     assert fractions([10, 10, 20, 40], NOWHERE, (50, 100), coco=True) == (0.2, 0.1, 0.6, 0.5)
 
 
 @pytest.mark.parametrize("box", [None, [1, 2, 3], "abcd", [5, 5, 5, 9], [60, 0, 70, 10], [0, 0, float("nan"), 1]])
-def test_what_is_no_box(box):
+def test_malformed_boxes(box):
     with pytest.raises(SampleError, match="bad format"):
         fractions(box, NOWHERE, (50, 100))
 

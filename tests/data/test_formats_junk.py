@@ -50,7 +50,7 @@ def is_right(part):
 
 
 @pytest.mark.parametrize("name", READ_BY)
-def test_junk_anywhere(name, tmp_path):
+def test_junk_in_any_field(name, tmp_path):
     chosen, basic = READ_BY[name]
     good = sample(name, tmp_path)
     bad = [Record("a:1", changed(good.fields, p, junk), good.folder) for p in places(good.fields) for junk in JUNK]

@@ -20,12 +20,12 @@ def vist(tmp_path):
     return Record("sis.jsonl:1", story, str(tmp_path))
 
 
-def test_vist_is_cut_into_stories():
+def test_vist_is_split_into_stories():
     first, second = vist_stories(layout("vist_sis"))
     assert first["title"] == "A day at the lake" and len(first["annotations"]) == 3 and second["story_id"] == "45531"
 
 
-def test_a_story_goes_on(vist):
+def test_a_story_is_continued(vist):
     assert shown(formats.get("story")(vist, rng())) == [
         ("user", "Go on with this story in 2 parts. A day at the lake", "We came to the lake.", "@1741642.jpg"),
         ("assistant", "Then we swam.", "@1741640.jpg", "It was dark at last.", "@1741637.jpg"),

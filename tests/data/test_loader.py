@@ -51,7 +51,7 @@ def test_the_rows_of_ranks_interleave():
 
 
 @pytest.mark.parametrize("workers", [2, 4])
-def test_data_that_ends(workers):
+def test_finite_data(workers):
     """The same rows in the same order and every sample counted, although streams end at different rows."""
     alone, shared = loader(FINITE), loader(FINITE, workers=workers)
     whole = list(alone)
@@ -64,7 +64,7 @@ def test_data_that_ends(workers):
         assert total.counts == {"broken json": 9, "too long": 1} and total.used == 60 + 2 * 9 - 10
 
 
-def test_data_that_ends_resumed_near_its_end():
+def test_finite_data_resumed_near_its_end():
     whole = [row.keys for row in loader(FINITE)]
     for stop in range(len(whole) - 9, len(whole)):
         first = loader(FINITE)
@@ -94,7 +94,7 @@ def test_files_with_a_broken_line(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_errors_keep_their_words(workers):
+def test_errors_of_workers_keep_their_messages(workers):
     def fail(messages):
         return {}["images"]
 

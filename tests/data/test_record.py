@@ -26,14 +26,14 @@ def test_pictures_in_a_tar(value, content):
 
 
 @pytest.mark.parametrize("value", ["8.jpg", "b/7.jpg", "png", "json", "7.json"])
-def test_what_is_not_in_the_sample_is_missing(value):
+def test_a_member_of_another_sample_is_missing(value):
     with pytest.raises(SampleError) as caught:
         TAR.image(value)
     assert caught.value.cause == "missing file" and caught.value.where == "s.tar/a/7"
 
 
 @pytest.mark.parametrize("value", [None, "", 3, {"bytes": None, "path": None}, {}, ["a.jpg"]])
-def test_what_is_no_picture_is_a_bad_format(value):
+def test_a_value_that_is_no_picture_is_a_bad_format(value):
     with pytest.raises(SampleError) as caught:
         TAR.image(value)
     assert caught.value.cause == "bad format"

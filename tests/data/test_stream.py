@@ -112,7 +112,7 @@ def test_a_truncated_document_is_used_and_counted():
         (SampleError("odd", "there"), "odd"),
     ],
 )
-def test_errors_of_the_encoder_are_faults(error, cause):
+def test_errors_of_the_encoder_are_sample_errors(error, cause):
     def fail(messages):
         raise error
 
@@ -180,7 +180,7 @@ def test_a_state_is_small():
     assert len(json.dumps([row.state for row in rows])) < 50_000
 
 
-def test_a_sample_that_changed_since_is_left_out_and_counted():
+def test_a_sample_that_changed_since_the_checkpoint_is_dropped_and_counted():
     def longer(messages):
         document = encode(messages)
         return document and concatenate([document, document])

@@ -73,7 +73,7 @@ def test_a_shard_cut_anywhere_gives_the_samples_before_and_one_sample_error(tmp_
 
 
 @pytest.mark.parametrize("filling", [b"\0", b"x"])
-def test_a_hole_is_a_tear(tmp_path, filling):
+def test_a_hole_ends_the_shard_as_torn(tmp_path, filling):
     path = write_tar(tmp_path / "s.tar", 200)
     content = bytearray((tmp_path / "s.tar").read_bytes())
     with tarfile.open(path) as members:
@@ -96,7 +96,7 @@ def test_a_sample_error_ends_the_shard_for_good(tmp_path):
     ("name", "content", "cause"),
     [("1.json", b"{", "broken json"), ("1.txt", b"\xff", "broken text"), ("1.jpg", b"again", "bad format")],
 )
-def test_a_broken_member_costs_its_sample_alone(tmp_path, name, content, cause):
+def test_a_broken_member_makes_its_sample_alone_an_error(tmp_path, name, content, cause):
     with tarfile.open(tmp_path / "s.tar", "w") as shard:
         add(shard, "0.jpg", b"0")
         add(shard, "1.jpg", b"1")
