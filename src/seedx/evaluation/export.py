@@ -6,7 +6,6 @@ picture depends on the picture alone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 import PIL.Image
 from tqdm import tqdm
 
+from seedx.atomic import replacing_file
 from seedx.errors import SeedxError
 from seedx.images import Source
 
@@ -70,9 +70,8 @@ def export(model: Painter, works: Iterable[Work], batch: int, progress: bool = F
 def save(picture: PIL.Image.Image, file: Path) -> None:
     """Write a PNG and its folders; a file that is there is always whole."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    picture.save(part, format="PNG")
-    os.replace(part, file)
+    with replacing_file(file) as aside:
+        picture.save(aside, format="PNG")
 
 
 def plain(name: object, where: str) -> str:

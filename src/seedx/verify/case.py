@@ -15,7 +15,7 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from seedx.checkpoint.native import checked
+from seedx.checkpoint import weights
 from seedx.errors import SeedxError
 
 Results = list[tuple[str, float]]
@@ -83,7 +83,8 @@ def find(folder: Path, name: str) -> Path:
 def fill(module: nn.Module, state: Mapping[str, Tensor], without: str = "\0") -> None:
     """Load a state dict, strict but for names that start with `without`."""
     expected = {key: value for key, value in module.state_dict().items() if not key.startswith(without)}
-    module.load_state_dict(dict(checked(state.items(), expected, type(module).__name__)), strict=False)
+    weights.check(state, expected, type(module).__name__)
+    module.load_state_dict(state, strict=False)
 
 
 def worst(ours: Tensor, expected: Tensor) -> float:
