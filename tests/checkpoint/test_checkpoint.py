@@ -88,7 +88,7 @@ def test_shards(model: Model, folder: Path) -> None:
     after = part_state("language", native.load(folder).seedx.language)
     assert all(torch.equal(after[name], tensor) for name, tensor in state.items())
     (folder / "language-00002-of-00003.safetensors").unlink()
-    with pytest.raises(SeedxError, match="lists language-00002-of-00003.safetensors, which is not there"):
+    with pytest.raises(SeedxError, match=r"lists language-00002-of-00003\.safetensors, which is not there"):
         native.load(folder)
 
 

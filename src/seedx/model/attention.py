@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 SHORT = 1024  # tokens
+LLAMA_ATTENTION = "seedx"  # the name that a LlamaConfig chooses `llama_attention` by
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
@@ -66,11 +67,14 @@ def llama_attention(
     documents: Documents | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """`attend` in the form that transformers' decoder layers call: a mask of None is causal."""
+    """`attend` with the signature that transformers' decoder layers call: a mask of None is causal."""
     if documents is not None:
         return attend_within(q, k, v, documents), None
     causal = attention_mask is None and q.shape[-2] > 1
     return attend(q, k, v, attention_mask, causal).transpose(1, 2).contiguous(), None
 
 
-ALL_ATTENTION_FUNCTIONS.register("seedx", llama_attention)
+def register_llama_attention() -> None:
+    """Make `llama_attention` known to transformers, whose layers find their attention by name. Calling it again is
+    harmless."""
+    ALL_ATTENTION_FUNCTIONS.register(LLAMA_ATTENTION, llama_attention)

@@ -21,7 +21,7 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from seedx.config import LanguageConfig
 from seedx.errors import SeedxError
-from seedx.model.attention import Documents
+from seedx.model.attention import LLAMA_ATTENTION, Documents, register_llama_attention
 from seedx.model.cache import Cache
 
 HEAD_SCALE = 3.0  # of a new row of the output head, in means of the old rows (the release)
@@ -33,6 +33,7 @@ class Language(nn.Module):
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
         self.config = config
+        register_llama_attention()
         llama = llama_config(config)
         self.llm = LlamaForCausalLM(llama)
         with torch.device("cpu"):  # its buffer is in no checkpoint: a model built on the meta device needs it real
@@ -147,7 +148,7 @@ def llama_config(config: LanguageConfig) -> LlamaConfig:
         bos_token_id=config.bos,
         eos_token_id=config.eos,
         pad_token_id=config.pad,
-        attn_implementation="seedx",  # type: ignore[call-arg]
+        attn_implementation=LLAMA_ATTENTION,  # type: ignore[call-arg]
     )
 
 

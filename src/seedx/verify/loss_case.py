@@ -13,12 +13,13 @@ from torch import Tensor
 
 from seedx.batch import Batch
 from seedx.checkpoint import release
-from seedx.model.seedx import Losses, SeedX
+from seedx.model.losses import Losses
+from seedx.model.seedx import SeedX
 from seedx.model.vision import pool_features
 from seedx.verify.build import POOL, seedx, vision
 from seedx.verify.case import ABSENT, Case, Results, largest, of_norm, read_case, worst
 
-LOSSES = {"total_loss": "total", "lm_loss": "text", "rec_loss": "image"}
+LOSSES = ("total_loss", "lm_loss", "rec_loss")  # the release's names
 
 
 def forward(folder: Path, name: str) -> Results:
@@ -116,13 +117,14 @@ def expected(case: Case, variant: str) -> dict[str, float]:
 
 
 def against(losses: Losses, expected: dict[str, float]) -> Results:
-    return [(key, abs(getattr(losses, ours).item() - expected[key])) for key, ours in LOSSES.items()]
+    ours = dict(zip(LOSSES, (losses.total, losses.mean("text"), losses.mean("image")), strict=True))
+    return [(key, abs(ours[key].item() - expected[key])) for key in LOSSES]
 
 
 def states(case: Case, variant: str, model: SeedX, batch: Batch) -> Iterator[tuple[str, float]]:
     """What a variant has stored on the way. Without an image to read or draw the release feeds noise there."""
     outputs = case.under(f"out/{variant}/")
-    if outputs.keys() <= LOSSES.keys():
+    if outputs.keys() <= set(LOSSES):
         return
     embeds = model.embed(batch.input_ids, batch.read_mask, batch.tiles, batch.tile_positions)
     final = model.language.states(embeds, batch.position_ids)
