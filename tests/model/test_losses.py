@@ -9,7 +9,7 @@ import torch
 
 from seedx.batch import Batch
 from seedx.config import BridgeConfig
-from seedx.model.losses import Losses, loss_counts, loss_weights, next_tokens, regression, total
+from seedx.model.losses import Losses, loss_counts, loss_weights, next_tokens, regression, weighted_total
 from small import SMALL
 
 
@@ -35,18 +35,18 @@ def test_counts() -> None:
 def test_total_is_the_weighted_sum_of_means() -> None:
     sums = {"text": torch.tensor(6.0), "image": torch.tensor(8.0), "logged": torch.tensor(9.0)}
     counts = {"text": 3, "image": 4, "logged": 1}
-    assert total(sums, counts, loss_weights(BridgeConfig())).item() == 1 * 6 / 3 + 6 * 8 / 4
+    assert weighted_total(sums, counts, loss_weights(BridgeConfig())).item() == 1 * 6 / 3 + 6 * 8 / 4
     losses = Losses(sums, counts, loss_weights(BridgeConfig(text_weight=2.0, image_weight=0.5)))
     assert losses.total.item() == 2 * 2 + 0.5 * 2 and losses.mean("image").item() == 2
 
 
 def test_pieces_add_up_by_the_counts_of_the_whole() -> None:
     pieces = [{"text": torch.tensor(1.0)}, {"text": torch.tensor(5.0)}]
-    assert sum(total(piece, {"text": 4}, {"text": 2.0}) for piece in pieces) == 3
+    assert sum(weighted_total(piece, {"text": 4}, {"text": 2.0}) for piece in pieces) == 3
 
 
 def test_nothing_supervised_is_a_loss_of_zero() -> None:
-    assert total({"text": torch.tensor(0.0)}, {"text": 0}, {"text": 1.0}) == 0
+    assert weighted_total({"text": torch.tensor(0.0)}, {"text": 0}, {"text": 1.0}) == 0
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("mse", 2 * 4 * 32 * 4.0), ("cosine", 0.0)])

@@ -41,10 +41,10 @@ class Losses:
 
     @property
     def total(self) -> Tensor:
-        return total(self.sums, self.counts, self.weights)
+        return weighted_total(self.sums, self.counts, self.weights)
 
 
-def total(sums: Mapping[str, Tensor], counts: Mapping[str, float], weights: Mapping[str, float]) -> Tensor:
+def weighted_total(sums: Mapping[str, Tensor], counts: Mapping[str, float], weights: Mapping[str, float]) -> Tensor:
     """The weighted sum of the means, a scalar; a loss with a count of 0 adds nothing.
 
     Args:
