@@ -152,7 +152,8 @@ class SentencePieceTokenizer(Tokenizer):
             else:
                 run.append(i)
                 last_was_control = False
-        return text + self._sp.decode(run)
+        text += self._sp.decode(run)
+        return text
 
     def save(self, folder: Path | str) -> None:
         (Path(folder) / "tokenizer.model").write_bytes(self._sp.serialized_model_proto())

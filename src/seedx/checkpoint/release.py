@@ -1,6 +1,6 @@
-"""The release's weights <-> ours: one reversible table of names, strict both ways.
+"""The release's names of weights <-> ours: one reversible table, strict both ways; and its files -> a native folder.
 
-A rule pairs an official name with ours; `*` stands for the same text on both sides. The first rule that fits holds. A
+A rule pairs an official name with ours; `*` stands for the same text on both sides. The first rule that fits is used. A
 name that no rule knows is an error, as is (in `weights.check`) one that the model lacks, one that is missing, and a
 tensor of another shape. Nothing is transposed or split: a tensor only changes its name.
 """
@@ -88,7 +88,7 @@ NAMES: dict[str, Rules] = {
     "vae": (("*", "model.*"),),  # -> Autoencoder
 }
 
-# Where a part lies below the folder of the release; the first pattern that finds something holds.
+# Where a part is below the folder of the release; the first pattern that matches a path is used.
 PLACES: dict[str, tuple[str, ...]] = {
     "visual_encoder": ("qwen_vit_G.pt", "*/qwen_vit_G.pt", "visual_encoder"),
     "agent": ("agent", "*/agent"),
@@ -126,16 +126,16 @@ def convert(
     dtype: torch.dtype | None = None,
     progress: Callable[[str, int], None] | None = None,
 ) -> None:
-    """Turn the release's files into a folder for `native.load`, a shard at a time.
+    """Convert the release's files to a folder for `native.load`, one shard at a time.
 
     Args:
-        source: holds what `PLACES` lists. What the de-tokenizer's file lacks of the U-Net is taken from `unet`.
-        sizes: of the release; `detokenizer.condition` says whether the second stage is taken, or the first.
-        dtype: to store; None: as in the files.
+        source: folder with the parts of `PLACES`. What the de-tokenizer's file lacks of the U-Net is taken from `unet`.
+        sizes: of the release; `detokenizer.condition` chooses the second stage of the de-tokenizer, else the first.
+        dtype: of the stored weights; None: as in the files.
         progress: called for each tensor with its part and its size in bytes.
 
     Raises:
-        SeedxError: a file is not there, or a weight is missing, unknown or of another shape; the message names it.
+        SeedxError: a file is not there, or a weight is missing, unknown or of another shape.
     """
     source = Path(source)
     stage = "second_stage" if sizes.detokenizer.condition else "first_stage"

@@ -1,10 +1,10 @@
 """The language model: a Llama of transformers, whose decoder layers we run ourselves.
 
-Running them here keeps every rule of attention in sight: a row that holds several documents (its positions start again
+Running them here keeps every rule of attention in one place: a row of several documents (its positions start again
 at 0) is masked by document, a cache brings its own mask, and anything else is plain causal attention.
 
 A model is built without adapters, so its weights have a Llama's own names. A stage that trains by LoRA calls
-`add_lora`; `merge_lora` folds the adapters back in.
+`add_lora`; `merge_lora` merges the adapters into the weights.
 
 Shapes:
     B rows, T tokens, D width
@@ -73,7 +73,11 @@ class Language(nn.Module):
 
     @torch.no_grad()
     def init_new_rows(self, first: int) -> None:
-        """Start the rows of tokens `first` and later: the mean of the older rows, three times it in the output head."""
+        """Initialise the rows of tokens `first` and later by the mean of the older rows, times 3 in the output head.
+
+        Raises:
+            SeedxError: `first` leaves no older row, or is beyond the vocabulary.
+        """
         embedding, head = self.llm.model.embed_tokens.weight, self.llm.lm_head.weight
         if not 0 < first <= len(embedding):
             raise SeedxError(
@@ -85,16 +89,16 @@ class Language(nn.Module):
 
     @torch.no_grad()
     def init_ordinal_rows(self, first: int, count: int) -> None:
-        """Start the rows of `count` ordered tokens (<loc-0>, <loc-1>, ...) as a smooth curve: neighbours are alike.
+        """Initialise the rows of `count` ordered tokens (<loc-0>, <loc-1>, ...) as a smooth curve.
 
-        For a model from scratch: what it learns about one coordinate then holds for the next.
+        For training from scratch: what is learned about one coordinate then generalises to its neighbours.
         """
         rows = ordinal_rows(count, self.dim, std=self.llm.config.initializer_range)
         for weight in (self.llm.model.embed_tokens.weight, self.llm.lm_head.weight):
             weight[first : first + count] = rows.to(weight)
 
     def add_lora(self) -> None:
-        """Put LoRA on every linear layer of the blocks; norms, embeddings and head go on training in full.
+        """Add LoRA to every linear layer of the blocks; norms, embeddings and head stay trained in full.
 
         Raises:
             SeedxError: the configuration has no LoRA.
@@ -121,7 +125,7 @@ class Language(nn.Module):
                 parameter.requires_grad_(True)
 
     def merge_lora(self) -> None:
-        """Fold the adapters into the weights and take them away: names and shapes are a plain Llama's again."""
+        """Merge the adapters into the weights and remove them: names and shapes are a plain Llama's again."""
         from peft.tuners.lora import LoraLayer
 
         adapters = [(name, module) for name, module in self.llm.named_modules() if isinstance(module, LoraLayer)]
@@ -133,7 +137,7 @@ class Language(nn.Module):
 
 
 def llama_config(config: LanguageConfig) -> LlamaConfig:
-    """The same sizes in transformers' words."""
+    """The same sizes as transformers' config."""
     return LlamaConfig(
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,
@@ -153,7 +157,7 @@ def llama_config(config: LanguageConfig) -> LlamaConfig:
 
 
 def document_mask(position_ids: Tensor) -> Tensor | None:
-    """Who sees whom in rows of several documents: (B, 1, T, T) bool, or None for plain causal attention.
+    """Which tokens see which in rows of several documents: (B, 1, T, T) bool, or None for plain causal attention.
 
     Positions [0 1 2 0 1] are documents [1 1 1 2 2]: token 4 sees 3 and 4.
     """
@@ -166,7 +170,7 @@ def document_mask(position_ids: Tensor) -> Tensor | None:
 
 
 def find_documents(position_ids: Tensor) -> Documents | None:
-    """Where the documents of packed rows are; None if there is one in each row, or a mask serves better.
+    """The documents of packed rows; None if each row has one, or where a mask is faster.
 
     Positions [[0 1 2 0 1] [0 1 2 3 4]] are documents of [3 2 5] tokens.
     """

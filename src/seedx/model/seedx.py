@@ -1,4 +1,4 @@
-"""SEED-X without its de-tokenizer: what reads images and text, and predicts text and the features of images.
+"""SEED-X without its de-tokenizer: reads images and text, predicts text and the features of images.
 
 An image that is read: pixels -> visual tokenizer -> (Q, D) -> input resampler -> K embeddings in the place of its K
 placeholders, plus the position of its tile. An image that is drawn: the K placeholders keep their own embeddings, and
@@ -59,7 +59,7 @@ class SeedX(nn.Module):
         return embeds + tile_embedding(positions, self.tile_positions).to(embeds.dtype)
 
     def embed(self, input_ids: Tensor, read_mask: Tensor, tiles: Tensor | None, positions: Tensor | None) -> Tensor:
-        """(B, T) ids -> (B, T, dim), the placeholders under `read_mask` replaced by what their tiles show.
+        """(B, T) ids -> (B, T, dim), the placeholders under `read_mask` replaced by the embeddings of their tiles.
 
         Raises:
             SeedxError: the number of placeholders is not K for each tile.
@@ -80,7 +80,7 @@ class SeedX(nn.Module):
         return self.language.states(embeds, batch.position_ids)
 
     def drawn(self, batch: Batch) -> Tensor:
-        """Features (M, Kp, D) of the images that a batch draws, each after the right tokens before it."""
+        """Features (M, Kp, D) of the images that a batch draws, each predicted after the true tokens before it."""
         states = self.states(batch)[batch.draw_mask]
         return self.draw_features(states.unflatten(0, (-1, self.config.bridge.queries)))
 
