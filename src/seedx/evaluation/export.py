@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Unpack
 
 import PIL.Image
 from tqdm import tqdm
-from typing_extensions import Unpack
 
 from seedx.atomic import replacing_file
 from seedx.errors import SeedxError

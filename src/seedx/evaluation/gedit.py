@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-from typing_extensions import Unpack
+from typing import Unpack
 
 from seedx.data.parquet import ParquetRows
 from seedx.data.record import Record

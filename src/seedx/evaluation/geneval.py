@@ -14,9 +14,9 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Unpack
 
 import PIL.Image
-from typing_extensions import Unpack
 
 from seedx.errors import SeedxError
 from seedx.evaluation.export import Count, ImageModel, Work, export, save

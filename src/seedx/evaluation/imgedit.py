@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-
-from typing_extensions import Unpack
+from typing import Unpack
 
 from seedx.errors import SeedxError
 from seedx.evaluation.export import Count, ImageModel, Work, export, plain
