@@ -152,8 +152,7 @@ class SentencePieceTokenizer(Tokenizer):
             else:
                 run.append(i)
                 last_was_control = False
-        text += self._sp.decode(run)
-        return text
+        return text + str(self._sp.decode(run))
 
     def save(self, folder: Path | str) -> None:
         (Path(folder) / "tokenizer.model").write_bytes(self._sp.serialized_model_proto())

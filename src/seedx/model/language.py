@@ -13,6 +13,7 @@ Shapes:
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -114,12 +115,13 @@ class Language(nn.Module):
         )
         peft.inject_adapter_in_model(settings, self.llm)
         for module in self.llm.modules():
-            if isinstance(module, LoraLayer):  # peft rounds them to the weights' precision, which may be half
-                if module.lora_A["default"].weight.dtype != torch.float32:
-                    module.lora_A.float()
-                    module.lora_B.float()
-                module.reset_lora_parameters("default", init_lora_weights=True)
-        self.llm.train(self.llm.training)  # peft's new dropouts train even in a model that does not
+            if isinstance(module, LoraLayer):
+                layer: Any = module  # peft has few types
+                if layer.lora_A["default"].weight.dtype != torch.float32:
+                    layer.lora_A.float()  # peft rounds adapters to the weights' precision, which may be half
+                    layer.lora_B.float()
+                layer.reset_lora_parameters("default", init_lora_weights=True)
+        self.llm.train(self.llm.training)  # peft's new dropouts are in train mode even if the model is not
         for name, parameter in self.llm.named_parameters():
             if "norm" in name or "embed_tokens" in name or "lm_head" in name:
                 parameter.requires_grad_(True)
@@ -130,7 +132,7 @@ class Language(nn.Module):
 
         adapters = [(name, module) for name, module in self.llm.named_modules() if isinstance(module, LoraLayer)]
         for name, module in adapters:
-            module.merge()  # type: ignore[operator]
+            module.merge()
             parent, _, child = name.rpartition(".")
             setattr(self.llm.get_submodule(parent), child, module.get_base_layer())
         self.llm.requires_grad_(True)

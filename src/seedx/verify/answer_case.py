@@ -44,7 +44,7 @@ def answers(folder: Path, name: str) -> Results:
 
 def drawn_tokens(case: Case, sub: str) -> int:
     """Tokens of an image drawn; the release may draw with another number than it reads, if a prompt has no image."""
-    return case.setting("num_img_gen_tokens", sub, case.config["num_img_tokens"])
+    return int(case.setting("num_img_gen_tokens", sub, case.config["num_img_tokens"]))
 
 
 def group_of(case: Case, model: SeedX, tokenizer: Tokenizer, subs: list[str]) -> Results:

@@ -132,7 +132,7 @@ def tile_counts(row: Row, messages: list[Message[Picture | Tiles]]) -> list[int]
 
 def name_of(row: Row) -> str:
     """The function that reads the sample, without those that the release calls after it."""
-    return row["function"].split("+")[0]
+    return str(row["function"]).split("+")[0]
 
 
 def conversation(row: Row, pictures: Path) -> list[Message]:

@@ -58,14 +58,14 @@ def _has_many_tiles(row: Row, world: World) -> bool:
 
 
 def _is_unanswered(row: Row, world: World) -> bool:
-    return name_of(row) == CHAT and not was_dropped(row) and len(row["args"]["value"]["data"]) % 2 == 1
+    return name_of(row) == CHAT and not was_dropped(row) and bool(len(row["args"]["value"]["data"]) % 2)
 
 
 def _is_cut(row: Row, world: World) -> bool:
     if was_dropped(row):
         return False
     used = row["output"]["attention_mask"].count("1")
-    return row["output"]["input_ids"][used - 1] != world.tokenizer.specials.eos
+    return bool(row["output"]["input_ids"][used - 1] != world.tokenizer.specials.eos)
 
 
 def _is_edit_of_one_resolution(row: Row, world: World) -> bool:
