@@ -67,7 +67,7 @@ def measure(model, batches):
     """Sums of the losses over the batches, and the gradients of both."""
     model.zero_grad(set_to_none=True)
     losses = [model(batch) for batch in batches]
-    text, image = sum(one.text_sum for one in losses), sum(one.image_sum for one in losses)
+    text, image = (sum(one.sums[name] for one in losses) for name in ("text", "image"))
     (text + image).backward()
     assert text > 1 and image > 1
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}

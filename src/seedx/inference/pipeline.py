@@ -15,6 +15,7 @@ import PIL.Image
 import torch
 
 from seedx.checkpoint import native
+from seedx.checkpoint.parts import Model
 from seedx.errors import SeedxError
 from seedx.images import MAX_PIXELS, Source
 from seedx.inference.engine import Engine, Request
@@ -73,7 +74,7 @@ class Pipeline:
         self.engine = engine
 
     @property
-    def model(self) -> native.Model:
+    def model(self) -> Model:
         return self.engine.model
 
     def session(self) -> Session:

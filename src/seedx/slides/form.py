@@ -1,4 +1,4 @@
-"""The written form of a slide: what a model answers with, and learns from.
+"""The written form of a slide, in a model's replies and in training data.
 
 The layout is that of the paper's slides (arXiv 2404.14396): `slide_width` and `slide_height` in EMU (914,400 to the
 inch), and `elements` of type "image" or "text" with the corner `x`, `y` and the size `width`, `height`; a text has

@@ -1,7 +1,7 @@
 """Runs a folder of golden cases, made by the release's own code, against this library.
 
-A case NAME is NAME.json with its sizes and, mostly, NAME.safetensors; the words of the name tell its kind. Sizes, seeds
-and names of sub-cases are read from the files, so a folder of other ones works as well. `tokenizer/` and
+A case NAME is NAME.json with its sizes and, mostly, NAME.safetensors; the words of NAME are its kind. Sizes, seeds and
+names of sub-cases are read from the files, so a folder of other sizes works as well. `tokenizer/` and
 `images/`, where a case needs them, are in the folder or beside it; so is manifest.json, the full-size release's names.
 """
 
@@ -44,9 +44,9 @@ KINDS = [(name.split("_"), check) for name, check in CASES.items()]
 class Result:
     """
     Attributes:
-        error: the worst absolute error; infinite if the case could not be run through.
+        error: the worst absolute error; infinite if the case could not be run.
         checks: how many things were compared.
-        worst: which of them is the worst, or why the case could not be run through.
+        worst: which of them is the worst, or why the case could not be run.
     """
 
     name: str
@@ -64,7 +64,7 @@ def verify(folder: str | Path) -> list[Result]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise SeedxError(f"expected a folder of golden cases, and {str(folder)!r} is none")
+        raise SeedxError(f"expected a folder of golden cases, but {str(folder)!r} is not a folder")
     stems = sorted({file.stem for file in folder.iterdir() if file.suffix in (".json", ".safetensors")})
     names = [stem for stem in stems if not stem.startswith("manifest")]
     if not names:

@@ -1,7 +1,7 @@
 """Rows of the case `g` (calls of the release's data functions) as messages, encoded.
 
-Each row holds a function, its arguments, the seed and what its random draws came to, and its output, empty if the
-sample was dropped. Rows are known by these alone, never by their names.
+Each row has a function, its arguments, the seed, the results of its random draws, and its output, empty if the sample
+was dropped. Rows are told apart by these alone, never by their names.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ UNLIMITED = 1 << 20  # tokens
 
 @dataclass(frozen=True)
 class World:
-    """What the rows of a case share."""
+    """The tokenizer and the pictures of all rows of a case."""
 
     tokenizer: Tokenizer
     pictures: Path
@@ -142,7 +142,7 @@ def tile_counts(row: Row, messages: list[Message[Opened]]) -> list[int]:
 
 def name_of(row: Row) -> str:
     """The function that reads the sample, without those that the release calls after it."""
-    return row["function"].split("+")[0]
+    return str(row["function"]).split("+")[0]
 
 
 def conversation(row: Row, pictures: Path) -> list[Message[Opened]]:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from seedx import tokenizer
-from seedx.checkpoint import native
+from seedx.checkpoint import native, weights
+from seedx.checkpoint.parts import modules, part_state
 from seedx.config import Config, from_dict, nearest, to_dict
 from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
@@ -33,14 +34,14 @@ def begin(variant: Variant, seed: int, source: Path, folder: Path) -> None:
     seedx.output_resampler.init_local()
     detokenizer = Detokenizer(config.detokenizer, config.vision.output_dim)
     unused = set(variant.anew)
-    for part, module in native.modules(seedx, detokenizer).items():
+    for part, module in modules(seedx, detokenizer).items():
         unused -= take_over(module, part, source, variant.anew)
     if unused:
         raise SeedxError(f"nothing of the model in {source} is called {min(unused)!r}: patterns are of PART.NAME")
     if variant.placeholders:
         restart_rows(seedx.language.llm.model.embed_tokens.weight, tokenizer.load(source).specials.placeholders)
     folder.mkdir(parents=True, exist_ok=True)
-    for part, module in native.modules(seedx, detokenizer).items():
+    for part, module in modules(seedx, detokenizer).items():
         components.write(module, folder, part)
     for file in source.glob("tokenizer*"):
         shutil.copyfile(file, folder / file.name)
@@ -71,10 +72,11 @@ def take_over(module: nn.Module, part: str, source: Path, anew: tuple[str, ...])
         used.update(fitting)
         return not fitting
 
-    expected = native.part_state(part, module)
+    expected = part_state(part, module)
     wanted = {name: tensor for name, tensor in expected.items() if kept(name)}
-    stored = ((name, tensor) for name, tensor in native.read(source, part) if kept(name))
-    for name, tensor in native.checked(stored, wanted, f"{source.name}/{part}"):
+    stored = {name: tensor for name, tensor in native.read_part(source, part).items() if kept(name)}
+    weights.check(stored, wanted, f"{source.name}/{part}")
+    for name, tensor in stored.items():
         wanted[name].copy_(tensor)
     return used
 

@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from seedx.checkpoint import native
+from seedx.checkpoint.parts import build, modules, part_state
 from seedx.config import TINY
 from seedx.train.engine.trainable import apply
 from seedx.train.recipe import load_recipe
@@ -186,9 +187,9 @@ def test_every_row_is_of_one_piece():
 def test_every_variant_fits_the_bundled_sizes(claim):
     for variant in claim.variants:
         config = changed(TINY, variant.config)
-        seedx, detokenizer = native.build(config)
-        parts = native.modules(seedx, detokenizer)
-        names = [f"{part}.{name}" for part, module in parts.items() for name in native.part_state(part, module)]
+        seedx, detokenizer = build(config)
+        parts = modules(seedx, detokenizer)
+        names = [f"{part}.{name}" for part, module in parts.items() for name in part_state(part, module)]
         gone = {"bridge.tile_positions"} if not config.bridge.tile_positions else set()
         assert all(any(fnmatchcase(name, pattern) for name in names) or pattern in gone for pattern in variant.anew)
         for training in variant.trainings:
