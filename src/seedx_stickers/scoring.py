@@ -86,7 +86,7 @@ def boxes(given: Sequence[Box], expected: Expected) -> Values:
             columns.add(j)
             matched.append(overlap)
     total = max(len(wanted), len(given))
-    return {"iou": sum(matched) / total, "acc50": sum(overlap >= 0.5 for overlap in matched) / total}
+    return {"iou": sum(matched) / total, "acc@iou0.5": sum(overlap >= 0.5 for overlap in matched) / total}
 
 
 def iou(a: Corners, b: Corners) -> float:

@@ -34,6 +34,7 @@ from seedx import config as configuration
 from seedx import plugins
 from seedx import tokenizer as tokenizers
 from seedx.config import Config
+from seedx.deprecated import without_retired
 from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
@@ -192,7 +193,7 @@ def read_config(folder: Path) -> Config:
         values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise SeedxError(f"{file} is not JSON: {error}") from error
-    return configuration.from_dict(Config, values)
+    return configuration.from_dict(Config, without_retired(values))
 
 
 def write_config(config: Config, folder: Path) -> None:
