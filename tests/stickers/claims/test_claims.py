@@ -18,10 +18,11 @@ from seedx.train.run import build
 from seedx_stickers.claims import report, results, runner
 from seedx_stickers.claims.__main__ import select
 from seedx_stickers.claims.claim import Claim, Column, Comparison, Measured, Measurement, Sample, Training, Variant
+from seedx_stickers.claims.deep_resampler import DeepResampler
 from seedx_stickers.claims.definitions import CLAIMS, DEEP
 from seedx_stickers.claims.drawing import regression
 from seedx_stickers.claims.estimate import estimate, table
-from seedx_stickers.claims.init_variant import init_variant, with_settings
+from seedx_stickers.claims.init_variant import init_variant, load_variant, with_settings
 from seedx_stickers.claims.results import Result, Score
 from seedx_stickers.claims.verdict import find, overall
 
@@ -166,8 +167,8 @@ def test_a_deep_resampler_is_stored_loaded_and_trained(tiny_folder, tmp_path):
     loaded = load_variant(tmp_path).model.seedx.output_resampler
     assert isinstance(loaded, DeepResampler) and len(loaded.further) == 1
     assert torch.equal(loaded.further[0].up.weight, stored["output_resampler.further.0.up.weight"])
-    features = torch.randn(2, 16, loaded.kv_proj.in_features if hasattr(loaded.kv_proj, "in_features") else 1)
-    assert loaded(features).shape == (2, len(loaded.query), loaded.query.shape[1])
+    states = torch.randn(2, 16, native.read_config(tmp_path).language.hidden_size)
+    assert loaded(states).shape == (2, len(loaded.query), loaded.query.shape[1])
     stage = build(load_recipe(RECIPES / "regress.toml", **DEEP), tmp_path)
     assert torch.equal(stage.model.output_resampler.query, loaded.query)
     with pytest.raises(SeedxError, match="further"):
