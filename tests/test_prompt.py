@@ -7,11 +7,13 @@ import PIL.Image
 import pytest
 import torch
 
+from seedx import tiling
 from seedx.batch import Encoded, collate, concatenate
 from seedx.config import TINY, Config
-from seedx.messages import Box, Image, Message, Text, assistant, from_json, system, user
+from seedx.images import open_image
+from seedx.messages import Box, Image, Message, Text, assistant, from_json, map_images, system, user
 from seedx.prompt import encode, prepare
-from seedx.tiling import CLIP_STD, Tiles, normalise, thumbnail, tile_image
+from seedx.tiling import CLIP_STD, Picture, Tiles, normalise, thumbnail, tile_image
 from seedx.tokenizer import Tokenizer, load
 from seedx.verify.conversation_cases import conversations
 from seedx.verify.encoding_rows import World
@@ -29,11 +31,11 @@ def tokenizer() -> Tokenizer:
     return load(GOLDEN / "tokenizer")
 
 
-def picture(width: int = 8, height: int = 8, colour: str = "red") -> Image:
+def picture(width: int = 8, height: int = 8, colour: str = "red") -> Image[PIL.Image.Image]:
     return Image(PIL.Image.new("RGB", (width, height), colour))
 
 
-def make(messages: list[Message], tokenizer: Tokenizer, **options: object) -> Encoded:
+def make(messages: list[Message[Picture | Tiles]], tokenizer: Tokenizer, **options: object) -> Encoded:
     encoded = prepare(messages, tokenizer, CONFIG, **options)  # type: ignore[arg-type]
     assert encoded is not None
     return encoded
@@ -178,6 +180,15 @@ def test_what_is_too_long_is_dropped_or_cut_before_an_image(tokenizer: Tokenizer
         assert (cut.read_mask.sum(), cut.draw_mask.sum()) == (2 * tiles, 2 * targets)
 
 
+def test_only_what_is_read_is_cut_into_tiles(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiled: list[tuple[int, int]] = []
+    monkeypatch.setattr(tiling, "tile_image", lambda one, config: (tiled.append(one.size), tile_image(one, config))[1])
+    messages = [user(picture(16, 8), "x"), assistant(picture(8, 16))]
+    assert prepare(messages, tokenizer, CONFIG, max_length=5) is None and tiled == []
+    make(messages, tokenizer)
+    assert tiled == [(16, 8)]
+
+
 def test_a_prompt_longer_than_the_context_is_an_error(tokenizer: Tokenizer) -> None:
     with pytest.raises(ValueError, match="context is 20"):
         prepare([user("a very long question, is it not?")], tokenizer, CONFIG, for_generation=True, max_length=20)
@@ -280,7 +291,7 @@ def test_the_json_form_encodes_like_the_python_one(tokenizer: Tokenizer, tmp_pat
     question = [{"type": "image", "image": str(path)}, {"type": "text", "text": "?"}]
     turns = [{"role": "user", "content": question}, {"role": "assistant", "content": "red"}]
     ours = make([user(picture(), Text("?")), assistant("red")], tokenizer)
-    theirs = make(from_json({"messages": turns}), tokenizer)
+    theirs = make(map_images(from_json({"messages": turns}), open_image), tokenizer)
     assert torch.equal(ours.input_ids, theirs.input_ids) and torch.equal(ours.tiles, theirs.tiles)  # type: ignore[arg-type]
 
 

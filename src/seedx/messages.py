@@ -9,17 +9,27 @@ A conversation is a list of `Message`; its JSON form is the one that chat APIs a
 
 A user's image is read. An assistant's image is drawn: a target in training, an output in inference. In the turns after
 it, it is read like any other image.
+
+Messages are generic in what an image is at each stage; `map_images` takes them from one stage to the next:
+
+    Message[Source]            a path, bytes, a file, a PIL picture or a scene to render    images.Source
+    Message[Picture]           opened: PIL in RGB, or uint8 (3, H, W)                       images.open_image, data.pictures
+    Message[Picture | Tiles]   some of them tiled already, or features                      tiling.tile_image
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal
+
+from typing_extensions import TypeVar
 
 from seedx.errors import SeedxError
 
 Role = Literal["user", "assistant", "system"]
+P = TypeVar("P", covariant=True, default=Any)  # the picture: `Message` alone holds pictures of any stage
+Q = TypeVar("Q", default=Any)
 
 
 @dataclass(frozen=True)
@@ -28,10 +38,10 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Image:
-    """A picture: a `PIL.Image.Image`, a path, or a key that the reader of the data resolves."""
+class Image(Generic[P]):
+    """A picture, at one of the stages above."""
 
-    image: Any
+    image: P
 
 
 @dataclass(frozen=True)
@@ -42,32 +52,41 @@ class Box:
     label: str = ""
 
 
-Part = Text | Image | Box
+Part = Text | Image[P] | Box
 
 
 @dataclass(frozen=True)
-class Message:
+class Message(Generic[P]):
     role: Role
-    content: tuple[Part, ...]
+    content: tuple[Part[P], ...]
 
 
-def user(*parts: Part | str) -> Message:
+def user(*parts: Part[P] | str) -> Message[P]:
     """`user(Image(picture), "What is this?")`."""
     return Message("user", tuple(Text(part) if isinstance(part, str) else part for part in parts))
 
 
-def assistant(*parts: Part | str) -> Message:
+def assistant(*parts: Part[P] | str) -> Message[P]:
     return Message("assistant", tuple(Text(part) if isinstance(part, str) else part for part in parts))
 
 
-def system(*parts: Part | str) -> Message:
+def system(*parts: Part[P] | str) -> Message[P]:
     """Context without a template that is never learned: instructions, or what a pre-training document gives."""
     return Message("system", tuple(Text(part) if isinstance(part, str) else part for part in parts))
 
 
-def images(messages: Iterable[Message]) -> list[Image]:
+def images(messages: Iterable[Message[P]]) -> list[Image[P]]:
     """Every picture in order."""
     return [part for message in messages for part in message.content if isinstance(part, Image)]
+
+
+def map_images(messages: Iterable[Message[P]], function: Callable[[P], Q]) -> list[Message[Q]]:
+    """The messages with `function(picture)` in place of every picture: `map_images(messages, open_image)`."""
+
+    def mapped(part: Part[P]) -> Part[Q]:
+        return Image(function(part.image)) if isinstance(part, Image) else part
+
+    return [Message(message.role, tuple(mapped(part) for part in message.content)) for message in messages]
 
 
 def to_json(messages: Iterable[Message]) -> dict[str, Any]:

@@ -30,14 +30,12 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
 
 from seedx.batch import IGNORE, Encoded
 from seedx.config import Config
 from seedx.errors import SeedxError
-from seedx.images import MAX_PIXELS, open_image
 from seedx.messages import Box, Image, Message, Part, images
-from seedx.tiling import Picture, Tiles, picture_size, thumbnail, tile_count, tile_image
+from seedx.tiling import Picture, Tiles, count_tiles, target_of, tiles_of
 from seedx.tokenizer import Tokenizer
 from seedx.tokens import box_to_text
 
@@ -93,26 +91,25 @@ def encode(
 
 
 def prepare(
-    messages: Sequence[Message],
+    messages: Sequence[Message[Picture | Tiles]],
     tokenizer: Tokenizer,
     config: Config,
     *,
     for_generation: bool = False,
     too_long: Literal["drop", "cut"] = "drop",
     max_length: int | None = None,
-    max_pixels: int = MAX_PIXELS,
 ) -> Encoded | None:
-    """`encode`, with the pictures opened and tiled.
+    """`encode`, with the pictures tiled. One that is only drawn is not cut into tiles, nor is any if None is returned.
 
-    An image in the messages is whatever `open_image` takes; or a tensor that `data/pictures.py` decoded, which is tiled
-    the fast way; or `Tiles` made before: of pixels, or of the visual tokenizer's features, whose last one (the
-    thumbnail) is the target if the image is drawn.
+    An image in the messages is a PIL picture that `open_image` opened; or a tensor that `data/pictures.py` decoded,
+    which is tiled the fast way; or `Tiles` made before: of pixels, or of the visual tokenizer's features, whose last
+    one (the thumbnail) is the target if the image is drawn. `map_images(messages, open_image)` opens them.
 
     Raises:
-        SeedxError: as `encode` and `open_image`.
+        SeedxError: as `encode`.
     """
-    pictures = [_open(part, max_pixels) for part in images(messages)]
-    counts = [len(p) if isinstance(p, Tiles) else tile_count(picture_size(p), config.tiling) for p in pictures]
+    pictures = [part.image for part in images(messages)]
+    counts = [count_tiles(picture, config.tiling) for picture in pictures]
     encoded = encode(
         messages,
         tokenizer,
@@ -124,8 +121,8 @@ def prepare(
     )
     if encoded is None:
         return None
-    read = {i: _tiles(pictures[i], config) for i in encoded.reads}
-    drawn = [read[i].pixels[-1] if i in read else _target(pictures[i], config) for i in encoded.draws]
+    read = {i: tiles_of(pictures[i], config.tiling) for i in encoded.reads}
+    drawn = [target_of(read.get(i, pictures[i]), config.tiling) for i in encoded.draws]
     return dataclasses.replace(
         encoded,
         tiles=torch.cat([read[i].pixels for i in encoded.reads]) if read else None,
@@ -255,16 +252,3 @@ def _until_answered(messages: Sequence[Message]) -> Sequence[Message]:
     if not answers:
         raise SeedxError("a conversation to learn from needs a message of the assistant")
     return messages[: answers[-1] + 1]
-
-
-def _open(part: Image, max_pixels: int) -> Picture | Tiles:
-    ready = isinstance(part.image, (Tiles, Tensor))
-    return part.image if ready else open_image(part.image, max_pixels=max_pixels)
-
-
-def _tiles(picture: Picture | Tiles, config: Config) -> Tiles:
-    return picture if isinstance(picture, Tiles) else tile_image(picture, config.tiling)
-
-
-def _target(picture: Picture | Tiles, config: Config) -> Tensor:
-    return picture.pixels[-1] if isinstance(picture, Tiles) else thumbnail(picture, config.tiling.tile)

@@ -34,7 +34,7 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 Grid = tuple[int, int]  # columns, rows
-Picture = PIL.Image.Image | Tensor  # RGB; as a tensor (3, H, W) uint8
+Picture = PIL.Image.Image | Tensor  # opened, in RGB; as a tensor (3, H, W) uint8
 Ratio = Literal["stretch", "crop", "pad"]
 BICUBIC, BILINEAR = PIL.Image.Resampling.BICUBIC, PIL.Image.Resampling.BILINEAR
 
@@ -84,6 +84,21 @@ def tile_image(picture: Picture, config: TilingConfig) -> Tiles:
     pixels = torch.cat(tiles)
     positions = tile_positions((columns, rows))[-len(pixels) :]
     return Tiles(pixels if isinstance(picture, Tensor) else normalise(pixels), positions)
+
+
+def tiles_of(picture: Picture | Tiles, config: TilingConfig) -> Tiles:
+    """The tiles of a picture that is read; tiles stay as they are."""
+    return picture if isinstance(picture, Tiles) else tile_image(picture, config)
+
+
+def count_tiles(picture: Picture | Tiles, config: TilingConfig) -> int:
+    """`len(tiles_of(picture, config))`, from the size alone."""
+    return len(picture) if isinstance(picture, Tiles) else tile_count(picture_size(picture), config)
+
+
+def target_of(picture: Picture | Tiles, config: TilingConfig) -> Tensor:
+    """(3, S, S) or (Q, D): the thumbnail, which is the target of a picture that is drawn."""
+    return picture.pixels[-1] if isinstance(picture, Tiles) else thumbnail(picture, config.tile)
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:

@@ -16,7 +16,8 @@ from seedx.data import formats
 from seedx.data.record import Record
 from seedx.data.sample_errors import Fault
 from seedx.data.sources import open_source
-from seedx.messages import assistant
+from seedx.images import open_image
+from seedx.messages import assistant, map_images
 from seedx.prompt import prepare
 from small import SMALL, TOKENIZER
 
@@ -70,7 +71,7 @@ def test_what_it_makes_can_be_learned(name, tmp_path):
     chosen, options = READ_BY[name]
     format = pickle.loads(pickle.dumps(formats.get(chosen, **options)))  # as it goes to a worker
     made = format(sample(name, tmp_path), rng())
-    encoded = prepare(made, tokenizer.load(TOKENIZER), SMALL, max_length=2000)
+    encoded = prepare(map_images(made, open_image), tokenizer.load(TOKENIZER), SMALL, max_length=2000)
     assert encoded is not None and (encoded.labels >= 0).any()
 
 

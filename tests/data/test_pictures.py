@@ -11,8 +11,7 @@ import torch
 from seedx.config import TINY, TilingConfig
 from seedx.data import pictures
 from seedx.images import ORIENTATION, open_image
-from seedx.messages import Image, Text, user
-from seedx.tiling import CLIP_STD, Tiles, normalise, thumbnail, tile_image
+from seedx.tiling import CLIP_STD, normalise, thumbnail, tile_image
 
 CLOSE = 2  # levels of 255
 
@@ -117,17 +116,6 @@ def test_fast_tiles_are_the_exact_ones_within_two_levels(size: tuple[int, int], 
     assert levels.abs().max() < CLOSE + 0.01
     assert levels.abs().mean() < 0.1
     assert torch.equal(fast.pixels[-1], thumbnail(pictures.decode(data), config.tile))
-
-
-def test_messages_are_decoded_and_what_is_ready_stays() -> None:
-    data = encoded(photo(20, 10))
-    tiles = Tiles(torch.zeros(1, 16, 32), torch.zeros(1, 2))
-    (message,) = pictures.decoded([user(Image(data), "words", Image(tiles))])
-    first, words, last = message.content
-    assert message.role == "user" and words == Text("words")
-    assert torch.equal(first.image, exact(data)) and last.image is tiles  # type: ignore[union-attr]
-    (again,) = pictures.decoded([message])
-    assert again.content[0].image is first.image  # type: ignore[union-attr]
 
 
 def test_without_the_extra_everything_takes_pillows_way(monkeypatch: pytest.MonkeyPatch) -> None:

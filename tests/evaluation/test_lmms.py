@@ -20,8 +20,9 @@ from PIL import Image
 
 from seedx.batch import collate
 from seedx.evaluation.likelihood import score
+from seedx.images import open_image
 from seedx.inference.reply import Reply
-from seedx.messages import Box, Text, assistant, user
+from seedx.messages import Box, Text, assistant, map_images, user
 from seedx.messages import Image as Picture
 from seedx.prompt import prepare
 from seedx.tokens import box_to_text
@@ -179,7 +180,7 @@ def test_the_mean_loss_of_an_answer_is_that_of_training(simple):
     ]
     model = simple.pipeline.model
     for result, messages in zip(simple.loglikelihood(requests), conversations, strict=True):
-        row = prepare(messages, model.tokenizer, model.config)
+        row = prepare(map_images(messages, open_image), model.tokenizer, model.config)
         with torch.no_grad():
             losses = model.seedx(collate([row], model.tokenizer.specials.pad))
         assert result.text[0] == pytest.approx(float(losses.text_sum) / losses.text_count, abs=1e-4)

@@ -16,7 +16,7 @@ from seedx.inference.image_decoder import Order
 from seedx.inference.reply import Reply
 from seedx.inference.settings import DrawSettings
 from seedx.messages import Image as Picture
-from seedx.messages import Text, assistant, user
+from seedx.messages import Text, assistant, map_images, user
 from seedx.prompt import encode
 
 SHORT = {"max_new_tokens": 24}
@@ -47,8 +47,9 @@ def test_a_batch_answers_as_each_prompt_alone(tiny, noise):
 def test_tiles_tell_more_than_the_thumbnail(tiny, noise):
     turn = tiny.turn("count", [noise(384, 96)])
     assert len(tiny.prompt(turn).tiles) == 5
-    assert len(tiny.prompt(tiny._untiled(turn)).tiles) == 1
-    assert tiny.prompt(turn).tiles[-1].equal(tiny.prompt(tiny._untiled(turn)).tiles[0])
+    (untiled,) = map_images([turn], tiny._thumbnail)
+    assert len(tiny.prompt(untiled).tiles) == 1
+    assert tiny.prompt(turn).tiles[-1].equal(tiny.prompt(untiled).tiles[0])
 
 
 def test_a_picture_comes_from_its_seed(tiny):

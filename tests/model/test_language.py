@@ -92,7 +92,7 @@ def test_cache_of_rows_of_different_lengths(language):
         states = run(language, second, torch.tensor([[6, 7, 8], [3, 4, 5]]), cache)
         close(states[0], whole[0, 6:9])
         close(states[1, 0], whole[1, 3])
-        cache.keep([1])
+        cache.swap(0, 1)
         close(run(language, ids[1:, 4:6], torch.tensor([[4, 5]]), cache), whole[1:, 4:6])
 
 

@@ -2,15 +2,14 @@
 
 `seedx.images` is what decides: its limits, its errors, and its pixels. A JPEG in colour or grey, which is nearly all of
 what the web gives, is decoded by simplejpeg (the extra `data`) to those same pixels, without Pillow's copies; anything
-else, and whatever simplejpeg complains about, takes Pillow's way. Evaluation and inference hand `prompt.prepare` their
-pictures unopened instead, and get the release's exact tiles.
+else, and whatever simplejpeg complains about, takes Pillow's way. Evaluation and inference open their pictures with
+`images.open_image` instead, and get the release's exact tiles.
 
 Shapes: H, W height and width of the picture, upright.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +19,6 @@ from torch import Tensor
 
 from seedx import images
 from seedx.images import MAX_PIXELS, Source, read_header
-from seedx.messages import Image, Message
-from seedx.tiling import Tiles
 
 try:
     import simplejpeg
@@ -34,23 +31,6 @@ def decode(source: Source, *, max_pixels: int = MAX_PIXELS) -> Tensor:
     header = read_header(source, max_pixels=max_pixels)
     pixels = _decode_jpeg(source, header) if simplejpeg else None
     return _from_array(np.array(images.decode(header))) if pixels is None else pixels
-
-
-def decoded(messages: Iterable[Message], *, max_pixels: int = MAX_PIXELS) -> list[Message]:
-    """The messages with every picture decoded, ready for `prompt.prepare`; `Tiles` and tensors stay as they are.
-
-    Raises:
-        ValueError: as `images.open_image`.
-    """
-
-    def ready(image: Image) -> Image:
-        done = isinstance(image.image, (Tiles, Tensor))
-        return image if done else Image(decode(image.image, max_pixels=max_pixels))
-
-    return [
-        Message(message.role, tuple(ready(part) if isinstance(part, Image) else part for part in message.content))
-        for message in messages
-    ]
 
 
 def _decode_jpeg(source: Source, header: PIL.Image.Image) -> Tensor | None:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from seedx.batch import IGNORE, Encoded, collate
 from seedx.errors import SeedxError
 from seedx.inference.pipeline import Pipeline
-from seedx.messages import Message
+from seedx.messages import Message, map_images
 from seedx.prompt import prepare
 
 
@@ -45,7 +45,7 @@ def score(pipeline: Pipeline, conversations: Sequence[Sequence[Message]]) -> lis
 
 def _row(pipeline: Pipeline, messages: Sequence[Message]) -> Encoded:
     model = pipeline.model
-    row = prepare(messages, model.tokenizer, model.config, max_pixels=pipeline.max_pixels)
+    row = prepare(map_images(messages, pipeline.open), model.tokenizer, model.config)
     if row is None:
         raise SeedxError(
             f"a question and its answer take more than the model's {model.config.language.context} tokens: "

@@ -1,133 +1,389 @@
-"""Prompts in, events out: our own decode loop, batched, with a cache.
+"""The decode loop: prompts in, events out, with rows that join and leave between passes.
 
-Every pass of the language model feeds each row its pending tokens, however many: a whole prompt, one token, or, when
-the last token was `<img>`, the whole span `<img> placeholders </img>`, whose tokens are known in advance. So a prompt,
-a step and a picture are one operation, and rows of a batch may be at different things. With K = 2 placeholders:
+Every pass of the language model feeds each row what it has not read yet: a prompt or a piece of it, one token, or,
+after `<img>`, the whole span `placeholders </img>`, whose tokens are known in advance. So a prompt, a token and an image
+are one operation, and the rows of a pass may be at different stages. With K = 2 placeholders:
 
-    pass    row 0 (a question)      row 1 (a wish)          events
+    pass    row 0 (a question)      row 1 (a request)       events
     1       its prompt              its prompt
-    2       "A"                     "Here"                  Text("A"), Text("Here")
-    3       " cat"                  <img> P0 P1 </img>      Text(" cat"), then ImageFeatures of row 1
-    4       (end)                   "Done"                  End, Text("Done")
+    2       "A"                     "Here"                  TextEvent("A"), TextEvent("Here")
+    3       " cat"                  <img> P0 P1 </img>      TextEvent(" cat"), then ImageEvent of row 1
+    4       (end)                   "Done"                  EndEvent, TextEvent("Done")
 
-Short rows are padded on the right; `model/cache.py` says why none of it is ever seen. Outside a span, placeholders and
-the ends of spans can't be chosen.
+Outside a span, placeholders and the ends of spans can't be sampled. A row's events do not depend on the other rows.
 
 Shapes:
-    B rows, T tokens a pass, K placeholders an image, dim width of the language model, V vocabulary
+    R tiles read, S side of a tile in pixels, Q and D tokens and width of the visual tokenizer
+    N rows of a pass, T tokens, K placeholders an image, Kp features an image when drawing, dim width of the language
+    model, V vocabulary
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
+from seedx.batch import Encoded
+from seedx.engines.runner import LanguageRunner, RunnerRow, RunnerState
+from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import SeedxError
-from seedx.inference.generation import Answer, End, Event, ImageFeatures, Options, Prompt, Session, Text
 from seedx.inference.sampling import sample, suppress
-from seedx.inference.text_stream import Decoder, TextStream
-from seedx.model.cache import Cache
+from seedx.inference.text_stream import TextDecoder, TextStream
 from seedx.model.seedx import SeedX
-from seedx.tokens import SpecialTokens
-
-__all__ = ["Answer", "End", "Event", "ImageFeatures", "Options", "Prompt", "Session", "Text", "generate", "stream"]
-
-GREEDY = Options()
 
 
-def generate(
-    model: SeedX,
-    tokenizer: Decoder,
-    prompts: Sequence[Prompt],
-    options: Options = GREEDY,
-    session: Session | None = None,
-) -> list[Answer]:
-    """Answers of all prompts, together. Arguments and errors are those of `stream`."""
-    answers = [Answer() for _ in prompts]
-    for row, event in stream(model, tokenizer, prompts, options, session):
-        answer = answers[row]
-        if isinstance(event, End):
-            answer.reason, answer.ids = event.reason, event.ids
-        elif isinstance(event, Text) and answer.parts and isinstance(answer.parts[-1], Text):
-            answer.parts[-1] = Text(answer.parts[-1].text + event.text)
+@dataclass(frozen=True)
+class Prompt:
+    """What one row reads.
+
+    Attributes:
+        ids: (T,) int64. If the last one is `<img>`, the reply starts with that image.
+        tiles: pixels (R, 3, S, S) or features (R, Q, D) of the images that it reads, in order.
+        tile_positions: (R, 2) centres.
+        read_mask: (T,) bool, the placeholders of `tiles`; None: every placeholder.
+    """
+
+    ids: Tensor
+    tiles: Tensor | None = None
+    tile_positions: Tensor | None = None
+    read_mask: Tensor | None = None
+
+    @classmethod
+    def of(cls, encoded: Encoded, start: int = 0) -> Prompt:
+        """An encoded conversation from token `start` on; what is before holds no tile."""
+        mask = encoded.read_mask[start:]
+        return cls(encoded.input_ids[start:], encoded.tiles, encoded.tile_positions, mask)
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """
+    Attributes:
+        max_new_tokens: limit of a reply, the tokens of its images included.
+        temperature: 0 is greedy.
+        top_p: sample among the likeliest tokens that have this share together.
+        seed: of the sampling. A row's reply does not depend on its batch.
+        drawing: "auto": the model decides; "force": at least one image, in the place of the end if need be; "forbid".
+        release_suppression: outside spans, placeholders and `</img>` have the logit 0 (the release's rule, for parity).
+    """
+
+    max_new_tokens: int = 512
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    drawing: Literal["auto", "force", "forbid"] = "auto"
+    release_suppression: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise SeedxError(f"max_new_tokens is at least 1, not {self.max_new_tokens}")
+        if self.temperature < 0 or not 0 < self.top_p <= 1:
+            raise SeedxError(f"temperature is 0 or more and top_p in (0, 1], not {self.temperature} and {self.top_p}")
+        if self.drawing not in ("auto", "force", "forbid"):
+            raise SeedxError(f'drawing is "auto", "force" or "forbid", not {self.drawing!r}')
+
+
+@dataclass(frozen=True)
+class TextEvent:
+    """The next piece of text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ImageEvent:
+    """An image: features (Kp, D) for the de-tokenizer, regressed from the states (K, dim) of its placeholders."""
+
+    features: Tensor
+    states: Tensor
+
+
+@dataclass(frozen=True)
+class EndEvent:
+    """The end of a row: "stop" by EOS, "length" by max_new_tokens or the context. `ids`: all its new tokens."""
+
+    reason: Literal["stop", "length"]
+    ids: list[int]
+
+
+Event: TypeAlias = TextEvent | ImageEvent | EndEvent
+
+
+@dataclass(frozen=True)
+class RowState:
+    """A row after its reply. The prompt that continues it holds only what is new.
+
+    Attributes:
+        read: what the runner has read.
+        pending: tokens of the reply that were sampled and not yet read.
+    """
+
+    read: RunnerState
+    pending: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class RowRequest:
+    """What a row joins with."""
+
+    prompt: Prompt
+    settings: SamplingSettings = SamplingSettings()
+    state: RowState | None = None
+    adapter: str | None = None
+
+
+@dataclass
+class Answer:
+    """All of one row: its texts and images in order."""
+
+    parts: list[TextEvent | ImageEvent] = field(default_factory=list)
+    reason: str = ""
+    ids: list[int] = field(default_factory=list)
+
+    def add(self, event: Event) -> None:
+        if isinstance(event, EndEvent):
+            self.reason, self.ids = event.reason, event.ids
+        elif isinstance(event, TextEvent) and self.parts and isinstance(self.parts[-1], TextEvent):
+            self.parts[-1] = TextEvent(self.parts[-1].text + event.text)
         else:
-            answer.parts.append(event)
+            self.parts.append(event)
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, TextEvent))
+
+    @property
+    def images(self) -> list[Tensor]:
+        return [part.features for part in self.parts if isinstance(part, ImageEvent)]
+
+
+def generate(model: SeedX, tokenizer: TextDecoder, requests: Sequence[RowRequest]) -> list[Answer]:
+    """The replies to all requests, generated together by torch. Errors are those of `Generation.join`."""
+    answers = [Answer() for _ in requests]
+    generation = Generation(model, tokenizer, TorchRunner(model.language))
+    numbers = {row: number for number, row in enumerate(generation.join(requests))}
+    while generation.rows:
+        for row, event in generation.step():
+            answers[numbers[row]].add(event)
+            if isinstance(event, EndEvent):
+                generation.leave(row)
     return answers
 
 
-@torch.inference_mode()
-def stream(
-    model: SeedX,
-    tokenizer: Decoder,
-    prompts: Sequence[Prompt],
-    options: Options = GREEDY,
-    session: Session | None = None,
-) -> Iterator[tuple[int, Event]]:
-    """Yield (row, event) as they come; each row's last event is an `End`.
+class Generation:
+    """Rows in progress. They join and leave between passes, each with settings of its own.
+
+        rows = generation.join(requests)           # their prompts are embedded, nothing is read yet
+        events = generation.step(prompt_limit=256) # one pass: at most 256 tokens of each prompt
+        state = generation.leave(row, keep=True)   # a row that has ended, or is aborted
 
     Args:
-        model: in eval mode.
-        session: earlier turns of the same rows; it is brought up to date, also when the iterator is closed early.
-
-    Raises:
-        SeedxError: an empty prompt, one longer than the context, placeholders that do not fit the tiles, no room for a
-            forced image, or a session or seeds of another number of rows.
+        model: in eval mode. It reads and draws images; the runner runs its language model.
     """
-    kept = session or Session.start(model, len(prompts))
-    rows = _start_rows(model, tokenizer, prompts, options, kept)
-    embeds: Tensor | None = _read(model, tokenizer.specials, prompts, rows)
-    every, cache = rows, kept.cache
-    try:
-        while any(row.running for row in rows):
-            states, last = _advance(model, rows, embeds, cache)
-            yield from _drawn(model, rows, states)
-            yield from _go_on(model, rows, last, options)
-            if session is None:
-                rows = _drop_finished(rows, cache)
-            embeds = None
-    finally:
-        kept.lengths = [row.position for row in every]
-        kept.pending = [row.pending for row in every]
+
+    def __init__(self, model: SeedX, tokenizer: TextDecoder, runner: LanguageRunner) -> None:
+        self.model, self.tokenizer, self.runner = model, tokenizer, runner
+        self.rows: list[Row] = []
+
+    @torch.inference_mode()
+    def join(self, requests: Sequence[RowRequest]) -> list[Row]:
+        """Rows for all requests. If one is refused, none joins.
+
+        Raises:
+            SeedxError: an empty prompt, one longer than the context, placeholders that do not fit the tiles, no room
+                for a forced image, or an unknown adapter. The message numbers the prompts from 0.
+        """
+        rows = [self._checked(number, request) for number, request in enumerate(requests)]
+        read = self._read([request.prompt for request in requests])
+        for row, request, tiles in zip(rows, requests, read, strict=True):
+            prompt, pending = request.prompt, request.state.pending if request.state else ()
+            row.embeds = self.runner.embed(torch.cat([prompt.ids.new_tensor(pending), prompt.ids]))
+            if tiles is not None:
+                mask = self._read_mask(prompt).to(row.embeds.device)
+                row.embeds[len(pending) :][mask] = tiles.flatten(0, 1).to(row.embeds.dtype)
+        for row, request in zip(rows, requests, strict=True):
+            row.place = self.runner.open_row(request.state.read if request.state else None, request.adapter)
+        self.rows += rows
+        return rows
+
+    @torch.inference_mode()
+    def step(self, prompt_limit: int | None = None) -> list[tuple[Row, Event]]:
+        """One pass of all running rows.
+
+        Args:
+            prompt_limit: of a prompt no more tokens than this are read, so that a long one does not delay other rows.
+        """
+        rows = [row for row in self.rows if row.running]
+        if not rows:
+            return []
+        counts = [row.next_counts(prompt_limit) for row in rows]
+        states = self.runner.forward([row.place for row in rows], self._embeds(rows, counts))
+        for row, (of_prompt, sampled) in zip(rows, counts, strict=True):
+            row.read(of_prompt, sampled)
+        done = [i for i, row in enumerate(rows) if not row.unread]
+        events = self._drawn([(rows[i], states[i][counts[i][0] :]) for i in done])
+        return events + self._continued([(rows[i], states[i][-1]) for i in done])
+
+    def leave(self, row: Row, keep: bool = False) -> RowState | None:
+        """Remove a row, at its end or before.
+
+        Returns:
+            What continues it, if it is to be kept; None if not, or if its prompt was not read to the end.
+        """
+        self.rows.remove(row)
+        read = self.runner.close_row(row.place, keep and not row.unread)
+        return None if read is None else RowState(read, tuple(row.pending))
+
+    def _checked(self, number: int, request: RowRequest) -> Row:
+        row, prompt = Row(request, self.model, self.tokenizer), request.prompt
+        queries = row.queries
+        if not row.unread:
+            raise SeedxError(f"prompt {number} is empty")
+        if row.left < 1:
+            length = row.length + row.unread
+            raise SeedxError(f"prompt {number} has {length} tokens, but the context holds {row.context}: shorten it")
+        opened = len(prompt.ids) and prompt.ids[-1] == row.specials.image_start
+        needed = queries + 1 if opened else queries + 2 if row.settings.drawing == "force" else 0
+        if row.left < needed:
+            raise SeedxError(
+                f"prompt {number}: an image takes {needed} tokens, and the context and max_new_tokens leave {row.left}"
+            )
+        tiles, marked = 0 if prompt.tiles is None else len(prompt.tiles), int(self._read_mask(prompt).sum())
+        if marked != tiles * queries:
+            raise SeedxError(
+                f"prompt {number} has {tiles} tiles of {queries} placeholders, but {marked} placeholders to fill"
+            )
+        if opened:
+            row.draw()
+        return row
+
+    def _read_mask(self, prompt: Prompt) -> Tensor:
+        if prompt.read_mask is not None:
+            return prompt.read_mask
+        return torch.isin(prompt.ids, prompt.ids.new_tensor(self.tokenizer.specials.placeholders))
+
+    def _read(self, prompts: Sequence[Prompt]) -> list[Tensor | None]:
+        """The embeddings (R, K, dim) of each prompt's tiles, all read together."""
+        with_tiles = [prompt for prompt in prompts if prompt.tiles is not None and len(prompt.tiles)]
+        if not with_tiles:
+            return [None] * len(prompts)
+        weight = self.model.vision.positions
+        device = weight.device
+        tiles = torch.cat([prompt.tiles for prompt in with_tiles if prompt.tiles is not None])
+        tiles = tiles.to(device, weight.dtype if tiles.is_floating_point() else None)
+        places = [prompt.tile_positions for prompt in with_tiles if prompt.tile_positions is not None]
+        read = self.model.read(tiles, torch.cat(places).to(device) if places else None)
+        pieces = iter(read.split([len(prompt.tiles) for prompt in with_tiles if prompt.tiles is not None]))
+        return [next(pieces) if any(prompt is one for one in with_tiles) else None for prompt in prompts]
+
+    def _embeds(self, rows: list[Row], counts: list[tuple[int, int]]) -> list[Tensor]:
+        """What each row reads next (T, dim): of its prompt, and of the tokens sampled."""
+        ids = [row.pending[:sampled] for row, (_, sampled) in zip(rows, counts, strict=True)]
+        sampled = self.runner.embed(torch.tensor([token for each in ids for token in each], dtype=torch.int64))
+        pieces = sampled.split([len(each) for each in ids])
+        return [
+            torch.cat([row.embeds[:of_prompt], piece]) if of_prompt else piece
+            for row, (of_prompt, _), piece in zip(rows, counts, pieces, strict=True)
+        ]
+
+    def _drawn(self, passed: list[tuple[Row, Tensor]]) -> list[tuple[Row, Event]]:
+        """The images whose spans were in this pass, from the states of the tokens after the prompt."""
+        spans = [(row, states[row.span :][: row.queries]) for row, states in passed if row.span is not None]
+        if not spans:
+            return []
+        stacked = torch.stack([states for _, states in spans])
+        for row, _ in spans:
+            row.span = None
+        features = self.model.draw_features(stacked)
+        return [(row, ImageEvent(*image)) for (row, _), *image in zip(spans, features, stacked, strict=True)]
+
+    def _continued(self, passed: list[tuple[Row, Tensor]]) -> list[tuple[Row, Event]]:
+        """The next token of every row, after the final state (dim,) of its last one."""
+        events: list[tuple[Row, Event]] = []
+        for row, _ in passed:
+            if row.left < 1:  # a span used up the rest
+                events += [(row, event) for event in row.finish("length")]
+        passed = [(row, state) for row, state in passed if row.running]
+        if passed:
+            rows = [row for row, _ in passed]
+            tokens = self._sampled(rows, self.runner.logits(torch.stack([state for _, state in passed])))
+            for row, token in zip(rows, tokens, strict=True):
+                events += [(row, event) for event in row.take(token)]
+        return events
+
+    def _sampled(self, rows: list[Row], logits: Tensor) -> list[int]:
+        """The next token of each row from its logits (N, V), by its own settings."""
+        for release in (False, True):
+            at = [i for i, row in enumerate(rows) if row.settings.release_suppression is release]
+            if at:
+                logits[at] = suppress(logits[at], rows[0].specials, rows[0].queries, release)
+        cannot_draw = [i for i, row in enumerate(rows) if not row.may_draw]
+        if cannot_draw:
+            logits[cannot_draw, rows[0].specials.image_start] = -torch.inf
+        tokens: list[int] = logits.argmax(dim=-1).tolist()
+        at = [i for i, row in enumerate(rows) if row.settings.temperature > 0]
+        if at:
+            chosen = [rows[i] for i in at]
+            draws = torch.stack([torch.rand((), generator=row.generator) for row in chosen])
+            heat = torch.tensor([row.settings.temperature for row in chosen], device=logits.device)
+            share = torch.tensor([row.settings.top_p for row in chosen], device=logits.device)
+            for i, token in zip(at, sample(logits[at] / heat[:, None], share, draws.to(logits.device)).tolist(), strict=True):
+                tokens[i] = token
+        return tokens
 
 
-class _Row:
-    """One answer in the making."""
+class Row:
+    """One reply in progress: what its tokens may be, without the model."""
 
-    def __init__(self, index: int, model: SeedX, tokenizer: Decoder, options: Options, position: int) -> None:
-        self.index, self.position, self.options = index, position, options
-        self.specials = tokenizer.specials
-        self.context = model.config.language.context
-        self.queries = model.config.bridge.queries
+    embeds: Tensor  # (unread, dim) of the prompt, what has been read cut off
+    place: RunnerRow
+
+    def __init__(self, request: RowRequest, model: SeedX, tokenizer: TextDecoder) -> None:
+        self.settings, self.specials = request.settings, tokenizer.specials
+        self.context, self.queries = model.config.language.context, model.config.bridge.queries
         self.text = TextStream(tokenizer)
-        seed = options.seed if isinstance(options.seed, int) else options.seed[index]
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(request.settings.seed)
+        state = request.state
+        self.length = state.read.length if state else 0  # tokens that the language model has read
+        self.unread = len(request.prompt.ids) + (len(state.pending) if state else 0)  # tokens of the prompt
+        self.pending: list[int] = []  # sampled and not read yet
         self.new: list[int] = []
-        self.pending: list[int] = []  # chosen and not yet read
         self.span: int | None = None  # where the placeholders of an image to draw begin in `pending`
         self.images = 0
         self.running = True
 
     @property
     def left(self) -> int:
-        """How many more tokens this answer may have."""
-        return min(self.options.max_new_tokens - len(self.new), self.context - self.position - len(self.pending))
-
-    @property
-    def due(self) -> int:
-        """How many of the pending tokens are read next: not the `</img>` after which the answer is at its end."""
-        return len(self.pending) - (self.span is not None and not self.left)
+        """How many more tokens this reply may have."""
+        held = self.length + self.unread + len(self.pending)
+        return min(self.settings.max_new_tokens - len(self.new), self.context - held)
 
     @property
     def may_draw(self) -> bool:
         # The release starts a span even if it is cut off.
-        return self.options.images != "forbid" and (self.options.release_suppression or self.left >= self.queries + 2)
+        room = self.settings.release_suppression or self.left >= self.queries + 2
+        return self.settings.drawing != "forbid" and room
+
+    def next_counts(self, limit: int | None) -> tuple[int, int]:
+        """How many tokens of the prompt and of those sampled the next pass reads."""
+        if limit is not None and self.unread > limit:
+            return limit, 0
+        left_out = self.span is not None and not self.left  # the `</img>` that ends a reply
+        return self.unread, len(self.pending) - left_out
+
+    def read(self, of_prompt: int, sampled: int) -> None:
+        """So many tokens have been read."""
+        self.length += of_prompt + sampled
+        self.unread -= of_prompt
+        self.embeds, self.pending = self.embeds[of_prompt:], self.pending[sampled:]
 
     def take(self, token: int) -> list[Event]:
-        """Go on with `token`."""
-        if self.options.images == "force" and not self.images:
+        """Continue with `token`."""
+        if self.settings.drawing == "force" and not self.images:
             last_chance = self.left == self.queries + 2
             token = self.specials.image_start if last_chance or token == self.specials.eos else token
         self.new.append(token)
@@ -141,7 +397,7 @@ class _Row:
         return events if self.left else events + self.finish("length")
 
     def draw(self) -> None:
-        """`<img>` is pending: so is, then, all of its span."""
+        """After `<img>` the rest of its span is pending, too."""
         tail = self.specials.image(self.queries)[1:]
         self.span = len(self.pending)
         self.pending += tail
@@ -150,142 +406,8 @@ class _Row:
 
     def finish(self, reason: Literal["stop", "length"]) -> list[Event]:
         self.running = False
-        return [*_texts(self.text.flush()), End(reason, self.new[: self.options.max_new_tokens])]
+        return [*_texts(self.text.flush()), EndEvent(reason, self.new[: self.settings.max_new_tokens])]
 
 
 def _texts(piece: str) -> list[Event]:
-    return [Text(piece)] if piece else []
-
-
-def _start_rows(
-    model: SeedX, tokenizer: Decoder, prompts: Sequence[Prompt], options: Options, session: Session
-) -> list[_Row]:
-    """Rows whose pending tokens are their prompts."""
-    for name, count in (("session", len(session.lengths)), ("seed", _seeds(options, len(prompts)))):
-        if count != len(prompts):
-            raise SeedxError(f"{len(prompts)} prompts need a {name} of as many rows, not {count}")
-    rows = []
-    for index, prompt in enumerate(prompts):
-        row = _Row(index, model, tokenizer, options, session.lengths[index])
-        row.pending = [*session.pending[index], *prompt.ids]
-        rows.append(row)
-        if not row.pending:
-            raise SeedxError(f"prompt {index} is empty")
-        if row.left < 1:
-            length = row.position + len(row.pending)
-            raise SeedxError(f"prompt {index} has {length} tokens, but the context holds {row.context}: shorten it")
-        if prompt.ids and prompt.ids[-1] == tokenizer.specials.image_start:
-            _expect_room(row, row.queries + 1)
-            row.draw()
-        elif options.images == "force":
-            _expect_room(row, row.queries + 2)
-    return rows
-
-
-def _seeds(options: Options, rows: int) -> int:
-    return rows if isinstance(options.seed, int) else len(options.seed)
-
-
-def _expect_room(row: _Row, needed: int) -> None:
-    if row.left < needed:
-        raise SeedxError(
-            f"prompt {row.index}: an image takes {needed} tokens, and the context and max_new_tokens leave {row.left}"
-        )
-
-
-def _read(model: SeedX, specials: SpecialTokens, prompts: Sequence[Prompt], rows: list[_Row]) -> Tensor:
-    """The embeddings (B, T, dim) of the prompts, with what their images show."""
-    ids = _pad([row.pending for row in rows], specials.pad, _device(model))
-    placeholders = frozenset(specials.placeholders)
-    masks = []
-    for index, (prompt, row) in enumerate(zip(prompts, rows, strict=True)):
-        mask = [token in placeholders for token in prompt.ids] if prompt.read_mask is None else list(prompt.read_mask)
-        count = 0 if prompt.tiles is None else len(prompt.tiles)
-        if sum(mask) != count * row.queries:
-            raise SeedxError(
-                f"prompt {index} has {count} tiles of {row.queries} placeholders, but {sum(mask)} placeholders to fill"
-            )
-        start = row.span if row.span is not None else len(row.pending)
-        masks.append([False] * (start - len(prompt.ids)) + mask)
-    read_mask = _pad(masks, False, ids.device, ids.shape[1])
-    tiles_of = [prompt.tiles for prompt in prompts if prompt.tiles is not None]
-    places_of = [prompt.tile_positions for prompt in prompts if prompt.tile_positions is not None]
-    tiles = torch.cat(tiles_of).to(ids.device) if tiles_of else None
-    places = torch.cat(places_of).to(ids.device) if places_of else None
-    return model.embed(ids, read_mask, tiles, places)
-
-
-def _advance(model: SeedX, rows: list[_Row], embeds: Tensor | None, cache: Cache) -> tuple[Tensor, Tensor]:
-    """Read what is pending. Returns the states of it (B, T, dim) and those of each row's last token (B, dim)."""
-    device = _device(model)
-    counts = [row.due if row.running else 1 for row in rows]
-    if embeds is None:
-        pending = [row.pending if row.running else [row.specials.pad] for row in rows]
-        embeds = model.language.embed(_pad(pending, rows[0].specials.pad, device))
-    embeds = embeds[:, : max(counts)]
-    starts = torch.tensor([row.position for row in rows], device=device)
-    positions = starts[:, None] + torch.arange(embeds.shape[1], device=device)
-    states = model.language.states(embeds, positions, cache)
-    for row, count in zip(rows, counts, strict=True):
-        if row.running:
-            row.position += count
-            row.pending = row.pending[count:]
-    last = torch.tensor(counts, device=device) - 1
-    return states, states[torch.arange(len(rows), device=device), last]
-
-
-def _drawn(model: SeedX, rows: list[_Row], states: Tensor) -> list[tuple[int, Event]]:
-    """The images whose spans were in this pass."""
-    drawing = [(i, row, row.span) for i, row in enumerate(rows) if row.span is not None]
-    if not drawing:
-        return []
-    of_images = torch.stack([states[i, span : span + row.queries] for i, row, span in drawing])
-    for _, row, _ in drawing:
-        row.span = None
-    images = zip(model.draw_features(of_images), of_images, strict=True)
-    return [(row.index, ImageFeatures(*image)) for (_, row, _), image in zip(drawing, images, strict=True)]
-
-
-def _go_on(model: SeedX, rows: list[_Row], last: Tensor, options: Options) -> list[tuple[int, Event]]:
-    """Choose every running row's next token, after the states (B, dim) of its last one."""
-    events: list[tuple[int, Event]] = []
-    for row in rows:
-        if row.running and row.left < 1:  # a span used up the rest
-            events += ((row.index, event) for event in row.finish("length"))
-    if any(row.running for row in rows):
-        tokens = _choose(model.language.head(last).float(), rows, options)
-        for row, token in zip(rows, tokens, strict=True):
-            events += ((row.index, event) for event in (row.take(token) if row.running else []))
-    return events
-
-
-def _drop_finished(rows: list[_Row], cache: Cache) -> list[_Row]:
-    """Leave finished rows out once they are half of the batch: rarer than that, copying the cache costs more."""
-    running = [i for i, row in enumerate(rows) if row.running]
-    if not running or 2 * len(running) > len(rows):
-        return rows
-    cache.keep(running)
-    return [rows[i] for i in running]
-
-
-def _choose(logits: Tensor, rows: list[_Row], options: Options) -> list[int]:
-    """The next token of each row from its logits (B, V)."""
-    specials = rows[0].specials
-    logits = suppress(logits, specials, rows[0].queries, options.release_suppression)
-    cannot_draw = [i for i, row in enumerate(rows) if not row.may_draw]
-    if cannot_draw:
-        logits[cannot_draw, specials.image_start] = -torch.inf
-    if options.temperature == 0:
-        return logits.argmax(dim=-1).tolist()
-    draws = torch.stack([torch.rand((), generator=row.generator) for row in rows]).to(logits.device)
-    return sample(logits / options.temperature, options.top_p, draws).tolist()
-
-
-def _pad(rows: Sequence[Sequence[int | bool]], value: int | bool, device: torch.device, length: int = 0) -> Tensor:
-    """Rows of any lengths -> (B, T), filled up on the right."""
-    length = max(length, *(len(row) for row in rows))
-    return torch.tensor([[*row, *[value] * (length - len(row))] for row in rows], device=device)
-
-
-def _device(model: SeedX) -> torch.device:
-    return next(model.language.parameters()).device
+    return [TextEvent(piece)] if piece else []

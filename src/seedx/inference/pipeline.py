@@ -1,34 +1,41 @@
 """The verbs: chat, draw, edit, ground, reconstruct, story, slide, one at a time or in batches.
 
-All but reconstruct are conversations of one turn. What differs is what is said, and whether a picture must come.
+All but reconstruct are conversations of one turn through the engine. They differ in the prompt, and in whether an image
+must come.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import PIL.Image
 import torch
 
 from seedx.checkpoint import native
 from seedx.errors import SeedxError
-from seedx.images import MAX_PIXELS, Source, open_image
-from seedx.inference import generation
-from seedx.inference.generate import Prompt, generate
-from seedx.inference.image_decoder import Order, Painter
+from seedx.images import MAX_PIXELS, Source
+from seedx.inference.engine import Engine, Request
+from seedx.inference.image_decoder import ImageRequest
 from seedx.inference.reply import Reply
 from seedx.inference.session import Session
-from seedx.inference.settings import Drawing, DrawSettings, Settings, settings_from
-from seedx.inference.stories import GO_ON, stories
-from seedx.messages import Box, Image, Message, Text, assistant, images, user
-from seedx.prompt import encode, prepare
+from seedx.inference.settings import (
+    Drawing,
+    DrawOptions,
+    DrawSettings,
+    Options,
+    ReplyOptions,
+    Settings,
+    settings_from,
+)
+from seedx.inference.stories import CONTINUE, stories
+from seedx.messages import Box, Message
 from seedx.slides import Slide
-from seedx.tiling import Tiles, thumbnail
 
-POINT = "find {it}"  # what `ground` says
-TELL = "tell a story in {n} pictures: {it}"  # what `story` says
+GROUND = "find {it}"  # the prompt of `ground`
+TELL = "tell a story in {n} pictures: {it}"  # the prompt of `story`
 DETERMINED = ("the ", "all ", "every ", "each ", "a ", "an ")
 
 
@@ -55,79 +62,84 @@ def load(
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise SeedxError(f"torch can't use the device {str(device)!r} here: {str(error).splitlines()[0]}") from error
-    return Pipeline(native.load(name, device, dtype), max_pixels=max_pixels, progress=progress)
+    return Pipeline(Engine(native.load(name, device, dtype), max_pixels=max_pixels, progress=progress))
 
 
 class Pipeline:
     """A loaded model. Pictures are paths, bytes, open files or PIL pictures, of any size and ratio."""
 
-    def __init__(self, model: native.Model, *, max_pixels: int = MAX_PIXELS, progress: bool = False) -> None:
-        self.model, self.max_pixels = model, max_pixels
-        self.painter = Painter(model, progress)
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def model(self) -> native.Model:
+        return self.engine.model
 
     def session(self) -> Session:
-        """A conversation of several turns, which keeps its pictures and its cache."""
-        return Session(self)
+        """A conversation of several turns, which keeps its pictures and its state."""
+        return Session(self.engine)
 
-    def chat(self, prompt: str, images: Source | Sequence[Source] = (), **options: Any) -> Reply:
-        """One question or wish, with pictures or none. Options and errors are those of `Session.send`."""
-        return self.session().send(prompt, images, **options)
+    def chat(
+        self, prompt: str, images: Source | Sequence[Source] = (), **options: Unpack[ReplyOptions]
+    ) -> Reply:
+        """The reply to one prompt, with pictures or none. Options and errors are those of `Session.send`."""
+        return self.chat_batch([(prompt, images)], **options)[0]
 
-    def draw(self, prompt: str, **options: Any) -> PIL.Image.Image:
-        """A picture of what the prompt says. Options are the fields of `Settings`: seed, size, steps, guidance..."""
+    def draw(self, prompt: str, **options: Unpack[Options]) -> PIL.Image.Image:
+        """An image of what the prompt describes. Options are the fields of `Settings`: seed, size, steps, guidance..."""
         return self.chat(prompt, drawing="force", **options).images[0]
 
-    def edit(self, image: Source, instruction: str, **options: Any) -> PIL.Image.Image:
+    def edit(self, image: Source, instruction: str, **options: Unpack[Options]) -> PIL.Image.Image:
         """The picture with one thing changed, at its ratio and about the area that the model draws."""
         return self.chat(instruction, [image], drawing="force", **options).images[0]
 
-    def ground(self, image: Source, phrase: str, **options: Any) -> list[Box]:
-        """Where something is: "the dog on the right", "all stars"."""
-        said = phrase if phrase.lower().startswith(DETERMINED) or not phrase.strip() else f"the {phrase}"
-        text = POINT.format(it=said) if said.strip() else ""
-        return self.chat(text, [image], drawing="forbid", **options).boxes
+    def ground(self, image: Source, phrase: str, **options: Unpack[Options]) -> list[Box]:
+        """Boxes of what a phrase names: "the dog on the right", "all stars"."""
+        named = phrase if phrase.lower().startswith(DETERMINED) or not phrase.strip() else f"the {phrase}"
+        prompt = GROUND.format(it=named) if named.strip() else ""
+        return self.chat(prompt, [image], drawing="forbid", **options).boxes
 
-    def reconstruct(self, image: Source, condition: Source | None = None, **options: Any) -> PIL.Image.Image:
-        """The picture as its features alone tell it, or, with a condition, with the detail of that picture as well.
-
-        Options are the fields of `DrawSettings`.
-        """
+    def reconstruct(
+        self, image: Source, condition: Source | None = None, **options: Unpack[DrawOptions]
+    ) -> PIL.Image.Image:
+        """The picture drawn from its features alone, or, with a condition, with the detail of that picture as well."""
         seed = settings_from(DrawSettings, options).seed
         return self.reconstruct_batch([image], None if condition is None else [condition], [seed], **options)[0]
 
     def story(
-        self, prompt: str, frames: int = 5, image: Source | None = None, **options: Any
+        self, prompt: str, frames: int = 5, image: Source | None = None, **options: Unpack[Options]
     ) -> list[tuple[str, PIL.Image.Image]]:
-        """A story in sentences and pictures: [(what is told, picture), ...].
+        """A story in sentences and images: [(sentence, image), ...].
 
-        A story that ends with fewer pictures is gone on with from its last one.
+        A story that ends with fewer images is continued from its last one.
 
         Args:
             prompt: what it is about; with a first picture, what that one shows.
-            frames: how many pictures it has; fewer if the model comes to no end within `max_new_tokens`.
-            image: the first picture, which is not told again.
+            frames: how many images it has; fewer if a reply does not end within `max_new_tokens`.
+            image: the first picture, which is not part of the result.
 
         Raises:
-            SeedxError: no frames are asked for, or as `chat`.
+            SeedxError: less than one frame, or as `chat`.
         """
         if frames < 1:
             raise SeedxError(f"a story has at least one picture, not {frames}")
-        said = (TELL if image is None else GO_ON).format(n=frames, it=prompt) if prompt.strip() else ""
-        opening = [self.turn(said, () if image is None else (image,))]
+        text = (TELL if image is None else CONTINUE).format(n=frames, it=prompt) if prompt.strip() else ""
+        opening = [self.engine.turn(text, () if image is None else (image,))]
         return stories(self.reply_batch, [opening], [frames], **options)[0]
 
-    def slide(self, prompt: str, **options: Any) -> Slide:
-        """A slide about what the prompt says, with its picture, as the model wrote it: see `Slide.fitted`. Options are
-        the fields of `Settings`.
+    def slide(self, prompt: str, **options: Unpack[Options]) -> Slide:
+        """A slide about what the prompt says, with its image, as the model wrote it: see `Slide.fitted`.
 
         Raises:
-            SeedxError: as `chat`; and where the answer is no slide, with what was wrong with it.
+            SeedxError: as `chat`; and where the reply is no slide, with what was wrong with it.
         """
         return Slide.parse(self.chat(prompt, condition=False, **options).content)
 
-    def chat_batch(self, prompts: Sequence[tuple[str, Sequence[Source]]], **options: Any) -> list[Reply]:
+    def chat_batch(
+        self, prompts: Sequence[tuple[str, Source | Sequence[Source]]], **options: Unpack[ReplyOptions]
+    ) -> list[Reply]:
         """Replies to many prompts together; each is what `chat` gives alone. Options are those of `reply_batch`."""
-        return self.reply_batch([[self.turn(text, pictures)] for text, pictures in prompts], **options)
+        return self.reply_batch([[self.engine.turn(text, pictures)] for text, pictures in prompts], **options)
 
     def reply_batch(
         self,
@@ -137,121 +149,60 @@ class Pipeline:
         drawing: Drawing = "auto",
         condition: bool = True,
         seeds: Sequence[int] | None = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> list[Reply]:
-        """What comes next in many conversations, together; each may have had any number of turns.
+        """The next messages of many conversations, together; each may have had any number of turns.
 
         Args:
             tiling: False: of each picture only the thumbnail is read.
-            condition: pictures keep to the last one given or drawn before the reply.
+            condition: images keep to the last one given or drawn before the reply.
             seeds: one a conversation, in place of the option `seed`.
         """
         settings = settings_from(Settings, options)
-        self.painter.check(settings)
         seeds = [settings.seed] * len(conversations) if seeds is None else seeds
-        answers = generate(
-            self.model.seedx,
-            self.model.tokenizer,
-            [self._whole(each if tiling else [self._untiled(message) for message in each]) for each in conversations],
-            self.answer_options(settings, seeds, drawing),
+        return self.engine.reply(
+            [
+                Request(self.engine.open(each), dataclasses.replace(settings, seed=seed), drawing, condition, tiling)
+                for each, seed in zip(conversations, seeds, strict=True)
+            ]
         )
-        orders = []
-        for each, seed, said in zip(conversations, seeds, answers, strict=True):
-            kept = self.condition(self.open(images(each)[-1].image)) if condition and images(each) else None
-            orders += [Order(features, seed + number, kept) for number, features in enumerate(said.images)]
-        drawn = iter(self.painter.paint(orders, settings))
-        return [_reply(each, drawn) for each in answers]
 
-    def draw_batch(self, prompts: Sequence[str], seeds: Sequence[int], **options: Any) -> list[PIL.Image.Image]:
+    def draw_batch(
+        self, prompts: Sequence[str], seeds: Sequence[int], **options: Unpack[Options]
+    ) -> list[PIL.Image.Image]:
         """`draw` for many prompts, a seed each."""
-        replies = self.chat_batch([(prompt, ()) for prompt in prompts], drawing="force", seeds=seeds, **options)
-        return [reply.images[0] for reply in replies]
+        turns = [[self.engine.turn(prompt)] for prompt in prompts]
+        return [reply.images[0] for reply in self.reply_batch(turns, drawing="force", seeds=seeds, **options)]
 
     def edit_batch(
-        self, pictures: Sequence[Source], instructions: Sequence[str], seeds: Sequence[int], **options: Any
+        self, pictures: Sequence[Source], instructions: Sequence[str], seeds: Sequence[int], **options: Unpack[Options]
     ) -> list[PIL.Image.Image]:
         """`edit` for many pictures, an instruction and a seed each."""
-        prompts = [(text, [picture]) for picture, text in zip(pictures, instructions, strict=True)]
-        replies = self.chat_batch(prompts, drawing="force", seeds=seeds, **options)
-        return [reply.images[0] for reply in replies]
+        turns = [[self.engine.turn(text, picture)] for picture, text in zip(pictures, instructions, strict=True)]
+        return [reply.images[0] for reply in self.reply_batch(turns, drawing="force", seeds=seeds, **options)]
 
     def reconstruct_batch(
         self,
         pictures: Sequence[Source],
         conditions: Sequence[Source] | None,
         seeds: Sequence[int],
-        **options: Any,
+        **options: Unpack[DrawOptions],
     ) -> list[PIL.Image.Image]:
         """`reconstruct` for many pictures, a seed each, and a condition each or None for all."""
-        settings = settings_from(DrawSettings, options)
+        settings, decoder = settings_from(DrawSettings, options), self.engine.image_decoder
         opened = [self.open(picture) for picture in pictures]
-        kept = [self.open(picture) for picture in conditions] if conditions is not None else [None] * len(opened)
-        features = self.painter.features(opened)
-        orders = [Order(*order) for order in zip(features, seeds, kept, strict=True)]
-        return self.painter.paint(orders, settings)
-
-    def open(self, picture: Source) -> PIL.Image.Image:
-        return open_image(picture, max_pixels=self.max_pixels)
-
-    def turn(self, text: str, pictures: Source | Sequence[Source] = ()) -> Message:
-        """What a user says, its pictures opened.
-
-        Raises:
-            SeedxError: nothing is said, or a picture can't be opened.
-        """
-        if not text.strip():
-            raise SeedxError("the prompt is empty: say what you want to know or to see")
-        several: Any = pictures if isinstance(pictures, (list, tuple)) else [pictures]
-        return user(*(Image(self.open(picture)) for picture in several), text)
-
-    def prompt(self, turn: Message, after: Message | None = None) -> Prompt:
-        """A turn as ids and tiles: the first of a conversation, or, after an answer, only what it adds to it.
-
-        Each turn is encoded apart (see `prompt.py`), so the first tokens are those of the answer alone. Its words do
-        not matter, since the model has them already, but its pictures do.
-        """
-        before = [] if after is None else [assistant("", *images([after]))]
-        prompt, skip = self._whole([*before, turn]), 0
-        if before:
-            config, tokenizer = self.model.config, self.model.tokenizer
-            known = encode(before, tokenizer, config, tiles=[1] * len(images(before)), for_generation=True)
-            assert known is not None
-            skip = len(known)
-        assert prompt.read_mask is not None
-        return Prompt(prompt.ids[skip:], prompt.tiles, prompt.tile_positions, prompt.read_mask[skip:])
-
-    def _whole(self, messages: Sequence[Message]) -> Prompt:
-        """All of a conversation as ids and tiles."""
-        model = self.model
-        encoded = prepare(messages, model.tokenizer, model.config, for_generation=True, max_pixels=self.max_pixels)
-        assert encoded is not None
-        prompt = Prompt.of(encoded)
-        tiles = None if prompt.tiles is None else prompt.tiles.to(model.seedx.vision.positions.dtype)
-        return Prompt(prompt.ids, tiles, prompt.tile_positions, prompt.read_mask)
-
-    def condition(self, picture: PIL.Image.Image | None) -> PIL.Image.Image | None:
-        """The picture, if this model can keep to one."""
-        return picture if self.model.config.detokenizer.condition else None
-
-    def answer_options(self, settings: Settings, seed: int | Sequence[int], drawing: Drawing) -> generation.Options:
-        return generation.Options(
-            max_new_tokens=settings.max_new_tokens,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            seed=seed,
-            images=drawing,
+        kept = [None] * len(opened) if conditions is None else [self.open(picture) for picture in conditions]
+        return decoder.decode(
+            [
+                ImageRequest(features, dataclasses.replace(settings, seed=seed), condition)
+                for features, seed, condition in zip(decoder.encode(opened), seeds, kept, strict=True)
+            ]
         )
 
-    def _untiled(self, message: Message) -> Message:
-        """The message with the thumbnails of its pictures."""
-        parts = (self._thumbnail(part) if isinstance(part, Image) else part for part in message.content)
-        return Message(message.role, tuple(parts))
+    def open(self, picture: Source) -> PIL.Image.Image:
+        """A picture as the model reads it: RGB, upright.
 
-    def _thumbnail(self, part: Image) -> Image:
-        pixels = thumbnail(self.open(part.image), self.model.config.tiling.tile)
-        return Image(Tiles(pixels[None], torch.tensor([[0.5, 0.5]])))
-
-
-def _reply(said: generation.Answer, drawn: Any) -> Reply:
-    parts = (Text(part.text) if isinstance(part, generation.Text) else Image(next(drawn)) for part in said.parts)
-    return Reply(tuple(parts), said.reason)
+        Raises:
+            SeedxError: it can't be opened.
+        """
+        return self.engine.open_picture(picture)

@@ -20,7 +20,7 @@ class Reply:
         reason: why it ended: "stop", or "length" if it ran into `max_new_tokens` or the end of the context.
     """
 
-    content: tuple[Text | Image, ...]
+    content: tuple[Text | Image[PIL.Image.Image], ...]
     reason: str = "stop"
 
     @property

@@ -26,10 +26,11 @@ def suppress(logits: Tensor, specials: SpecialTokens, queries: int, release: boo
     return logits.index_fill(-1, torch.tensor(blocked, device=logits.device), value)
 
 
-def sample(logits: Tensor, top_p: float, draws: Tensor) -> Tensor:
-    """(B, V) logits and uniform draws (B,) in 0..1 -> (B,) tokens among the likeliest that have `top_p` together."""
-    chances, order = logits.softmax(dim=-1).sort(dim=-1, descending=True)
-    before = chances.cumsum(dim=-1) - chances
-    sums = chances.masked_fill(before >= top_p, 0).cumsum(dim=-1)
+def sample(logits: Tensor, top_p: Tensor, draws: Tensor) -> Tensor:
+    """(B, V) logits, shares (B,) and uniform draws (B,) in 0..1 -> (B,) tokens, each among the likeliest tokens that
+    have the share `top_p` together."""
+    probabilities, order = logits.softmax(dim=-1).sort(dim=-1, descending=True)
+    before = probabilities.cumsum(dim=-1) - probabilities
+    sums = probabilities.masked_fill(before >= top_p[:, None], 0).cumsum(dim=-1)
     place = (sums <= draws[:, None] * sums[:, -1:]).sum(dim=-1, keepdim=True)
     return order.gather(-1, place)[:, 0]

@@ -1,9 +1,12 @@
-"""What a user may set about an answer or a picture. Standard library only: the command line is made from these."""
+"""What a user may set about a reply or an image. Standard library only: the command line is made from these.
+
+Each dataclass has a `TypedDict` of the same names beside it, so that an editor completes `model.draw("a cat", steps=`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 
 from seedx.config import from_dict
 from seedx.errors import SeedxError
@@ -14,20 +17,20 @@ S = TypeVar("S", bound="DrawSettings")
 
 @dataclass(frozen=True)
 class DrawSettings:
-    """How a picture is drawn. What is None is as the model's config says."""
+    """How an image is drawn. What is None is as the model's config says."""
 
     seed: int = 0
-    """The same seed gives the same picture, bit by bit on a CPU."""
+    """The same seed gives the same image, bit by bit on a CPU."""
     size: tuple[int, int] | None = None
     """Width and height in pixels, multiples of the autoencoder's factor."""
     steps: int | None = None
-    """Steps of the sampler: more are slower and finer."""
+    """Denoising steps: more are slower and finer."""
     sampler: str | None = None
     """Name of a diffusers scheduler, such as EulerDiscreteScheduler."""
     guidance: float | None = None
-    """How much what is asked for is exaggerated; 1: not at all."""
+    """Scale of the classifier-free guidance; 1 turns it off."""
     image_guidance: float | None = None
-    """How much of the condition picture is kept; 1: neutral."""
+    """Scale of the guidance by the condition image; 1 is neutral."""
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
@@ -38,20 +41,53 @@ class DrawSettings:
 
 @dataclass(frozen=True)
 class Settings(DrawSettings):
-    """How an answer is written, and its pictures drawn."""
+    """How a reply is generated, and its images drawn."""
 
     temperature: float = 0.0
-    """0 takes the likeliest word each time; more varies, by the seed."""
+    """0 takes the most likely token each time; a higher one samples, by the seed."""
     top_p: float = 1.0
-    """Choose among the likeliest words that have this share together."""
+    """Sample among the most likely tokens that have this share together."""
     max_new_tokens: int = 512
-    """Limit of an answer, the tokens of its pictures included."""
+    """Limit of a reply, the tokens of its images included."""
 
 
-def settings_from(cls: type[S], options: dict[str, Any]) -> S:
+class DrawOptions(TypedDict, total=False):
+    """The fields of `DrawSettings` as keyword arguments."""
+
+    seed: int
+    size: tuple[int, int] | None
+    steps: int | None
+    sampler: str | None
+    guidance: float | None
+    image_guidance: float | None
+
+
+class Options(DrawOptions, total=False):
+    """The fields of `Settings` as keyword arguments."""
+
+    temperature: float
+    top_p: float
+    max_new_tokens: int
+
+
+class ReplyOptions(Options, total=False):
+    """The same, and what a reply may draw.
+
+    Attributes:
+        drawing: "auto": the model decides whether to draw; "force": at least one image; "forbid": none.
+        condition: an image that is drawn keeps the detail and the ratio of the last one given or drawn before. False:
+            it is drawn freely.
+    """
+
+    drawing: Drawing
+    condition: bool
+
+
+def settings_from(cls: type[S], options: Any) -> S:
     """Keyword arguments as settings.
 
     Raises:
         SeedxError: an unknown name, with the nearest known one, or a value out of range.
     """
-    return from_dict(cls, options)
+    settings: S = from_dict(cls, options)
+    return settings

@@ -1,4 +1,4 @@
-"""Stories of as many pictures as asked for: one that the model ends early is gone on with from its last picture."""
+"""Stories of a given number of images: one that ends early is continued from its last image."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import PIL.Image
 from seedx.inference.reply import Reply
 from seedx.messages import Image, Message, user
 
-GO_ON = "{it} go on with this story in {n} pictures"  # what is said to have more of one
+CONTINUE = "{it} go on with this story in {n} pictures"  # the prompt for more of a story
 
-Frame = tuple[str, PIL.Image.Image]  # what is told, and its picture
+Frame = tuple[str, PIL.Image.Image]  # a sentence and its image
 
 
 def stories(
@@ -25,21 +25,21 @@ def stories(
     """A story for each opening, together.
 
     Args:
-        reply_batch: `Pipeline.reply_batch`; the options are its.
-        frames: how many pictures each has; fewer where the model comes to no end within `max_new_tokens`.
+        reply_batch: `Pipeline.reply_batch`, which takes the options.
+        frames: how many images each has; fewer where a reply does not end within `max_new_tokens`.
         seeds: one a story, in place of the option `seed`.
     """
     told: list[list[Frame]] = [[] for _ in openings]
     asked = dict(enumerate(openings))
     while asked:
         chosen = None if seeds is None else [seeds[index] for index in asked]
-        answers = reply_batch(list(asked.values()), drawing="force", condition=False, seeds=chosen, **options)
-        again: dict[int, Sequence[Message]] = {}
-        for index, reply in zip(asked, answers, strict=True):
+        replies = reply_batch(list(asked.values()), drawing="force", condition=False, seeds=chosen, **options)
+        unfinished: dict[int, Sequence[Message]] = {}
+        for index, reply in zip(asked, replies, strict=True):
             told[index] += reply.frames
             missing = frames[index] - len(told[index])
             if missing > 0 and reply.frames and reply.reason != "length":
                 sentence, picture = told[index][-1]
-                again[index] = [user(Image(picture), GO_ON.format(n=missing, it=sentence))]
-        asked = again
+                unfinished[index] = [user(Image(picture), CONTINUE.format(n=missing, it=sentence))]
+        asked = unfinished
     return [each[:most] for each, most in zip(told, frames, strict=True)]

@@ -8,7 +8,7 @@ from typing import Protocol
 from seedx.tokens import SpecialTokens
 
 
-class Decoder(Protocol):
+class TextDecoder(Protocol):
     """What generation needs of a tokenizer."""
 
     specials: SpecialTokens
@@ -19,7 +19,7 @@ class Decoder(Protocol):
 class TextStream:
     """The pieces put together are the text of all tokens. A character of several tokens comes when it is whole."""
 
-    def __init__(self, tokenizer: Decoder) -> None:
+    def __init__(self, tokenizer: TextDecoder) -> None:
         self.tokenizer = tokenizer
         self.ids: list[int] = []
         self.before = self.sent = 0  # the last piece is decoded again with the new one: it decides on spaces

@@ -20,7 +20,7 @@ from seedx.errors import SeedxError
 from seedx.images import large_enough
 from seedx.messages import Image, Message, assistant, images, system, user
 from seedx.prompt import prepare
-from seedx.tiling import Tiles, picture_size, tile_count
+from seedx.tiling import Picture, Tiles, count_tiles, picture_size
 from seedx.tokenizer import Tokenizer
 from seedx.verify.encoding_cases import picture_of
 
@@ -124,11 +124,10 @@ def config(row: Row, queries: int = 1) -> Config:
     return dataclasses.replace(SEED_X_17B, bridge=BridgeConfig(queries=queries), tiling=tiling)
 
 
-def tile_counts(row: Row, messages: list[Message]) -> list[int]:
+def tile_counts(row: Row, messages: list[Message[Picture | Tiles]]) -> list[int]:
     """Of every image, how many tiles the release cuts it into: the ones that are drawn as well."""
-    pictures = [part.image for part in images(messages)]
     settings = config(row).tiling
-    return [len(p) if isinstance(p, Tiles) else tile_count(picture_size(p), settings) for p in pictures]
+    return [count_tiles(part.image, settings) for part in images(messages)]
 
 
 def name_of(row: Row) -> str:

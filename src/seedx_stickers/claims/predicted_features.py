@@ -12,7 +12,8 @@ from torch import Tensor
 
 from seedx.batch import collate
 from seedx.checkpoint.native import Model
-from seedx.data.pictures import decoded
+from seedx.data.pictures import decode
+from seedx.messages import map_images
 from seedx.model.vision import pool_features
 from seedx.prompt import prepare
 from seedx_stickers.evaluation.item import Item
@@ -29,7 +30,7 @@ def predicted_and_true(model: Model, items: Sequence[Item]) -> tuple[Tensor, Ten
 
 
 def _predicted_and_true(model: Model, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
-    encoded = [prepare(decoded(item.example.messages), model.tokenizer, model.config) for item in items]
+    encoded = [prepare(map_images(item.example.messages, decode), model.tokenizer, model.config) for item in items]
     batch = collate([row for row in encoded if row], model.tokenizer.specials.pad)
     assert batch.targets is not None and len(batch.targets) == len(items)
     true = pool_features(model.seedx.encode_images(batch.targets), model.config.vision.pool)

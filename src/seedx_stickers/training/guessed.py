@@ -15,7 +15,8 @@ from tqdm import tqdm
 from seedx import tokenizer
 from seedx.batch import Encoded, collate
 from seedx.config import Config
-from seedx.data.pictures import decoded
+from seedx.data.pictures import decode
+from seedx.messages import map_images
 from seedx.model.seedx import SeedX
 from seedx.prompt import prepare
 from seedx.tokenizer import Tokenizer
@@ -64,7 +65,7 @@ def _model(source: Path, config: Config) -> SeedX:
 
 
 def _encoded(example: Example, words: Tokenizer, config: Config) -> Encoded:
-    encoded = prepare(decoded(example.messages), words, config)
+    encoded = prepare(map_images(example.messages, decode), words, config)
     assert encoded is not None  # it may be of any length
     return encoded
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from seedx.batch import collate
-from seedx.data.pictures import decoded
+from seedx.data.pictures import decode
+from seedx.messages import map_images
 from seedx.prompt import prepare
 from seedx_stickers.claims import contact_sheet, drawing, reading, redrawing
 from seedx_stickers.claims.examples import examples, many_tiles
@@ -25,7 +26,7 @@ def test_the_error_is_that_of_training(tiny):
     items = examples("draw", 1, 3)
     predicted, true = predicted_and_true(tiny.model, items)
     model = tiny.model
-    rows = [prepare(decoded(item.example.messages), model.tokenizer, model.config) for item in items]
+    rows = [prepare(map_images(item.example.messages, decode), model.tokenizer, model.config) for item in items]
     with torch.no_grad():
         losses = model.seedx(collate(rows, model.tokenizer.specials.pad))
     assert float((predicted - true).square().sum()) == pytest.approx(float(losses.image_sum), rel=1e-4)

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +21,7 @@ from seedx.config import from_dict
 from seedx.data.pictures import decode
 from seedx.data.stream import Row
 from seedx.errors import SeedxError
+from seedx.images import Source
 from seedx.messages import Message, images
 from seedx.model.vision import pool_features
 from seedx.tiling import resized, to_picture
@@ -60,9 +60,9 @@ class Encode:
         target = self._square(found[-1])[None]
         return Encoded(token, token, token, off, off, tiles=given[0] if given else None, targets=target)
 
-    def _square(self, image: Any) -> Tensor:
+    def _square(self, image: Source) -> Tensor:
         """(3, S, S) uint8: the middle of the picture."""
-        pixels = image if isinstance(image, Tensor) else decode(image)
+        pixels = decode(image)
         height, width = pixels.shape[1:]
         edge = min(height, width)
         top, left = (height - edge) // 2, (width - edge) // 2

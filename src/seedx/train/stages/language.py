@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from seedx import plugins
 from seedx.batch import IGNORE, Batch, Encoded, collate
 from seedx.config import Config, LoraConfig, from_dict
-from seedx.data.pictures import decoded
+from seedx.data.pictures import decode
 from seedx.data.stream import Row
 from seedx.errors import SeedxError
-from seedx.messages import Message
+from seedx.messages import Message, map_images
 from seedx.model.seedx import SeedX
 from seedx.prompt import prepare
 from seedx.tiling import to_picture
@@ -62,8 +62,8 @@ class Encode:
     too_long: Literal["drop", "cut"]
 
     def __call__(self, messages: list[Message]) -> Encoded | None:
-        pictures = decoded(messages)
-        return prepare(pictures, self.tokenizer, self.config, max_length=self.length, too_long=self.too_long)
+        opened = map_images(messages, decode)
+        return prepare(opened, self.tokenizer, self.config, max_length=self.length, too_long=self.too_long)
 
 
 class LanguageStage(RowStage):

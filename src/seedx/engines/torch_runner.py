@@ -1,0 +1,91 @@
+"""The language model run by torch, on a cache whose rows are those that are open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from seedx.engines.runner import RunnerRow, RunnerState
+from seedx.errors import SeedxError
+from seedx.model.cache import Cache, CachedRow
+from seedx.model.language import Language
+
+
+class TorchRunner:
+    """A `LanguageRunner`. Rows of one pass lie side by side in the cache: see `_gather`."""
+
+    adapters: tuple[str, ...] = ()
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self.cache = Cache(language.config.layers)
+        self.rows: list[RunnerRow] = []  # by their index in the cache
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.language.parameters()).device
+
+    def embed(self, ids: Tensor) -> Tensor:
+        return self.language.embed(ids.to(self.device))
+
+    def open_row(self, state: RunnerState | None = None, adapter: str | None = None) -> RunnerRow:
+        if adapter is not None:
+            raise SeedxError(f"there is no adapter {adapter!r}: this model was loaded without any")
+        row = RunnerRow(index=len(self.rows))
+        if state is not None and state.length:
+            if not isinstance(state.content, CachedRow):
+                raise SeedxError("the state of a conversation continues in the engine that made it: start a new one")
+            self.cache.put(row.index, state.content)
+            row.length = state.length
+        self.rows.append(row)
+        return row
+
+    def forward(self, rows: Sequence[RunnerRow], embeds: Sequence[Tensor]) -> list[Tensor]:
+        """Short rows are padded on the right: `model/cache.py` says why the padding is never seen."""
+        first = self._gather(rows)
+        order = sorted(range(len(rows)), key=lambda i: rows[i].index)
+        lengths = [len(each) for each in embeds]
+        padded = torch.nn.utils.rnn.pad_sequence([embeds[i] for i in order], batch_first=True)
+        starts = torch.tensor([rows[i].length for i in order], device=padded.device)
+        positions = starts[:, None] + torch.arange(padded.shape[1], device=padded.device)
+        states = self.language.states(padded, positions, self.cache, first)
+        found: dict[int, Tensor] = {i: states[at, : lengths[i]] for at, i in enumerate(order)}
+        for row, length in zip(rows, lengths, strict=True):
+            row.length += length
+        return [found[i] for i in range(len(rows))]
+
+    def logits(self, states: Tensor) -> Tensor:
+        return self.language.head(states).float()
+
+    def close_row(self, row: RunnerRow, keep: bool = False) -> RunnerState | None:
+        """The last row takes the place of the one that leaves. The only row hands its memory over without a copy."""
+        self._swap(row, self.rows[-1])
+        self.rows.pop()
+        content = self.cache.row(row.index) if keep and row.length else None
+        if not self.rows:
+            self.cache = Cache(self.language.config.layers)
+        elif content is not None:
+            content = content.copy(row.length)
+        return RunnerState(row.length, content) if keep else None
+
+    def _gather(self, rows: Sequence[RunnerRow]) -> int:
+        """Let the rows of a pass lie side by side: the index of the first. Most often they do already."""
+        wanted = {row.index for row in rows}
+        first = min(wanted)
+        if max(wanted) - first + 1 == len(wanted):
+            return first
+        first = len(self.rows) - len(wanted)  # the last places
+        free = [index for index in range(first, len(self.rows)) if index not in wanted]
+        for index in sorted(wanted):
+            if index < first:
+                self._swap(self.rows[index], self.rows[free.pop()])
+        return first
+
+    def _swap(self, one: RunnerRow, other: RunnerRow) -> None:
+        if one is other:
+            return
+        self.cache.swap(one.index, other.index)
+        one.index, other.index = other.index, one.index
+        self.rows[one.index], self.rows[other.index] = one, other

@@ -1,0 +1,209 @@
+"""The reply engine: it owns a loaded model, and every verb, session, story, evaluation and server responds through it.
+
+    conversation = engine.open([user(Image("a.png"), "What is this?")])       # pictures opened
+    for index, event in engine.respond([Request(conversation)]): ...          # text and image features, as they come
+    engine.reply([Request(conversation)])                                     # the same, whole, with decoded images
+
+Under `respond` are steps that can be called one by one: `row_request` encodes a conversation, `generation` gives rows
+that join, pass and leave (`generate.py`), `image_request` and `ImageDecoder.decode` turn features into images.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import PIL.Image
+import torch
+from torch import Tensor
+
+from seedx.checkpoint.native import Model
+from seedx.engines.torch_runner import TorchRunner
+from seedx.errors import SeedxError
+from seedx.images import MAX_PIXELS, Source, open_image
+from seedx.inference.generate import (
+    Answer,
+    EndEvent,
+    Event,
+    Generation,
+    Prompt,
+    Row,
+    RowRequest,
+    RowState,
+    SamplingSettings,
+    TextEvent,
+)
+from seedx.inference.image_decoder import ImageDecoder, ImageRequest
+from seedx.inference.reply import Reply
+from seedx.inference.settings import Drawing, Settings
+from seedx.messages import Image, Message, Text, assistant, images, map_images, user
+from seedx.prompt import encode, prepare
+from seedx.tiling import Picture, Tiles, thumbnail
+
+Conversation = Sequence[Message[PIL.Image.Image]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A conversation to respond to.
+
+    Attributes:
+        conversation: its messages, opened; the last one is the user's.
+        drawing: "auto": the model decides whether to draw; "force": at least one image; "forbid": none.
+        condition: images keep the detail and the ratio of the last one given or drawn before the reply.
+        tiling: False: of each picture only the thumbnail is read.
+        state: of the conversation without its last message, as `Responses.states` gave it.
+    """
+
+    conversation: Conversation
+    settings: Settings = Settings()
+    drawing: Drawing = "auto"
+    condition: bool = True
+    tiling: bool = True
+    state: RowState | None = None
+    adapter: str | None = None
+
+
+class Responses:
+    """The events of several requests, as (index of the request, event), in the order in which they come.
+
+    Attributes:
+        states: of each conversation after its reply, once it has ended or `close` was called; None where it is not
+            kept, or where the reply was not begun.
+    """
+
+    def __init__(self, generation: Generation, requests: Sequence[RowRequest], keep_states: bool) -> None:
+        self.generation, self.keep_states = generation, keep_states
+        self.index: dict[Row, int] = {row: index for index, row in enumerate(generation.join(requests))}
+        self.states: list[RowState | None] = [None] * len(requests)
+
+    def __iter__(self) -> Iterator[tuple[int, Event]]:
+        try:
+            while self.index:
+                events = self.generation.step()
+                for row, event in events:
+                    yield self.index[row], event
+                for row in [row for row, event in events if isinstance(event, EndEvent)]:
+                    self._leave(row)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Abort what has not ended."""
+        for row in list(self.index):
+            self._leave(row)
+
+    def _leave(self, row: Row) -> None:
+        self.states[self.index.pop(row)] = self.generation.leave(row, self.keep_states)
+
+
+class Engine:
+    def __init__(self, model: Model, *, max_pixels: int = MAX_PIXELS, progress: bool = False) -> None:
+        self.model, self.max_pixels = model, max_pixels
+        self.image_decoder = ImageDecoder(model, progress)
+
+    def open_picture(self, picture: Source) -> PIL.Image.Image:
+        return open_image(picture, max_pixels=self.max_pixels)
+
+    def open(self, messages: Sequence[Message[Source]]) -> Conversation:
+        """The messages with every picture opened.
+
+        Raises:
+            SeedxError: a picture can't be opened.
+        """
+        return map_images(messages, self.open_picture)
+
+    def turn(self, text: str, pictures: Source | Sequence[Source] = ()) -> Message[PIL.Image.Image]:
+        """What a user says, its pictures opened and before the text.
+
+        Raises:
+            SeedxError: the text is empty, or a picture can't be opened.
+        """
+        if not text.strip():
+            raise SeedxError("the prompt is empty: say what you want to know or to see")
+        several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
+        return user(*(Image(self.open_picture(picture)) for picture in several), text)
+
+    def respond(self, requests: Sequence[Request], keep_states: bool = False) -> Responses:
+        """Respond to all requests together. Each reply is what it would be alone.
+
+        Raises:
+            SeedxError: a setting or a conversation that can't be; before anything is generated.
+        """
+        return Responses(self.generation(), [self.row_request(request) for request in requests], keep_states)
+
+    def reply(self, requests: Sequence[Request]) -> list[Reply]:
+        """The whole replies to all requests, their images decoded together. Errors are those of `respond`."""
+        answers = [Answer() for _ in requests]
+        for index, event in self.respond(requests):
+            answers[index].add(event)
+        drawn = iter(
+            self.image_decoder.decode(
+                [
+                    self.image_request(request, number, features)
+                    for request, answer in zip(requests, answers, strict=True)
+                    for number, features in enumerate(answer.images)
+                ]
+            )
+        )
+        return [
+            Reply(
+                tuple(Text(part.text) if isinstance(part, TextEvent) else Image(next(drawn)) for part in answer.parts),
+                answer.reason,
+            )
+            for answer in answers
+        ]
+
+    def generation(self) -> Generation:
+        """An empty batch, whose language model is run by torch."""
+        return Generation(self.model.seedx, self.model.tokenizer, TorchRunner(self.model.seedx.language))
+
+    def row_request(self, request: Request) -> RowRequest:
+        """What a request's row joins a generation with.
+
+        Raises:
+            SeedxError: as `respond`.
+        """
+        settings = request.settings
+        self.image_decoder.check(settings)
+        sampling = SamplingSettings(
+            max_new_tokens=settings.max_new_tokens,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            seed=settings.seed,
+            drawing=request.drawing,
+        )
+        return RowRequest(self.prompt(request), sampling, request.state, request.adapter)
+
+    def prompt(self, request: Request) -> Prompt:
+        """The conversation as ids and tiles; with a state, what its last message adds.
+
+        Each turn is encoded apart (see `prompt.py`), so the first tokens of an addition are those of the reply before
+        it alone. The words of that reply do not matter, since the model has read them, but its images do.
+        """
+        model, messages, known = self.model, request.conversation, 0
+        if request.state is not None:
+            drawn = images([messages[-2]])
+            before = [assistant("", *drawn)]
+            encoded = encode(before, model.tokenizer, model.config, tiles=[1] * len(drawn), for_generation=True)
+            assert encoded is not None
+            messages, known = [*before, messages[-1]], len(encoded)
+        read: Sequence[Message[Picture | Tiles]] = messages
+        if not request.tiling:
+            read = map_images(messages, self._thumbnail)
+        encoded = prepare(read, model.tokenizer, model.config, for_generation=True)
+        assert encoded is not None
+        return Prompt.of(encoded, start=known)
+
+    def image_request(self, request: Request, number: int, features: Tensor) -> ImageRequest:
+        """The image `number` (from 0) of a reply: its seed follows from the request's, and its condition, if any, is
+        the last image before the reply."""
+        shown = images(request.conversation) if request.condition and self.model.config.detokenizer.condition else []
+        settings = dataclasses.replace(request.settings, seed=request.settings.seed + number)
+        return ImageRequest(features, settings, shown[-1].image if shown else None)
+
+    def _thumbnail(self, picture: PIL.Image.Image) -> Tiles:
+        """The picture's thumbnail as its only tile."""
+        pixels = thumbnail(picture, self.model.config.tiling.tile)
+        return Tiles(pixels[None], torch.tensor([[0.5, 0.5]]))

@@ -1,0 +1,29 @@
+"""A conversation's pictures, from one stage to the next."""
+
+import pickle
+
+import PIL.Image
+
+from seedx.images import open_image
+from seedx.messages import Box, Image, Message, Text, assistant, images, map_images, user
+
+
+def test_map_images_changes_the_pictures_and_nothing_else() -> None:
+    messages = [user(Image("a.png"), "words", Image("b.png")), assistant(Box((0, 0, 1, 1), "cat"), Image("c.png"))]
+    mapped = map_images(messages, len)
+    assert mapped == [
+        Message("user", (Image(5), Text("words"), Image(5))),
+        Message("assistant", (Box((0, 0, 1, 1), "cat"), Image(5))),
+    ]
+    assert [part.image for part in images(messages)] == ["a.png", "b.png", "c.png"]
+
+
+def test_sources_are_opened() -> None:
+    (opened,) = map_images([user(Image(PIL.Image.new("L", (3, 2))), "what?")], open_image)
+    assert isinstance(opened.content[0], Image) and opened.content[0].image.mode == "RGB"
+
+
+def test_messages_are_pickled() -> None:
+    """They go to and from the loader's worker processes."""
+    messages = [user(Image(b"bytes"), "words"), assistant(Box((0, 0, 1, 1)))]
+    assert pickle.loads(pickle.dumps(messages)) == messages
