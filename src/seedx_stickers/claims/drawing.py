@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from seedx.inference.image_decoder import Order
+from seedx.inference.image_decoder import ImageRequest
 from seedx.inference.pipeline import Pipeline
 from seedx.inference.settings import DrawSettings
 from seedx_stickers import scoring
@@ -75,10 +75,10 @@ def variety(model: Pipeline, seed: int, n: int) -> Measured:
 
 def decode(model: Pipeline, features: Tensor, seeds: range) -> list[Image.Image]:
     """A picture, of the model's own size, for each row of features (N, Kp, D), without a condition."""
-    orders = [Order(row, seed) for row, seed in zip(features, seeds, strict=True)]
+    requests = [ImageRequest(row, DrawSettings(seed=seed)) for row, seed in zip(features, seeds, strict=True)]
     pictures: list[Image.Image] = []
-    for start in range(0, len(orders), BATCH):
-        pictures += model.painter.paint(orders[start : start + BATCH], DrawSettings())
+    for start in range(0, len(requests), BATCH):
+        pictures += model.engine.image_decoder.decode(requests[start : start + BATCH])
     return pictures
 
 

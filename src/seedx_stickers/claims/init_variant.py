@@ -13,6 +13,7 @@ from seedx import tokenizer
 from seedx.checkpoint import native
 from seedx.config import Config, from_dict, nearest, to_dict
 from seedx.errors import SeedxError
+from seedx.inference.engine import Engine
 from seedx.inference.pipeline import Pipeline
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
@@ -59,7 +60,8 @@ def load_variant(folder: Path) -> Pipeline:
     detokenizer = Detokenizer(config.detokenizer, config.vision.output_dim)
     for part, module in native.modules(seedx, detokenizer).items():
         components.read(module, folder, part)
-    return Pipeline(native.Model(config, seedx.eval(), detokenizer.eval(), tokenizer.load(folder)))
+    model = native.Model(config, seedx.eval(), detokenizer.eval(), tokenizer.load(folder))
+    return Pipeline(Engine(model))
 
 
 def with_settings(config: Config, changes: dict[str, object]) -> Config:
