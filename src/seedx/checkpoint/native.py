@@ -220,6 +220,7 @@ def locate(name: str | Path) -> Path:
         return Path(name)
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", text):
         return _download(text)
+    plugins.find("seedx.models", text)  # an error that names the missing package, if one lists the model
     if text in configuration.PRESETS:
         raise SeedxError(
             f"the weights of {text!r} are not bundled; make a folder from the release's with `seedx convert`"
