@@ -58,8 +58,8 @@ clean: ## remove the environment and what the demo made
 
 # Set-up, done once and again when the dependencies change. pyproject.toml says why pip finds the right build of torch.
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
-		|| { echo "seedx needs Python 3.10 or later; give one by PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "seedx needs Python 3.11 or later; give one by PYTHON=..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python

@@ -25,7 +25,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 from seedx.checkpoint import native
 from seedx.config import TINY, BridgeConfig, Config, LanguageConfig
-from seedx.inference.generate import Options, Prompt, generate
+from seedx.inference.generate import Prompt, RowRequest, SamplingSettings, generate
 from seedx.model.seedx import SeedX
 from seedx.tokens import ADDED_TOKENS, SpecialTokens
 
@@ -73,7 +73,8 @@ class Forced(LogitsProcessor):
 
 
 def one_pass(model: SeedX, ids: Ids, prompt: list[int], span: list[int]) -> Tensor:
-    return generate(model, ids, [Prompt(prompt)], Options(max_new_tokens=len(span)))[0].images[0]
+    request = RowRequest(Prompt(torch.tensor(prompt)), SamplingSettings(max_new_tokens=len(span)))
+    return generate(model, ids, [request])[0].images[0]
 
 
 @torch.no_grad()

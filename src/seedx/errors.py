@@ -4,4 +4,7 @@ from __future__ import annotations
 
 
 class SeedxError(ValueError):
-    """An input, setting, file or record that can't be used. The message says what was expected, what came, what to do."""
+    """An input, setting, file or record that can't be used.
+
+    The message says what was expected, what came and what to do.
+    """

@@ -12,9 +12,9 @@ it, it is read like any other image.
 
 Messages are generic in what an image is at each stage; `map_images` takes them from one stage to the next:
 
-    Message[Source]            a path, bytes, a file, a PIL picture or a scene to render    images.Source
-    Message[Picture]           opened: PIL in RGB, or uint8 (3, H, W)                       images.open_image, data.pictures
-    Message[Picture | Tiles]   some of them tiled already, or features                      tiling.tile_image
+    Message[Source]            a path, bytes, a file, a PIL picture or a scene to render  images.Source
+    Message[Picture]           opened: PIL in RGB, or uint8 (3, H, W)                     images, data.pictures
+    Message[Picture | Tiles]   some of them tiled already, or features                    tiling.tile_image
 """
 
 from __future__ import annotations
@@ -87,6 +87,17 @@ def map_images(messages: Iterable[Message[P]], function: Callable[[P], Q]) -> li
         return Image(function(part.image)) if isinstance(part, Image) else part
 
     return [Message(message.role, tuple(mapped(part) for part in message.content)) for message in messages]
+
+
+def merge_texts(parts: Iterable[Part[P]]) -> list[Part[P]]:
+    """The parts with neighbouring texts merged into one."""
+    merged: list[Part[P]] = []
+    for part in parts:
+        if isinstance(part, Text) and merged and isinstance(merged[-1], Text):
+            merged[-1] = Text(merged[-1].text + part.text)
+        else:
+            merged.append(part)
+    return merged
 
 
 def to_json(messages: Iterable[Message]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def evaluate(
     from seedx_stickers.evaluation.report import Report
 
     model = source.load()
-    model.painter.progress = False  # there is one bar for all
+    model.engine.image_decoder.progress = False  # there is one bar for all
     report, bar = Report(), sys.stderr.isatty()
     scores = evaluate_stickers(
         model, seed, n, batch, abilities, progress=bar, shift=shift, watch=report.add if html else None
@@ -71,7 +71,7 @@ def demo(
     with tqdm(desc="loading the model", total=1 + len(steps), disable=None) as bar:
         start = time.perf_counter()
         model = source.load()
-        model.painter.progress = False  # there is one bar for all
+        model.engine.image_decoder.progress = False  # there is one bar for all
         loading = time.perf_counter() - start
         for step in steps:
             bar.update()

@@ -10,7 +10,19 @@ import pytest
 import torch
 
 from seedx import tokenizer as tokenizers
-from seedx.inference.generate import Answer, End, ImageFeatures, Options, Prompt, Session, Text, generate, stream
+from seedx.engines.torch_runner import TorchRunner
+from seedx.errors import SeedxError
+from seedx.inference.generate import (
+    Answer,
+    EndEvent,
+    Generation,
+    ImageEvent,
+    Prompt,
+    RowRequest,
+    SamplingSettings,
+    TextEvent,
+)
+from seedx.inference.generate import generate as generate_rows
 from seedx.inference.sampling import sample, suppress
 from seedx.inference.text_stream import TextStream
 from seedx.verify import build
@@ -31,6 +43,14 @@ def model():
     return build.seedx(CASE).eval()
 
 
+def generate(model, prompts, **settings):
+    return generate_rows(model, TOKENIZER, [RowRequest(prompt, SamplingSettings(**settings)) for prompt in prompts])
+
+
+def ids_of(ids):
+    return Prompt(torch.tensor(ids, dtype=torch.int64))
+
+
 def with_eos_for(model, token):
     """A model that ends where the given one would say `token`."""
     model = copy.deepcopy(model)
@@ -46,31 +66,90 @@ def assert_same(one: Answer, other: Answer) -> None:
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        Options(max_new_tokens=45),
-        Options(max_new_tokens=45, images="force"),
-        Options(max_new_tokens=30, temperature=1.5, top_p=0.9, seed=[3, 1, 4, 1, 5, 9]),
+SETTINGS = {
+    "greedy": [SamplingSettings(max_new_tokens=45)] * 6,
+    "force": [SamplingSettings(max_new_tokens=45, drawing="force")] * 6,
+    "sampled": [
+        SamplingSettings(max_new_tokens=30, temperature=1.5, top_p=0.9, seed=seed) for seed in (3, 1, 4, 1, 5, 9)
     ],
-    ids=["greedy", "force", "sampled"],
-)
-def test_batch_gives_what_each_prompt_gives_alone(model, options):
-    prompts = list(PROMPTS.values())
-    assert len({len(prompt.ids) for prompt in prompts}) > 3
+    "each its own": [
+        SamplingSettings(max_new_tokens=45, drawing="forbid"),
+        SamplingSettings(max_new_tokens=30, temperature=1.5, seed=3),
+        SamplingSettings(max_new_tokens=20, drawing="force"),
+        SamplingSettings(max_new_tokens=25, temperature=0.7, top_p=0.5, seed=8),
+        SamplingSettings(max_new_tokens=45),
+        SamplingSettings(max_new_tokens=22, release_suppression=True),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_batch_gives_what_each_prompt_gives_alone(model, kind):
+    assert len({len(prompt.ids) for prompt in PROMPTS.values()}) > 3
     model = with_eos_for(model, token=TOKENIZER.encode("<loc-19>")[0])  # some rows end early
-    together = generate(model, TOKENIZER, prompts, options)
+    requests = [RowRequest(prompt, each) for prompt, each in zip(PROMPTS.values(), SETTINGS[kind], strict=True)]
+    together = generate_rows(model, TOKENIZER, requests)
     assert {answer.reason for answer in together} == {"stop", "length"}
     assert any(answer.images for answer in together)
-    for i, (prompt, answer) in enumerate(zip(prompts, together, strict=True)):
-        seed = options.seed if isinstance(options.seed, int) else options.seed[i]
-        assert_same(generate(model, TOKENIZER, [prompt], dataclasses.replace(options, seed=seed))[0], answer)
+    for request, answer in zip(requests, together, strict=True):
+        assert_same(generate_rows(model, TOKENIZER, [request])[0], answer)
+
+
+@pytest.mark.parametrize("prompt_limit", [None, 5])
+def test_rows_join_and_leave_between_passes(model, prompt_limit):
+    """Rows that join at other passes, long prompts read in pieces and a row that is aborted change no reply."""
+    model = with_eos_for(model, token=TOKENIZER.encode("<loc-19>")[0])
+    requests = [
+        RowRequest(prompt, each) for prompt, each in zip(PROMPTS.values(), SETTINGS["each its own"], strict=True)
+    ]
+    generation, answers, numbers = Generation(model, TOKENIZER, TorchRunner(model.language)), {}, {}
+    (aborted,) = generation.join([RowRequest(READ, SamplingSettings(max_new_tokens=45))])
+    waiting = dict(enumerate(requests))
+    for passes in range(500):
+        if waiting and passes % 3 == 0:
+            number = min(waiting)
+            (row,) = generation.join([waiting.pop(number)])
+            numbers[row], answers[number] = number, Answer()
+        if passes == 4:
+            generation.leave(aborted)
+        for row, event in generation.step(prompt_limit):
+            if row is not aborted:
+                answers[numbers[row]].add(event)
+                if isinstance(event, EndEvent):
+                    generation.leave(row)
+        if not generation.rows and not waiting:
+            break
+    assert not generation.rows and not generation.runner.rows
+    for number, request in enumerate(requests):
+        assert_same(generate_rows(model, TOKENIZER, [request])[0], answers[number])
+
+
+def test_a_row_continues_elsewhere(model):
+    """A row that was taken out among others continues in another batch as if it had stayed."""
+    first, second = SamplingSettings(max_new_tokens=20), SamplingSettings(max_new_tokens=25)
+    generation = Generation(model, TOKENIZER, TorchRunner(model.language))
+    row, other = generation.join([RowRequest(DRAW, first), RowRequest(READ, SamplingSettings(max_new_tokens=60))])
+    while row.running:
+        generation.step()
+    state = generation.leave(row, keep=True)
+    while other.running:
+        generation.step()
+    more = ids_of(TOKENIZER.encode("\n[INST] And now? [/INST]\n"))
+    elsewhere = Generation(model, TOKENIZER, TorchRunner(model.language))
+    elsewhere.join([RowRequest(READ, second)])
+    (continued,) = elsewhere.join([RowRequest(more, second, state)])
+    while continued.running:
+        elsewhere.step()
+    ids = [*DRAW.ids.tolist(), *row.new, *more.ids.tolist()]
+    read = torch.cat([DRAW.read_mask, torch.zeros(len(ids) - len(DRAW.ids), dtype=torch.bool)])
+    whole = Prompt(torch.tensor(ids), DRAW.tiles, DRAW.tile_positions, read)
+    assert continued.new == generate(model, [whole], max_new_tokens=25)[0].ids
 
 
 def test_span_in_one_pass_equals_one_by_one(model):
-    answer = generate(model, TOKENIZER, [DRAW], Options(max_new_tokens=45))[0]
+    answer = generate(model, [DRAW], max_new_tokens=45)[0]
     assert len(answer.images) >= 2
-    ids = [*DRAW.ids, *answer.ids]
+    ids = [*DRAW.ids.tolist(), *answer.ids]
     cache, states = model.language.new_cache(), []
     with torch.no_grad():
         for position, token in enumerate(ids):
@@ -83,37 +162,41 @@ def test_span_in_one_pass_equals_one_by_one(model):
 
 
 def test_images_forbidden_or_forced(model):
-    assert generate(model, TOKENIZER, [DRAW], Options(max_new_tokens=45))[0].images
-    forbidden = generate(model, TOKENIZER, [DRAW], Options(max_new_tokens=45, images="forbid"))[0]
+    assert generate(model, [DRAW], max_new_tokens=45)[0].images
+    forbidden = generate(model, [DRAW], max_new_tokens=45, drawing="forbid")[0]
     assert not forbidden.images and SPECIALS.image_start not in forbidden.ids
 
-    assert not generate(model, TOKENIZER, [READ], Options(max_new_tokens=30))[0].images
-    forced = generate(model, TOKENIZER, [READ], Options(max_new_tokens=30, images="force"))[0]
+    assert not generate(model, [READ], max_new_tokens=30)[0].images
+    forced = generate(model, [READ], max_new_tokens=30, drawing="force")[0]
     assert len(forced.images) == 1 and len(forced.ids) == 30
 
     ends_early = with_eos_for(model, token=forced.ids[2])
-    in_place_of_eos = generate(ends_early, TOKENIZER, [READ], Options(max_new_tokens=30, images="force"))[0]
+    in_place_of_eos = generate(ends_early, [READ], max_new_tokens=30, drawing="force")[0]
     assert in_place_of_eos.ids[:3] == [*forced.ids[:2], SPECIALS.image_start] and in_place_of_eos.reason == "stop"
 
 
 def test_no_image_is_begun_without_room_for_it(model):
-    answer = generate(model, TOKENIZER, [DRAW], Options(max_new_tokens=QUERIES + 1))[0]
+    answer = generate(model, [DRAW], max_new_tokens=QUERIES + 1)[0]
     assert len(answer.ids) == QUERIES + 1 and not answer.images and SPECIALS.image_start not in answer.ids
     with pytest.raises(ValueError, match="an image takes 18 tokens"):
-        generate(model, TOKENIZER, [READ], Options(max_new_tokens=QUERIES + 1, images="force"))
+        generate(model, [READ], max_new_tokens=QUERIES + 1, drawing="force")
     with pytest.raises(ValueError, match="an image takes 17 tokens"):
-        generate(model, TOKENIZER, [PROMPTS["edit"]], Options(max_new_tokens=QUERIES))
+        generate(model, [PROMPTS["edit"]], max_new_tokens=QUERIES)
 
 
 def test_events_in_order(model):
-    events = list(stream(model, TOKENIZER, [DRAW], Options(max_new_tokens=45)))
-    kinds = [type(event) for _, event in events]
-    assert kinds[-1] is End and kinds.count(End) == 1 and kinds.count(ImageFeatures) >= 2 and Text in kinds
-    answer = generate(model, TOKENIZER, [DRAW], Options(max_new_tokens=45))[0]
-    assert events[-1][1].ids == answer.ids
+    generation, events = Generation(model, TOKENIZER, TorchRunner(model.language)), []
+    (row,) = generation.join([RowRequest(DRAW, SamplingSettings(max_new_tokens=45))])
+    while row.running:
+        events += [event for _, event in generation.step()]
+    kinds = [type(event) for event in events]
+    assert kinds[-1] is EndEvent and kinds.count(EndEvent) == 1
+    assert kinds.count(ImageEvent) >= 2 and TextEvent in kinds
+    answer = generate(model, [DRAW], max_new_tokens=45)[0]
+    assert events[-1].ids == answer.ids
     span = SPECIALS.image(QUERIES)
-    said = [token for token in answer.ids if token not in span]
-    assert answer.text == TOKENIZER.decode(said) and said
+    words = [token for token in answer.ids if token not in span]
+    assert answer.text == TOKENIZER.decode(words) and words
 
 
 def test_text_comes_in_whole_characters(model):
@@ -129,70 +212,82 @@ def test_text_comes_in_whole_characters(model):
     assert [cut.push(byte) for byte in "ï".encode()[:1]] == [""] and cut.flush() == "\N{REPLACEMENT CHARACTER}"
 
 
-def test_session_reads_only_what_is_new(model, monkeypatch):
-    """Two turns of two rows with a session: the answers of the whole conversations, at the price of the new tokens."""
-    first, options = [DRAW, READ], Options(max_new_tokens=37)
-    session = Session.start(model, rows=2)
-    answers = generate(model, TOKENIZER, first, options, session)
-    more = [Prompt(TOKENIZER.encode("\n[INST] And now? [/INST]\n")), Prompt(TOKENIZER.encode("\n[INST] x [/INST]\n"))]
+def conversation(model, prompts, states, **settings):
+    """The answers of one turn of several rows, and their states after it."""
+    requests = [
+        RowRequest(prompt, SamplingSettings(**settings), state) for prompt, state in zip(prompts, states, strict=True)
+    ]
+    generation = Generation(model, TOKENIZER, TorchRunner(model.language))
+    rows = generation.join(requests)
+    answers = {row: Answer() for row in rows}
+    while any(row.running for row in rows):
+        for row, event in generation.step():
+            answers[row].add(event)
+    return list(answers.values()), [generation.leave(row, keep=True) for row in rows]
 
-    passes, states = [], model.language.states
-    monkeypatch.setattr(model.language, "states", lambda x, *rest: passes.append(x.shape[1]) or states(x, *rest))
-    continued = generate(model, TOKENIZER, more, options, session)
+
+def test_a_state_holds_what_was_read(model, monkeypatch):
+    """Two turns of two rows: the answers of the whole conversations, at the price of the new tokens."""
+    first = [DRAW, READ]
+    answers, states = conversation(model, first, [None, None], max_new_tokens=37)
+    more = [ids_of(TOKENIZER.encode(text)) for text in ("\n[INST] And now? [/INST]\n", "\n[INST] x [/INST]\n")]
+
+    passes, forward = [], model.language.states
+    monkeypatch.setattr(model.language, "states", lambda x, *rest: passes.append(x.shape[1]) or forward(x, *rest))
+    continued, _ = conversation(model, more, states, max_new_tokens=37)
     assert passes[0] == max(len(prompt.ids) for prompt in more) + 1  # and the last token of the answer before
     monkeypatch.undo()
 
     for before, answer, after, now in zip(first, answers, more, continued, strict=True):
-        ids = [*before.ids, *answer.ids, *after.ids]
-        read = [*(before.read_mask or []), *[False] * (len(ids) - len(before.ids))]
+        ids = torch.cat([before.ids, torch.tensor(answer.ids), after.ids])
+        read = torch.cat([before.read_mask, torch.zeros(len(ids) - len(before.ids), dtype=torch.bool)])
         alone = Prompt(ids, before.tiles, before.tile_positions, read)
-        assert_same(generate(model, TOKENIZER, [alone], options)[0], now)
+        assert_same(generate(model, [alone], max_new_tokens=37)[0], now)
 
 
 def test_an_answer_that_ends_with_a_picture_leaves_its_last_token_to_the_next_turn(model):
-    session, room = Session.start(model), Options(max_new_tokens=QUERIES + 1)
-    first = Prompt([*DRAW.ids, SPECIALS.image_start])
-    answer = generate(model, TOKENIZER, [first], room, session)[0]
+    first = ids_of([*DRAW.ids.tolist(), SPECIALS.image_start])
+    first = Prompt(first.ids, read_mask=torch.zeros(len(first.ids), dtype=torch.bool))
+    (answer,), (state,) = conversation(model, [first], [None], max_new_tokens=QUERIES + 1)
     assert len(answer.images) == 1 and answer.reason == "length"
-    assert session.pending == [[SPECIALS.image_end]] and session.lengths == [len(first.ids) + QUERIES]
+    assert state.pending == (SPECIALS.image_end,) and state.read.length == len(first.ids) + QUERIES
     more = TOKENIZER.encode("\n[INST] And now? [/INST]\n")
-    continued = generate(model, TOKENIZER, [Prompt(more)], Options(max_new_tokens=12), session)[0]
-    ids = [*first.ids, *answer.ids, *more]
-    alone = Prompt(ids, read_mask=[False] * len(ids))
-    assert_same(generate(model, TOKENIZER, [alone], Options(max_new_tokens=12))[0], continued)
+    (continued,), _ = conversation(model, [ids_of(more)], [state], max_new_tokens=12)
+    ids = torch.tensor([*first.ids.tolist(), *answer.ids, *more])
+    alone = Prompt(ids, read_mask=torch.zeros(len(ids), dtype=torch.bool))
+    assert_same(generate(model, [alone], max_new_tokens=12)[0], continued)
 
 
-def test_session_goes_on_after_a_stream_was_closed(model):
-    session, events = Session.start(model), []
-    running = stream(model, TOKENIZER, [READ], Options(max_new_tokens=12), session)
-    for _, event in running:
-        events.append(event)
-        if len(events) == 3:
-            running.close()
-    held = session.lengths[0] + len(session.pending[0])
-    assert len(READ.ids) < held < len(READ.ids) + 12
-    rest = generate(model, TOKENIZER, [Prompt([])], Options(max_new_tokens=12 - (held - len(READ.ids))), session)[0]
-    whole = generate(model, TOKENIZER, [READ], Options(max_new_tokens=12))[0]
-    assert whole.ids[held - len(READ.ids) :] == rest.ids
+def test_a_reply_that_was_aborted_continues(model):
+    generation = Generation(model, TOKENIZER, TorchRunner(model.language))
+    (row,) = generation.join([RowRequest(READ, SamplingSettings(max_new_tokens=12))])
+    assert generation.leave(row, keep=True) is None  # nothing of its prompt was read
+    (row,) = generation.join([RowRequest(READ, SamplingSettings(max_new_tokens=12))])
+    for _ in range(4):
+        generation.step()
+    state = generation.leave(row, keep=True)
+    held = state.read.length + len(state.pending) - len(READ.ids)
+    assert 0 < held < 12
+    (rest,), _ = conversation(model, [ids_of([])], [state], max_new_tokens=12 - held)
+    assert generate(model, [READ], max_new_tokens=12)[0].ids[held:] == rest.ids
 
 
 def test_sampling_is_reproducible(model):
     def ids(seed):
-        options = Options(max_new_tokens=20, temperature=2.0, seed=seed, images="forbid")
-        return [answer.ids for answer in generate(model, TOKENIZER, [READ, READ], options)]
+        answers = generate(model, [READ, READ], max_new_tokens=20, temperature=2.0, seed=seed, drawing="forbid")
+        return [answer.ids for answer in answers]
 
-    assert ids(7) == ids(7) and ids(7)[0] == ids(7)[1]
-    assert ids([7, 8])[0] == ids(7)[0] != ids([7, 8])[1]
+    assert ids(7) == ids(7) and ids(7)[0] == ids(7)[1] != ids(8)[0]
 
 
 def test_sample_follows_the_chances_within_top_p():
     logits = torch.tensor([0.1, 0.5, 0.15, 0.25]).log()
     draws = (torch.arange(1000) + 0.5) / 1000
-    counts = torch.bincount(sample(logits.expand(1000, -1), 1.0, draws), minlength=4)
+    counts = torch.bincount(sample(logits.expand(1000, -1), torch.ones(1000), draws), minlength=4)
     assert counts.tolist() == [100, 500, 150, 250]
-    counts = torch.bincount(sample(logits.expand(1000, -1), 0.7, draws), minlength=4)
+    counts = torch.bincount(sample(logits.expand(1000, -1), torch.full((1000,), 0.7), draws), minlength=4)
     assert counts.tolist() == [0, 667, 0, 333]
-    assert sample(logits[None], 1e-6, torch.tensor([0.999])).item() == 1
+    assert sample(logits[None], torch.tensor([1e-6]), torch.tensor([0.999])).item() == 1
 
 
 def test_suppressed_tokens_never_win():
@@ -207,22 +302,21 @@ def test_suppressed_tokens_never_win():
 
 def test_answer_ends_at_the_context(model):
     context = model.config.language.context
-    prompt = Prompt([5] * (context - 3))
-    answer = generate(model, TOKENIZER, [prompt], Options(max_new_tokens=50))[0]
+    prompt = ids_of([5] * (context - 3))
+    answer = generate(model, [prompt], max_new_tokens=50)[0]
     assert answer.reason == "length" and len(answer.ids) == 3
 
 
 def test_users_mistakes(model):
-    def error(match, prompts, **options):
-        with pytest.raises(ValueError, match=match):
-            generate(model, TOKENIZER, prompts, Options(**options))
+    def error(match, prompts, **settings):
+        with pytest.raises(SeedxError, match=match):
+            generate(model, prompts, **settings)
 
-    error("prompt 1 is empty", [DRAW, Prompt([])])
-    error("has 512 tokens, but the context holds 512", [Prompt([5] * 512)])
+    error("prompt 1 is empty", [DRAW, ids_of([])])
+    error("has 512 tokens, but the context holds 512", [ids_of([5] * 512)])
     error("prompt 0 has 2 tiles", [dataclasses.replace(READ, tiles=READ.tiles[:2])])
-    error("2 prompts need a seed of as many rows, not 3", [DRAW, READ], seed=[1, 2, 3])
     error("top_p in", [DRAW], top_p=0.0)
     error("max_new_tokens is at least 1", [DRAW], max_new_tokens=0)
-    error('images is "auto"', [DRAW], images="always")
-    with pytest.raises(ValueError, match="1 prompts need a session of as many rows, not 2"):
-        generate(model, TOKENIZER, [DRAW], Options(), Session.start(model, 2))
+    error('drawing is "auto"', [DRAW], drawing="always")
+    with pytest.raises(SeedxError, match="no adapter 'snow'"):
+        generate_rows(model, TOKENIZER, [RowRequest(DRAW, adapter="snow")])

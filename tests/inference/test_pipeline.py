@@ -1,7 +1,9 @@
 """The verbs, on a model with random weights: what goes in and out, and how mistakes are told."""
 
+import dataclasses
 import struct
 import zlib
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -9,14 +11,16 @@ import torch
 from PIL import Image
 
 from seedx.batch import IGNORE
+from seedx.engines.runner import RunnerState
 from seedx.images import MAX_PIXELS
 from seedx.inference import pipeline
-from seedx.inference.generate import Options, generate
-from seedx.inference.image_decoder import Order
+from seedx.inference.engine import Request
+from seedx.inference.generate import Prompt, RowRequest, RowState, SamplingSettings, generate
+from seedx.inference.image_decoder import ImageRequest
 from seedx.inference.reply import Reply
-from seedx.inference.settings import DrawSettings
+from seedx.inference.settings import DrawOptions, DrawSettings, Options, ReplyOptions, Settings
 from seedx.messages import Image as Picture
-from seedx.messages import Text, assistant, map_images, user
+from seedx.messages import Text, assistant, user
 from seedx.prompt import encode
 
 SHORT = {"max_new_tokens": 24}
@@ -45,11 +49,10 @@ def test_a_batch_answers_as_each_prompt_alone(tiny, noise):
 
 
 def test_tiles_tell_more_than_the_thumbnail(tiny, noise):
-    turn = tiny.turn("count", [noise(384, 96)])
-    assert len(tiny.prompt(turn).tiles) == 5
-    (untiled,) = map_images([turn], tiny._thumbnail)
-    assert len(tiny.prompt(untiled).tiles) == 1
-    assert tiny.prompt(turn).tiles[-1].equal(tiny.prompt(untiled).tiles[0])
+    conversation = [tiny.engine.turn("count", [noise(384, 96)])]
+    tiled, alone = (tiny.engine.prompt(Request(conversation, tiling=tiling)) for tiling in (True, False))
+    assert len(tiled.tiles) == 5 and len(alone.tiles) == 1
+    assert tiled.tiles[-1].equal(alone.tiles[0])
 
 
 def test_a_picture_comes_from_its_seed(tiny):
@@ -75,7 +78,7 @@ def test_drawings_have_the_size_asked_for(tiny):
     [((96, 96), (96, 96)), ((384, 96), (192, 48)), ((50, 200), (48, 192)), ((1, 1), (96, 96)), ((9000, 9), (272, 32))],
 )
 def test_an_edit_keeps_the_ratio_at_the_area_of_a_drawing(tiny, given, drawn):
-    assert tiny.painter.size_for(Image.new("RGB", given)) == drawn
+    assert tiny.engine.image_decoder.size_for(Image.new("RGB", given)) == drawn
 
 
 def test_edits_depend_on_the_picture_that_they_keep_to(tiny, noise):
@@ -91,7 +94,7 @@ def test_reconstruction_with_and_without_a_condition(tiny, noise):
     picture = noise(96, 96)
     plain, kept = tiny.reconstruct(picture), tiny.reconstruct(picture, condition=picture)
     assert difference(plain, kept) > 1
-    assert tiny.painter.features([picture, picture]).shape == (2, 16, 256)
+    assert tiny.engine.image_decoder.encode([picture, picture]).shape == (2, 16, 256)
     wide = noise(192, 48)
     assert tiny.reconstruct(wide).size == (96, 96)
     assert tiny.reconstruct(wide, condition=wide).size == (192, 48)
@@ -104,9 +107,10 @@ def test_the_negative_is_computed_once(tiny_folder, monkeypatch):
     seen = []
     encode_images = model.model.seedx.encode_images
     monkeypatch.setattr(model.model.seedx, "encode_images", lambda x: seen.append(len(x)) or encode_images(x))
-    order = Order(model.painter.features([Image.new("RGB", (96, 96))])[0], seed=0)
-    model.painter.paint([order], DrawSettings())
-    model.painter.paint([order], DrawSettings())
+    decoder = model.engine.image_decoder
+    request = ImageRequest(decoder.encode([Image.new("RGB", (96, 96))])[0])
+    decoder.decode([request])
+    decoder.decode([request])
     assert seen == [1, 1]  # the picture, and nothing
 
 
@@ -143,8 +147,8 @@ def test_a_later_turn_adds_what_the_whole_conversation_would_have(tiny, noise):
     config, tokenizer = tiny.model.config, tiny.model.tokenizer
     whole = encode(turns, tokenizer, config, tiles=[1, 1], for_generation=True)
     before = encode(turns[:2], tokenizer, config, tiles=[1, 1], for_generation=True)
-    added = tiny.prompt(turns[2], after=turns[1])
-    assert list(added.ids) == whole.input_ids[len(before) :].tolist()
+    added = tiny.engine.prompt(Request(turns, state=RowState(RunnerState(len(before), None))))
+    assert added.ids.tolist() == whole.input_ids[len(before) :].tolist()
     assert len(added.tiles) == 1 and sum(added.read_mask) == config.bridge.queries
     assert whole.labels.eq(IGNORE).any()
 
@@ -155,12 +159,15 @@ def test_a_session_goes_on_as_if_it_had_read_all_at_once(tiny, noise):
     session.send("what is this?", [first.content[0].image], drawing="forbid", max_new_tokens=6)
     cached = session.send("and where is it?", drawing="forbid", max_new_tokens=6)
 
-    options = Options(max_new_tokens=6, images="forbid")
-    start = tiny.prompt(first)
-    (said,) = generate(tiny.model.seedx, tiny.model.tokenizer, [start], options)
-    added = tiny.prompt(second, after=assistant(""))
-    whole = type(start)([*start.ids, *said.ids, *added.ids], start.tiles, start.tile_positions)
-    (answer,) = generate(tiny.model.seedx, tiny.model.tokenizer, [whole], options)
+    def answer_to(prompt):
+        settings = SamplingSettings(max_new_tokens=6, drawing="forbid")
+        return generate(tiny.model.seedx, tiny.model.tokenizer, [RowRequest(prompt, settings)])[0]
+
+    start = tiny.engine.prompt(Request([first]))
+    said = answer_to(start)
+    added = tiny.engine.prompt(Request([first, assistant(""), second], state=RowState(RunnerState(1, None))))
+    whole = Prompt(torch.cat([start.ids, torch.tensor(said.ids), added.ids]), start.tiles, start.tile_positions)
+    answer = answer_to(whole)
     assert cached.text == Reply((Text(answer.text),)).text
     assert [message.role for message in session.messages] == ["user", "assistant"] * 2
 
@@ -236,17 +243,17 @@ def test_a_mistake_about_the_picture_leaves_the_session_as_it_was(tiny):
     for mistake in ({"size": (100, 60)}, {"sampler": "Euler"}):
         with pytest.raises(ValueError):
             session.send("draw a cat", drawing="force", **mistake)
-    assert session.messages == [] and session._state.lengths == [0]
+    assert session.messages == [] and session._state is None
 
 
 def test_a_long_prompt_is_refused_and_the_session_stays(tiny):
     session = tiny.session()
     session.send("hello", drawing="forbid", max_new_tokens=3)
-    held = list(session._state.lengths)
+    held = session._state
     for words in (1000, 390):  # too long alone, and with what came before
         with pytest.raises(ValueError, match="context"):
             session.send("a " * words)
-    assert session._state.lengths == held and len(session.messages) == 2
+    assert session._state is held and len(session.messages) == 2
     assert session.send("and now?", drawing="forbid", max_new_tokens=3).text
 
 
@@ -324,3 +331,37 @@ def test_a_story_of_a_model_has_a_picture_at_least(tiny):
         tiny.story("a cat", frames=0)
     with pytest.raises(ValueError, match="prompt is empty"):
         tiny.story(" ")
+
+
+@pytest.mark.parametrize(("settings", "options"), [(DrawSettings, DrawOptions), (Settings, Options)])
+def test_options_are_the_fields_of_settings(settings, options):
+    assert [field.name for field in dataclasses.fields(settings)] == list(get_type_hints(options))
+    assert {*get_type_hints(Options), "drawing", "condition"} == {*get_type_hints(ReplyOptions)}
+
+
+def test_a_stream_that_is_closed_keeps_what_was_said(tiny):
+    session = tiny.session()
+    stream = session.stream("hello", drawing="forbid", max_new_tokens=12)
+    first = next(stream)
+    stream.close()
+    assert [message.role for message in session.messages] == ["user", "assistant"]
+    assert session.messages[1].content == (first,)
+    assert session.send("and now?", drawing="forbid", max_new_tokens=3).text
+
+
+def test_an_error_in_the_first_pass_leaves_the_session_as_it_was(tiny, monkeypatch):
+    """The next reply is that of a session in which the failed turn never was."""
+    sessions = [tiny.session() for _ in range(2)]
+    for session in sessions:
+        session.send("hello", drawing="forbid", max_new_tokens=3)
+
+    def failing(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(tiny.model.seedx.language, "states", failing)
+    with pytest.raises(MemoryError):
+        sessions[0].send("what now?", drawing="forbid", max_new_tokens=3)
+    monkeypatch.undo()
+    assert len(sessions[0].messages) == 2
+    replies = [session.send("and now?", drawing="forbid", max_new_tokens=6) for session in sessions]
+    assert replies[0].text == replies[1].text

@@ -1,4 +1,4 @@
-"""The border between the reply engine and whoever runs the language model: embeddings in; states, logits, a row's state out.
+"""The border to whoever runs the language model: embeddings in; states, logits and a row's state out.
 
 A row is one conversation in progress. Rows join and leave at any time, and a pass runs any of them together:
 

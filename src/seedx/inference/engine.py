@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import PIL.Image
 import torch
@@ -57,7 +57,7 @@ class Request:
     """
 
     conversation: Conversation
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     drawing: Drawing = "auto"
     condition: bool = True
     tiling: bool = True

@@ -1,8 +1,8 @@
 """The decode loop: prompts in, events out, with rows that join and leave between passes.
 
 Every pass of the language model feeds each row what it has not read yet: a prompt or a piece of it, one token, or,
-after `<img>`, the whole span `placeholders </img>`, whose tokens are known in advance. So a prompt, a token and an image
-are one operation, and the rows of a pass may be at different stages. With K = 2 placeholders:
+after `<img>`, the whole span `placeholders </img>`, whose tokens are known in advance. So a prompt, a token and an
+image are one operation, and the rows of a pass may be at different stages. With K = 2 placeholders:
 
     pass    row 0 (a question)      row 1 (a request)       events
     1       its prompt              its prompt
@@ -131,7 +131,7 @@ class RowRequest:
     """What a row joins with."""
 
     prompt: Prompt
-    settings: SamplingSettings = SamplingSettings()
+    settings: SamplingSettings = field(default_factory=SamplingSettings)
     state: RowState | None = None
     adapter: str | None = None
 
@@ -228,6 +228,7 @@ class Generation:
         events = self._drawn([(rows[i], states[i][counts[i][0] :]) for i in done])
         return events + self._continued([(rows[i], states[i][-1]) for i in done])
 
+    @torch.inference_mode()
     def leave(self, row: Row, keep: bool = False) -> RowState | None:
         """Remove a row, at its end or before.
 
@@ -328,10 +329,11 @@ class Generation:
         at = [i for i, row in enumerate(rows) if row.settings.temperature > 0]
         if at:
             chosen = [rows[i] for i in at]
-            draws = torch.stack([torch.rand((), generator=row.generator) for row in chosen])
+            draws = torch.stack([torch.rand((), generator=row.generator) for row in chosen]).to(logits.device)
             heat = torch.tensor([row.settings.temperature for row in chosen], device=logits.device)
-            share = torch.tensor([row.settings.top_p for row in chosen], device=logits.device)
-            for i, token in zip(at, sample(logits[at] / heat[:, None], share, draws.to(logits.device)).tolist(), strict=True):
+            top_p = torch.tensor([row.settings.top_p for row in chosen], device=logits.device)
+            sampled = sample(logits[at] / heat[:, None], top_p, draws)
+            for i, token in zip(at, sampled.tolist(), strict=True):
                 tokens[i] = token
         return tokens
 

@@ -10,7 +10,7 @@ import functools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import PIL.Image
 import torch
@@ -36,7 +36,7 @@ class ImageRequest:
     """One image to decode: its features (Kp, D) or (Q, D), how, and the image whose detail it keeps, if any."""
 
     features: Tensor
-    settings: DrawSettings = DrawSettings()
+    settings: DrawSettings = field(default_factory=DrawSettings)
     condition: PIL.Image.Image | None = None
 
 

@@ -79,14 +79,12 @@ class Pipeline:
         """A conversation of several turns, which keeps its pictures and its state."""
         return Session(self.engine)
 
-    def chat(
-        self, prompt: str, images: Source | Sequence[Source] = (), **options: Unpack[ReplyOptions]
-    ) -> Reply:
+    def chat(self, prompt: str, images: Source | Sequence[Source] = (), **options: Unpack[ReplyOptions]) -> Reply:
         """The reply to one prompt, with pictures or none. Options and errors are those of `Session.send`."""
         return self.chat_batch([(prompt, images)], **options)[0]
 
     def draw(self, prompt: str, **options: Unpack[Options]) -> PIL.Image.Image:
-        """An image of what the prompt describes. Options are the fields of `Settings`: seed, size, steps, guidance..."""
+        """An image of what the prompt describes. Options: seed, size, steps, guidance and all of `Settings`."""
         return self.chat(prompt, drawing="force", **options).images[0]
 
     def edit(self, image: Source, instruction: str, **options: Unpack[Options]) -> PIL.Image.Image:

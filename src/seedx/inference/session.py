@@ -16,7 +16,7 @@ from seedx.inference.engine import Engine, Request, Responses
 from seedx.inference.generate import EndEvent, ImageEvent, RowState
 from seedx.inference.reply import Reply
 from seedx.inference.settings import Drawing, Options, Settings, settings_from
-from seedx.messages import Image, Message, Text, assistant, merge_texts
+from seedx.messages import Box, Image, Message, Text, assistant, merge_texts
 
 
 class Session:
@@ -95,4 +95,4 @@ class Session:
                 self.messages = before
             else:
                 self._state = responses.states[0]
-        yield Reply(tuple(merge_texts(parts)), reason)
+        yield Reply(tuple(part for part in merge_texts(parts) if not isinstance(part, Box)), reason)

@@ -62,7 +62,7 @@ class Cache:
         return slots <= position_ids[:, None, :, None]
 
     def update(self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object) -> tuple[Tensor, Tensor]:
-        """Store (B, H, T, E) of one layer and return all that its rows hold, (B, H, end, E). transformers gave the name."""
+        """Store (B, H, T, E) of one layer and return all that its rows hold (B, H, end, E)."""
         if layer == len(self.keys):
             self.keys.append(keys.new_empty(0, keys.shape[1], 0, keys.shape[3]))
             self.values.append(values.new_empty(0, values.shape[1], 0, values.shape[3]))
@@ -99,7 +99,7 @@ class Cache:
 
 
 def _reserved(held: Tensor, rows: int, slots: int) -> Tensor:
-    """`held` if it has room for so many rows and slots, or a larger copy: zeros, since a masked NaN would still spread."""
+    """`held` with room for so many rows and slots: filled with zeros, since a masked NaN would still spread."""
     if held.shape[0] >= rows and held.shape[2] >= slots:
         return held
     size = max(held.shape[2], slots + GROWTH if held.shape[2] < slots else 0)

@@ -46,9 +46,7 @@ class Language(nn.Module):
         """(B, T) int64 -> (B, T, D)."""
         return self.llm.model.embed_tokens(ids)
 
-    def states(
-        self, embeds: Tensor, position_ids: Tensor, cache: Cache | None = None, first_row: int = 0
-    ) -> Tensor:
+    def states(self, embeds: Tensor, position_ids: Tensor, cache: Cache | None = None, first_row: int = 0) -> Tensor:
         """(B, T, D) at positions (B, T) -> (B, T, D), after the final norm.
 
         Without a cache a row may hold several documents, each with positions from 0: none sees another. With a cache

@@ -15,7 +15,7 @@ Every field can be changed from outside by its path: `lr`, `data.0.weight`, `opt
 from __future__ import annotations
 
 import dataclasses
-import sys
+import tomllib
 import types
 import typing
 from collections.abc import Mapping
@@ -26,11 +26,6 @@ from typing import Any, Literal
 from seedx.config import from_dict, nearest
 from seedx.data.shard_reader import Data
 from seedx.errors import SeedxError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 # What may change between a run and its continuation without asking: none of it changes what is learnt.
 FREE = ("replicas", "workers", "log_every", "sample_every", "save_seconds", "keep", "max_faults", "max_bad_steps")

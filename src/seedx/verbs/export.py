@@ -47,7 +47,7 @@ def export(
     if suite == "imgedit" and originals is None:
         raise SeedxError("imgedit edits pictures: give their folder as --originals")
     model = source.load()
-    model.painter.progress = False  # there is one bar for all
+    model.engine.image_decoder.progress = False  # there is one bar for all
     options: dict[str, Any] = {"batch": batch, "progress": sys.stderr.isatty(), **dataclasses.asdict(settings)}
     if suite == "geneval":
         count = geneval.draw(model, metadata, out, samples=samples, **options)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from seedx import tokenizer as tokenizers
-from seedx.inference.generate import Answer, ImageFeatures, Options, Prompt, generate
+from seedx.inference.generate import Answer, ImageEvent, Prompt, RowRequest, SamplingSettings, generate
 from seedx.inference.sampling import suppress
 from seedx.model.seedx import SeedX
 from seedx.tokenizer import Tokenizer
@@ -54,9 +54,10 @@ def group_of(case: Case, model: SeedX, tokenizer: Tokenizer, subs: list[str]) ->
     results: Results = []
     for sub, prompt, limit in zip(subs, prompts, limits, strict=True):
         results += case.compare(f"{sub}/last_hidden_of_prompt_end", last_state(model, prompt))
-        options = Options(max_new_tokens=limit, release_suppression=True)
-        results += answer(case, sub, "", generate(model, tokenizer, [prompt], options)[0])
-    together = generate(model, tokenizer, prompts, Options(max_new_tokens=max(limits), release_suppression=True))
+        settings = SamplingSettings(max_new_tokens=limit, release_suppression=True)
+        results += answer(case, sub, "", generate(model, tokenizer, [RowRequest(prompt, settings)])[0])
+    settings = SamplingSettings(max_new_tokens=max(limits), release_suppression=True)
+    together = generate(model, tokenizer, [RowRequest(prompt, settings) for prompt in prompts])
     for sub, whole in zip(subs, together, strict=True):
         results += answer(case, sub, "/batched", whole)
     return results
@@ -71,14 +72,14 @@ def prompt_of(case: Case, sub: str) -> Prompt:
     if tiles is not None and (kept := given.get("embeds_cmp_mask")) is not None:
         tiles, places = tiles[kept], None if places is None else places[kept]
     tiles, places = (None, None) if tiles is None or not len(tiles) else (tiles, places)
-    return Prompt(ids=ids.tolist(), tiles=tiles, tile_positions=places, read_mask=mask.tolist())
+    return Prompt(ids=ids, tiles=tiles, tile_positions=places, read_mask=mask)
 
 
 @torch.no_grad()
 def last_state(model: SeedX, prompt: Prompt) -> Tensor:
     """(dim,) the final state of a prompt's last token, without a cache."""
-    ids, mask = torch.tensor([prompt.ids]), torch.tensor([prompt.read_mask])
-    embeds = model.embed(ids, mask, prompt.tiles, prompt.tile_positions)
+    assert prompt.read_mask is not None
+    embeds = model.embed(prompt.ids[None], prompt.read_mask[None], prompt.tiles, prompt.tile_positions)
     return model.language.states(embeds, torch.arange(len(prompt.ids))[None])[0, -1]
 
 
@@ -88,7 +89,7 @@ def answer(case: Case, sub: str, how: str, ours: Answer) -> Results:
     results = [(f"{sub}{how}/new_ids", float(sum(a != b for a, b in itertools.zip_longest(ids, ours.ids[: len(ids)]))))]
     if (hidden := case.tensors.get(f"out/{sub}/img_hidden")) is not None:
         features = case.tensors[f"out/{sub}/img_gen_feat"]
-        drawn = [part for part in ours.parts if isinstance(part, ImageFeatures)][: len(hidden)]
+        drawn = [part for part in ours.parts if isinstance(part, ImageEvent)][: len(hidden)]
         results.append((f"{sub}{how}/images", float(len(hidden) - len(drawn))))
         for i, image in enumerate(drawn):
             results.append((f"{sub}{how}/img_hidden_{i}", worst(image.states, hidden[i])))

@@ -14,17 +14,12 @@ with fewer links to its neighbours. Another cluster is a TOML file with the fiel
 from __future__ import annotations
 
 import difflib
-import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from seedx.config import from_dict
 from seedx.errors import SeedxError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 GIB = 1024**3
 
