@@ -6,6 +6,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from seedx.verify.release_faults import find_fault
 
 from seedx import tiling
 from seedx.batch import Encoded, collate, concatenate
@@ -17,7 +18,6 @@ from seedx.tiling import CLIP_STD, Picture, Tiles, normalise, thumbnail, tile_im
 from seedx.tokenizer import Tokenizer, load
 from seedx.verify.conversation_cases import conversations
 from seedx.verify.encoding_rows import World
-from seedx.verify.release_faults import find_fault
 
 GOLDEN = Path(__file__).parent / "golden"
 CONFIG = replace(TINY, bridge=replace(TINY.bridge, queries=2), tiling=replace(TINY.tiling, tile=8))

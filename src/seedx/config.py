@@ -97,7 +97,6 @@ class BridgeConfig:
     queries: int = 64  # tokens per image in the language model
     input_heads: int = 32
     output_heads: int = 32
-    output_layers: int = 1  # cross-attention layers of the output resampler
     tile_positions: bool = True
     regression: str = "mse"  # or "cosine"
     text_weight: float = 1.0

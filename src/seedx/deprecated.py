@@ -1,7 +1,8 @@
-"""Old names in recipes and checkpoints, which are read for one release."""
+"""Old names and retired settings in files of earlier versions, which are read for one release."""
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -17,6 +18,10 @@ RENAMED: Mapping[Kind, Mapping[str, str]] = {
     "sample errors": {"good": "used", "causes": "counts", "last": "examples"},
     "causes of sample errors": {"cut": "truncated"},
 }
+
+
+# Settings of config.json, by path, of which only this value is left.
+RETIRED_SETTINGS: dict[str, Any] = {"bridge.output_layers": 1}
 
 
 def rename_keys(kind: Kind, values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -40,3 +45,20 @@ def rename_keys(kind: Kind, values: Mapping[str, Any], where: str = "") -> dict[
             )
         renamed[new] = value
     return renamed
+
+
+def without_retired(settings: dict[str, Any]) -> dict[str, Any]:
+    """The content of a config.json without retired settings.
+
+    Raises:
+        SeedxError: a retired setting has another value than the one that is left.
+    """
+    settings = copy.deepcopy(settings)
+    for path, value in RETIRED_SETTINGS.items():
+        *parents, name = path.split(".")
+        section: Any = settings
+        for parent in parents:
+            section = section.get(parent) if isinstance(section, dict) else None
+        if isinstance(section, dict) and section.pop(name, value) != value:
+            raise SeedxError(f"the setting {path!r} of config.json was retired: only {value!r} is supported; remove it")
+    return settings

@@ -30,6 +30,7 @@ from seedx.checkpoint import weights
 from seedx.checkpoint.hub import locate
 from seedx.checkpoint.parts import Model, build, modules, part_state
 from seedx.config import Config
+from seedx.deprecated import without_retired
 from seedx.errors import SeedxError
 
 
@@ -98,7 +99,7 @@ def read_config(folder: Path) -> Config:
         values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise SeedxError(f"{file} is not JSON: {error}") from error
-    return configuration.from_dict(Config, values)
+    return configuration.from_dict(Config, without_retired(values))
 
 
 def write_config(config: Config, folder: Path) -> None:

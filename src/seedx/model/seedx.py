@@ -20,7 +20,6 @@ from seedx.model.language import Language
 from seedx.model.losses import Losses, loss_counts, loss_weights, next_tokens, regression
 from seedx.model.resampler import QueryResampler
 from seedx.model.vision import VisionTransformer, pool_features
-from seedx_stickers.claims.deep_resampler import DeepResampler
 
 
 class SeedX(nn.Module):
@@ -33,7 +32,7 @@ class SeedX(nn.Module):
         self.vision = VisionTransformer(vision).requires_grad_(False)
         self.language = Language(config.language)
         self.input_resampler = QueryResampler(bridge.queries, dim, bridge.input_heads, vision.output_dim)
-        self.output_resampler = output_resampler(config)
+        self.output_resampler = QueryResampler(vision.pooled, vision.output_dim, bridge.output_heads, dim)
         self.tile_positions = nn.Parameter(torch.empty(4, dim)) if bridge.tile_positions else None
         if self.tile_positions is not None:
             nn.init.normal_(self.tile_positions, std=dim**-0.5)
@@ -109,13 +108,6 @@ class SeedX(nn.Module):
 
     def _no_features(self, like: Tensor) -> Tensor:
         return like.new_zeros(0, self.config.vision.queries, self.config.vision.output_dim)
-
-
-def output_resampler(config: Config) -> QueryResampler | DeepResampler:
-    """States (M, K, dim) -> features (M, Kp, D), by as many layers as the config says."""
-    bridge, vision, dim = config.bridge, config.vision, config.language.hidden_size
-    sizes = (vision.pooled, vision.output_dim, bridge.output_heads, dim)
-    return QueryResampler(*sizes) if bridge.output_layers == 1 else DeepResampler(bridge.output_layers, *sizes)
 
 
 def tile_embedding(positions: Tensor, weight: Tensor) -> Tensor:

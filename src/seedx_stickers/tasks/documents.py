@@ -1,4 +1,4 @@
-"""What pre-training reads: pictures with their words and boxes, without anyone asking."""
+"""Documents for pre-training: pictures with their texts and boxes, without instructions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seedx_stickers.tasks.signs import text, with_sign
 
 
 def captioned(rng: random.Random) -> list[Message[Scene]]:
-    """A picture and its caption, one from the other."""
+    """A picture and its caption, in either order."""
     if rng.random() < 0.5:
         while not (turn := caption_turn(rng, scene := scene_to_read(rng, False, any_size=0.5))):
             pass
@@ -29,15 +29,15 @@ def captioned(rng: random.Random) -> list[Message[Scene]]:
 
 
 def grounded(rng: random.Random, any_size: float = 0.25) -> list[Message[Scene]]:
-    """A picture, and all that is in it with its boxes, from left to right."""
+    """A picture, and the boxes of all that is in it, from left to right."""
     scene = scene_to_read(rng, False, any_size)
     return [system(Image(scene)), assistant(*(Box(box(scene, s), s.name) for s in left_to_right(scene)))]
 
 
 def probed(rng: random.Random, any_size: float = 0.3) -> list[Message[Scene]]:
-    """A picture, and name after name with how often it is there and where; half of the names are not.
+    """A picture, and for each of several names its number and boxes; half of the names are absent.
 
-    To find by name is what a language model learns last. This asks for it some ten times for each picture.
+    Finding things by name is learned last by a language model. This trains it some ten times for each picture.
     """
     scene = scene_to_read(rng, False, any_size)
     there = [s.name for s in scene.stickers] + [thing for s in scene.stickers for thing in s.wears]
@@ -53,7 +53,7 @@ def probed(rng: random.Random, any_size: float = 0.3) -> list[Message[Scene]]:
 
 
 def printed(rng: random.Random, any_size: float = 0.0) -> list[Message[Scene]]:
-    """A picture full of signs, and all that is written on them with its boxes, from top to bottom."""
+    """A picture full of signs, and the texts of the signs with their boxes, from top to bottom."""
     background = rng.choice(list(BACKGROUNDS))
     wide, high = other_size(rng) if rng.random() < any_size else (TILE, TILE)
     scene = Scene(wide, high, background, ())

@@ -1,7 +1,7 @@
-"""The stickers world as data: "stickers:KIND" is an endless source of one of its tasks, made up as it is read.
+"""The data source "stickers:KIND": an endless stream of examples of one task, generated as it is read.
 
-Record n of a unit follows from the unit's name, n and the run's seed: a position is one number, and a worker holds
-nothing. Its pictures are scenes, rendered when they are opened.
+Record n of a unit depends on the name of the unit, n and the seed of the run alone, so a position is one number and a
+worker has no state. Pictures are scenes, which are rendered when they are opened.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from seedx_stickers.tasks.documents import DOCUMENTS
 KINDS = (*DOCUMENTS, *tasks.MANY_TURNS, *tasks.KINDS, *tasks.PARTS)
 
 
-class MadeUp(Record):
-    """A record whose pictures are at hand."""
+class Generated(Record):
+    """A record whose pictures are scenes, not files."""
 
     def image(self, value: Any) -> Any:
         return value
@@ -33,7 +33,7 @@ class MadeUp(Record):
 
 @dataclass(frozen=True)
 class Endless:
-    """A unit, as `data.sources` has them."""
+    """A unit of a data source (`seedx.data.sources.Unit`)."""
 
     kind: str
     number: int
@@ -46,7 +46,7 @@ class Endless:
     def read(self, position: int | None = None) -> Iterator[tuple[int, Record]]:
         for n in count(position or 0):
             where = f"{self.name}/{n}"
-            yield n + 1, MadeUp(where, to_json(_conversation(self.kind, random.Random(f"{self.seed}/{where}"))))
+            yield n + 1, Generated(where, to_json(_conversation(self.kind, random.Random(f"{self.seed}/{where}"))))
 
 
 def units(kind: str, parts: int, run: str) -> list[Unit]:
@@ -61,5 +61,5 @@ def _conversation(kind: str, rng: random.Random) -> list[Message[Scene]]:
 
 
 def corpus() -> Iterable[str]:
-    """The words of the tasks, for a new tokenizer."""
+    """Texts of the tasks, to train a tokenizer on."""
     return tasks.texts(20000, seed=1)

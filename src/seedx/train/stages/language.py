@@ -89,10 +89,14 @@ class LanguageStage(RowStage):
             digest = vision_digest(self.model.vision, "bfloat16" if recipe.bf16 else "float32")
             self.cache = FeatureCache(self.options.feature_cache, self._features, digest)
 
+    def build_model(self, config: Config) -> SeedX:
+        """The model to train, before its weights are read; a variant of this stage may return a modified one."""
+        return SeedX(config)
+
     def _model(self, source: Path) -> SeedX:
         ready = self.options.start or bool(self.recipe.model)
         with torch.device("meta" if ready else "cpu"):
-            model = SeedX(self.config)
+            model = self.build_model(self.config)
         components.read(model.vision, source, "vision")
         if ready:
             components.read(model.language, source, "language", spread=True)
