@@ -155,7 +155,7 @@ def convert(
         for name, (part, stream) in streams.items():
             ours = (renamed for item in stream for renamed in from_release(part, dict([item])).items())
             tensors = native.checked(ours, native.part_state(name, modules[name]), part)
-            native.write(aside, name, _watched(tensors, name, progress), dtype)
+            native.write(aside, name, watched(tensors, name, progress), dtype)
 
 
 def find(source: Path, part: str) -> Path:
@@ -204,9 +204,10 @@ def _adapter(source: Path, file: Path) -> Iterator[tuple[str, Tensor]]:
                 yield f"unet.{name}", tensor
 
 
-def _watched(
+def watched(
     tensors: Iterable[tuple[str, Tensor]], part: str, progress: Callable[[str, int], None] | None
 ) -> Iterator[tuple[str, Tensor]]:
+    """Pass the tensors on and report each to `progress`."""
     for name, tensor in tensors:
         yield name, tensor
         if progress:
