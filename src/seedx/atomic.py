@@ -22,7 +22,7 @@ def replacing_file(file: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder beside `folder` to write to; it takes the place of `folder` if the block ends without an error."""
+    """An empty folder to write to, which takes the place of `folder` if the block ends without an error."""
     aside, old = folder.with_name(folder.name + ".partial"), folder.with_name(folder.name + ".old")
     for leftover in (aside, old):
         shutil.rmtree(leftover, ignore_errors=True)

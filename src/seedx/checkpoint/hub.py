@@ -26,6 +26,7 @@ def locate(name: str | Path) -> Path:
         return Path(name)
     if _HUB_ID.fullmatch(text):
         return _download(text)
+    plugins.find("seedx.models", text)  # an error that names the missing package, if one lists the model
     if text in PRESETS:
         raise SeedxError(
             f"the weights of {text!r} are not bundled; make a folder from the release's with `seedx convert`"

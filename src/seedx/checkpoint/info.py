@@ -1,14 +1,17 @@
-"""Parameters and memory of a model by module, counted on the meta device."""
+"""Parameters and memory of a model by module, counted without memory for its weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.table import Table
+
 from seedx.checkpoint.hub import bundled, locate
 from seedx.checkpoint.native import read_config
 from seedx.checkpoint.parts import build, modules, part_state
 from seedx.config import PRESETS, Config
+from seedx.terminal import new_table
 
 # Module, the part that holds it, and what its names start with; the first that fits counts.
 MODULES = (
@@ -29,7 +32,7 @@ MODULES = (
 class Row:
     """
     Attributes:
-        parameters: numbers stored, fixed positions included.
+        parameters: number of stored values, fixed positions included.
         full, half: bytes in float32, and as loaded on a GPU: bfloat16, but for the VAE, which stays float32.
     """
 
@@ -40,7 +43,7 @@ class Row:
 
 
 def info(name: str | Path) -> list[Row]:
-    """One row a module and a last one, "total", for a preset ("17b", "tiny"), a folder or a hub id.
+    """One row for each module and a last one, "total", of a preset ("17b", "tiny"), a folder or a hub id.
 
     Raises:
         SeedxError: no such model.
@@ -54,12 +57,11 @@ def info(name: str | Path) -> list[Row]:
     return [*rows, total]
 
 
-def table(rows: list[Row]) -> str:
-    """The rows as aligned text."""
-    lines = [f"{'module':<24}{'parameters':>16}{'float32':>12}{'bfloat16':>12}"]
+def table(rows: list[Row]) -> Table:
+    made = new_table("module", "parameters", "float32", "bfloat16")
     for row in rows:
-        lines.append(f"{row.module:<24}{row.parameters:>16,}{_size(row.full):>12}{_size(row.half):>12}")
-    return "\n".join(lines)
+        made.add_row(row.module, f"{row.parameters:,}", _size(row.full), _size(row.half))
+    return made
 
 
 def _config(name: str | Path) -> Config:
