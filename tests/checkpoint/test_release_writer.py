@@ -13,6 +13,7 @@ from transformers import LlamaForCausalLM
 
 from seedx import tokenizer
 from seedx.checkpoint import native
+from seedx.checkpoint.parts import Model, part_state
 from seedx.checkpoint.release import convert, to_release
 from seedx.checkpoint.release_writer import write_release
 from seedx.cli import main
@@ -26,7 +27,7 @@ from small import SMALL, TOKENIZER
 def saved(config: Config, folder: Path) -> Path:
     torch.manual_seed(0)
     detokenizer = Detokenizer(config.detokenizer, config.vision.output_dim)
-    native.save(native.Model(config, SeedX(config), detokenizer, tokenizer.load(TOKENIZER)), folder)
+    native.save(Model(config, SeedX(config), detokenizer, tokenizer.load(TOKENIZER)), folder)
     return folder
 
 
@@ -65,7 +66,7 @@ def test_the_files_are_those_of_the_release_and_of_the_libraries_that_read_them(
     } <= files
     ours = native.load(model)
     state = torch.load(tmp_path / "release" / "agent" / "pytorch_model.bin", weights_only=True)
-    assert state.keys() == to_release("agent", native.part_state("bridge", ours.seedx)).keys()
+    assert state.keys() == to_release("agent", part_state("bridge", ours.seedx)).keys()
     llama = LlamaForCausalLM.from_pretrained(tmp_path / "release" / "llm")
     ids = torch.tensor([[1, 5, 9]])
     with torch.no_grad():

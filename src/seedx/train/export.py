@@ -11,7 +11,7 @@ import re
 import shutil
 from pathlib import Path
 
-from seedx.checkpoint import native
+from seedx.checkpoint import native, parts
 from seedx.config import from_dict
 from seedx.errors import SeedxError
 from seedx.train.engine import components, folders
@@ -50,7 +50,7 @@ def export(run: Path, target: Path, step: int | None = None, ema: bool = True) -
         for place in (folder, source):
             copy_missing(place, aside)
         native.write_config(config, aside)
-        missing = [part for part in native.modules(*native.build(config)) if not components.has(aside, part)]
+        missing = [part for part in parts.modules(*parts.build(config)) if not components.has(aside, part)]
     return found, missing
 
 
