@@ -45,7 +45,7 @@ drawings: $(VENV)/.dev ## let the model as trained so far draw what it is then t
 judge: $(VENV)/.dev ## train the judge that scores drawings, where it stopped
 	$(BIN)/python -m seedx_stickers.judge_training
 
-claims: $(VENV)/.dev ## rerun the paper's claims in miniature, where it stopped, and write docs/claims.md (ROW=3 THREADS=1)
+claims: $(VENV)/.dev ## rerun the paper's claims in miniature, where it stopped, and write docs/results/claims.md (ROW=3 THREADS=1)
 	$(BIN)/python -m seedx_stickers.claims $(if $(ROW),--row $(ROW)) --threads $(THREADS)
 
 golden: $(VENV)/.dev ## take over golden cases from a folder of the release's outputs (GOLDEN=folder), once they pass
