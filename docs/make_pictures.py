@@ -1,4 +1,4 @@
-"""Draws the pictures of the README and docs/applications.md with the bundled model: `python docs/make_pictures.py`.
+"""Draws the pictures of the README and of the guide with the bundled model: `python docs/make_pictures.py`.
 
 Writes into docs/images, and the slide as docs/images/slide.pptx beside its picture.
 """
