@@ -20,7 +20,8 @@ def test_there_are_notebooks():
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
 def test_outputs_are_not_stored(file):
-    assert all(not cell.outputs and cell.execution_count is None for cell in cells(file)), f"clear the outputs of {file}"
+    for cell in cells(file):
+        assert not cell.outputs and cell.execution_count is None, f"clear the outputs of {file.name}"
 
 
 @pytest.mark.slow
