@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 import torch
 
-from seedx import cli, config
+from seedx import __version__, cli, config
 from seedx.checkpoint import info
 from seedx.checkpoint.release import NAMES, from_release, to_release
 from seedx.data import formats
@@ -67,7 +67,9 @@ def test_every_verb_is_in_the_reference():
     page = (ROOT / "docs" / "reference" / "verbs.md").read_text(encoding="utf-8")
     table = page.partition("| verb | does |")[2].partition("\n\n")[0]
     rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
-    assert set(cli.verbs()) <= {name for row in rows for name in re.findall(r"`(\w+)", row)}
+    listed = [f"{name} " for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    for verb in cli.verbs():
+        assert any(name.startswith(f"{verb} ") for name in listed), f"docs/reference/verbs.md has no {verb}"
 
 
 def example(name):
@@ -125,3 +127,23 @@ def test_the_example_of_a_verb(monkeypatch, capsys):
     assert len(shown) == 2 and all(re.fullmatch(r"#[0-9a-f]{6} \d+%", line) for line in shown)
     assert cli.main(["palette", picture, "--colours", "0"]) == 2
     assert "at least 1, not 0" in capsys.readouterr().err
+
+
+def test_the_supported_python_is_the_same_everywhere():
+    project, makefile, workflow = (
+        (ROOT / name).read_text(encoding="utf-8") for name in ("pyproject.toml", "Makefile", ".github/workflows/ci.yml")
+    )
+    (minor,) = re.findall(r'requires-python = ">=3\.(\d+)"', project)
+    assert f"(3, {minor})" in makefile and f'python: ["3.{minor}", ' in workflow
+    for name in ("Makefile", "README.md", "CONTRIBUTING.md", "docs/reference/versions.md"):
+        assert f"Python 3.{minor} or later" in (ROOT / name).read_text(encoding="utf-8"), name
+
+
+def test_versions_agree():
+    versions = {
+        "pyproject.toml": r'^version = "(.*)"$',
+        "CITATION.cff": r"^version: (.*)$",
+        "CHANGELOG.md": r"^## \[(.*?)\]",
+    }
+    found = {re.search(p, (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)[1] for name, p in versions.items()}
+    assert found == {__version__}
