@@ -63,7 +63,7 @@ class Memory:
 
     @property
     def total(self) -> float:
-        return sum(getattr(self, field.name) for field in dataclasses.fields(self))
+        return float(sum(getattr(self, field.name) for field in dataclasses.fields(self)))
 
     def fits(self, cluster: Cluster) -> bool:
         return self.total * (1 + FRAGMENTED) + RESERVED <= cluster.memory * GIB

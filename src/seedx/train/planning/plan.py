@@ -102,7 +102,7 @@ def plan(recipe: Recipe, cluster: Cluster, gpus: int, mfu: float = 0.4, sample: 
     if not 0 < mfu <= 1:
         raise SeedxError(f"mfu is a share of the peak, above 0 and up to 1, not {mfu}")
     own = Setting(recipe.micro_rows(gpus), gpus // recipe.shards(gpus), recipe.checkpointing)
-    step = _step(recipe)
+    step = on_meta(recipe)
     sizes = costs.sizes(step.model, step.vision if isinstance(step, DetokenizerStep) else None)
     work = Workload(recipe, step, sample, gpus)
     samples = work.rows * work.samples_per_row
@@ -157,8 +157,8 @@ class Workload:
         return workload.extrapolated(self.step, self.depths, self.load(rows), **how)
 
 
-def _step(recipe: Recipe) -> Step:
-    """On the meta device.
+def on_meta(recipe: Recipe) -> Step:
+    """The step of a recipe's stage on the meta device.
 
     Raises:
         SeedxError: as `trainable.build`.

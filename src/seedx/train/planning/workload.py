@@ -243,7 +243,8 @@ def like_gpu() -> Iterator[None]:
         def norm(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             weights = [value.float() if isinstance(value, Tensor) else value for value in args]
             named = {key: value.float() if isinstance(value, Tensor) else value for key, value in kwargs.items()}
-            return function(x.float(), *weights, **named)
+            normed: Tensor = function(x.float(), *weights, **named)
+            return normed
 
         return norm
 
