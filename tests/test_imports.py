@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parent.parent / "src"
 # The library, from the ground up. A module is where its longest prefix is; it imports from its own floor and below.
 FLOORS = (
     {"seedx.errors", "seedx.atomic"},
-    {"seedx.config", "seedx.plugins"},
+    {"seedx.config", "seedx.plugins", "seedx.damage"},
     {"seedx.messages", "seedx.batch"},
     {"seedx.tokens", "seedx.images", "seedx.tiling", "seedx.html", "seedx.terminal", "seedx.inference.settings"},
     {"seedx.tokenizer", "seedx.model", "seedx.draw_boxes", "seedx.inference.reply", "seedx.slides"},
