@@ -41,7 +41,7 @@ from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.model.vision import VisionTransformer
 from seedx.train.engine import trainable
-from seedx.train.engine.activation_checkpoint import recomputed
+from seedx.train.engine.activation_checkpoint import apply_activation_checkpointing
 from seedx.train.planning.meter import Measured
 from seedx.train.planning.workload import DetokenizerStep, LanguageStep, Load, meter
 from seedx.train.recipe import Recipe
@@ -173,10 +173,10 @@ def read(case: Case) -> tuple[Measured, int, int]:
         if isinstance(model, SeedX):
             return LanguageStep(model)
         with torch.device("meta"):
-            vision = VisionTransformer(PRESETS[recipe.preset].vision).requires_grad_(False)
+            vision = VisionTransformer(PRESETS[recipe.config].vision).requires_grad_(False)
         return DetokenizerStep(model, vision)  # type: ignore[arg-type]
 
-    reading = meter(step, case.load, gpu=False, sharded=False, bf16=recipe.bf16, checkpointing=recipe.checkpointing)
+    reading = meter(step, case.load, gpu=False, sharded=False, bf16=recipe.bf16, checkpointing=recipe.activation_checkpointing)
     modules = step()
     return reading, sum(parameter.numel() for parameter in modules.parameters()), trainable.count(modules)
 
@@ -208,13 +208,13 @@ def status(field: str) -> int:
 
 
 def _language(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
-    config, load = PRESETS[case.recipe.preset], case.load
+    config, load = PRESETS[case.recipe.config], case.load
     model = SeedX(config).train()
     if case.recipe.lora:
         model.language.add_lora()
     trainable.apply(model, case.recipe.trained or trainable.DEFAULTS["language"])
-    if case.recipe.checkpointing:
-        recomputed(model)
+    if case.recipe.activation_checkpointing:
+        apply_activation_checkpointing(model)
     shape, queries, side = (load.rows, load.length), config.bridge.queries, config.vision.image_size
     batch = Batch(
         input_ids=torch.randint(1000, shape),
@@ -233,7 +233,7 @@ def _language(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
 
 
 def _detokenizer(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
-    config, load = PRESETS[case.recipe.preset], case.load
+    config, load = PRESETS[case.recipe.config], case.load
     model = Detokenizer(config.detokenizer, config.vision.output_dim).train()
     vision = VisionTransformer(config.vision).requires_grad_(False)
     trainable.apply(model, trainable.DEFAULTS["condition"])

@@ -168,7 +168,7 @@ def test_what_is_too_long_is_dropped_or_cut_before_an_image(tokenizer: Tokenizer
     assert prepare(messages, tokenizer, CONFIG, max_length=len(whole) - 1) is None
     first = int((whole.labels != -100).nonzero()[0])
     for limit in range(1, len(whole)):
-        cut = prepare(messages, tokenizer, CONFIG, max_length=limit, too_long="cut")
+        cut = prepare(messages, tokenizer, CONFIG, max_length=limit, too_long="truncate")
         if limit <= first:
             assert cut is None
             continue

@@ -47,7 +47,7 @@ def encode(
     *,
     tiles: Sequence[int] = (),
     for_generation: bool = False,
-    too_long: Literal["drop", "cut"] = "drop",
+    too_long: Literal["drop", "truncate"] = "drop",
     max_length: int | None = None,
 ) -> Encoded | None:
     """Ids, labels and masks of a conversation; no pixels are looked at.
@@ -57,15 +57,15 @@ def encode(
             number.
         for_generation: stop where the model goes on: after the last user turn, or within the assistant's last message.
             Nothing is a target then. Otherwise an unanswered last user turn is left out.
-        too_long: what training does with a conversation over `max_length`. "drop" returns None; "cut" ends it there,
+        too_long: what training does with a conversation over `max_length`. "drop" returns None; "truncate" ends it there,
             without EOS, and before an image that would be cut, and returns None only if nothing learned is left.
         max_length: tokens; by default `config.language.context`.
 
     Raises:
         SeedxError: nothing to encode or to learn from, no room left for an answer, or an unknown option.
     """
-    if too_long not in ("drop", "cut"):
-        raise SeedxError(f'too_long is "drop" or "cut", not {too_long!r}')
+    if too_long not in ("drop", "truncate"):
+        raise SeedxError(f'too_long must be "drop" or "truncate", not {too_long!r}')
     limit = max_length or config.language.context
     if len(tiles) != len(images(messages)):
         raise SeedxError(
@@ -96,7 +96,7 @@ def prepare(
     config: Config,
     *,
     for_generation: bool = False,
-    too_long: Literal["drop", "cut"] = "drop",
+    too_long: Literal["drop", "truncate"] = "drop",
     max_length: int | None = None,
 ) -> Encoded | None:
     """`encode`, with the pictures tiled. One that is only drawn is not cut into tiles, nor is any if None is returned.

@@ -9,9 +9,9 @@ from seedx.batch import Batch
 from seedx.model.seedx import SeedX
 from seedx.train.engine.gradients import accumulate
 from seedx.train.engine.loop import prepare_blocks
-from seedx.train.engine.parallel import World, optimised
+from seedx.train.engine.parallel import World, optimizer_parameters
 from seedx.train.recipe import Recipe
-from seedx.train.stages.base import part
+from seedx.train.stages.base import rows_of
 from small import SMALL
 
 ROWS, LENGTH = 8, 24
@@ -59,7 +59,7 @@ def gradients(pieces, recipe=RECIPE, stage=None):
     size = ROWS // pieces
     rows = stage.rows()
     values, _ = accumulate(stage, [joined(rows[i : i + size]) for i in range(0, ROWS, size)], recipe, World())
-    return values["loss"], {name: p.grad for name, p in optimised(stage.model).items() if p.grad is not None}
+    return values["loss"], {name: p.grad for name, p in optimizer_parameters(stage.model).items() if p.grad is not None}
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_compiled_blocks_serve_rows_of_any_documents(checkpointing):
         assert losses[1] == pytest.approx(losses[0], rel=1e-6)
         graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
     assert 0 < graphs[0] == graphs[1] == graphs[2]
-    found, expected = optimised(compiled.model), optimised(plain.model)
+    found, expected = optimizer_parameters(compiled.model), optimizer_parameters(plain.model)
     for name, parameter in expected.items():
         if parameter.grad is not None:
             torch.testing.assert_close(found[name].grad, parameter.grad, rtol=1e-4, atol=1e-6, msg=name)

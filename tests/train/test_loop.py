@@ -15,8 +15,8 @@ from toy import RECIPE, Toy, lines_of_one_rank, together
 from seedx.data.sample_errors import Fault, Faults
 from seedx.data.shard_reader import Data
 from seedx.train.engine.loop import train
-from seedx.train.engine.metrics import read, rewind
-from seedx.train.engine.optimizer import Average, optimiser, schedule, set_rates
+from seedx.train.engine.metrics import read_log, truncate_log
+from seedx.train.engine.optimizer import ModelEMA, build_optimizer, schedule, set_rates
 
 
 def result(folder):
@@ -154,12 +154,12 @@ def test_the_learning_rate_warms_up_and_ends_at_its_floor():
 
 def test_vectors_are_not_decayed_and_rates_follow_names():
     recipe = dataclasses.replace(RECIPE, weight_decay=0.3, lr_factors={"0.*": 0.1})
-    optim = optimiser(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), recipe)
+    optim = build_optimizer(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), recipe)
     assert set_rates(optim, recipe, step=1) == 0.1
     settings = {(round(group["lr"], 6), group["weight_decay"]) for group in optim.param_groups}
     assert settings == {(0.01, 0.3), (0.01, 0.0), (0.1, 0.3), (0.1, 0.0)}
     with pytest.raises(ValueError, match="'head' of lr_factors fits no trained parameter"):
-        optimiser(nn.Linear(2, 2), dataclasses.replace(RECIPE, lr_factors={"head": 0.1}))
+        build_optimizer(nn.Linear(2, 2), dataclasses.replace(RECIPE, lr_factors={"head": 0.1}))
 
 
 def test_an_average_moves_slowly():

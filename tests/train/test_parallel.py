@@ -16,8 +16,8 @@ from torch import nn
 
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
-from seedx.train.engine import folders, parallel
-from seedx.train.engine.checkpointing import Saver
+from seedx.train.engine import checkpoint_files, parallel
+from seedx.train.engine.checkpointing import CheckpointManager
 from seedx.train.engine.parallel import World
 from seedx.train.recipe import Recipe
 from small import SMALL
@@ -101,11 +101,11 @@ def test_a_rank_that_dies_says_why_and_leaves_a_checkpoint(tmp_path):
     assert done.returncode != 0
     assert "rank 1 of 2 stops: MemoryError: no room for step 3. The last checkpoint stays." in done.stderr
     assert "MemoryError" in done.stderr.split("Root Cause")[1]
-    path = folders.path(tmp_path / "checkpoints", 2)
-    assert folders.problem(path) is None
+    path = checkpoint_files.path(tmp_path / "checkpoints", 2)
+    assert checkpoint_files.problem(path) is None
     model = nn.Linear(4, 3)
     state = {"model": model, "optim": torch.optim.AdamW(model.parameters())}
-    assert Saver(tmp_path, ONE).resume(state) == 2
+    assert CheckpointManager(tmp_path, ONE).resume(state) == 2
 
 
 def test_blocks_are_found_in_every_model():
@@ -118,7 +118,7 @@ def test_blocks_are_found_in_every_model():
 
 def test_one_process_needs_no_group(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    world = parallel.world()
+    world = parallel.init_distributed()
     assert (world.rank, world.size, world.first) == (0, 1, True)
     assert world.gather("a") == ["a"]
     assert world.sum(torch.ones(2)).tolist() == [1, 1]
@@ -130,7 +130,7 @@ def test_half_of_torchruns_variables_are_refused(monkeypatch):
     for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValueError, match="RANK, MASTER_ADDR, MASTER_PORT is not set; start many processes by torchrun"):
-        parallel.world()
+        parallel.init_distributed()
 
 
 def test_replicas_divide_the_ranks():
@@ -141,15 +141,15 @@ def test_replicas_divide_the_ranks():
 def test_clipping_gives_the_norm_before():
     parameter = nn.Parameter(torch.zeros(2))
     parameter.grad = torch.tensor([3.0, 4.0])
-    assert parallel.clip([parameter], 1.0).item() == 5
+    assert parallel.clip_grad_norm([parameter], 1.0).item() == 5
     torch.testing.assert_close(parameter.grad, torch.tensor([0.6, 0.8]))
 
 
 def test_a_skeleton_takes_no_memory_and_the_whole_is_a_copy():
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    frame = parallel.skeleton(model)
+    frame = parallel.meta_copy(model)
     assert all(t.is_meta for t in frame.state_dict().values())
-    filled = parallel.whole(model, frame, {"0.bias": torch.full((2,), 7.0)})
+    filled = parallel.gather_model(model, frame, {"0.bias": torch.full((2,), 7.0)})
     assert filled is frame and filled[0].bias.tolist() == [7, 7]
     assert torch.equal(filled[0].weight, model[0].weight) and filled[0].weight is not model[0].weight
     filled[0].weight.data.zero_()

@@ -18,7 +18,7 @@ from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.model.vision import VisionTransformer
 from seedx.train.engine import trainable
-from seedx.train.engine.activation_checkpoint import recomputed
+from seedx.train.engine.activation_checkpoint import apply_activation_checkpointing
 from seedx.train.planning import costs, plan
 from seedx.train.planning.clusters import CLUSTERS, GIB, Cluster, find
 from seedx.train.planning.costs import Memory, Setting, Sizes
@@ -97,7 +97,7 @@ def test_a_metered_language_step_costs_what_the_real_one_does(checkpointing: boo
     model.language.add_lora()
     trainable.apply(model, trainable.DEFAULTS["language"])
     if checkpointing:
-        recomputed(model)
+        apply_activation_checkpointing(model)
     parts = {name.removeprefix("model."): part for name, part in LanguageStep.parts.items()}
     data = batch(load)
     with Meter(model, parts) as read:
@@ -123,7 +123,7 @@ def test_a_metered_detokenizer_step_costs_what_the_real_one_does(checkpointing: 
     model = Detokenizer(config.detokenizer, config.vision.output_dim).train()
     trainable.apply(model, names)
     if checkpointing:
-        recomputed(model)
+        apply_activation_checkpointing(model)
     assert model.noise_schedule  # its tables are made on first use
     pixels, features = torch.randn(2, 3, 16, 16), torch.randn(2, config.vision.queries, config.vision.output_dim)
     times = torch.zeros(2, dtype=torch.int64)

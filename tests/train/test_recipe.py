@@ -6,7 +6,7 @@ import json
 import pytest
 
 from seedx.data.shard_reader import Data
-from seedx.train.recipe import FREE, Recipe, as_json, changes, chosen, load_recipe
+from seedx.train.recipe import NOT_LEARNT, Recipe, as_json, differences, overridden, load_recipe
 
 TEXT = """
 name = "a"

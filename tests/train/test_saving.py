@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from clock import quickest
-from seedx.train.engine import folders
-from seedx.train.engine.checkpointing import Saver
-from seedx.train.engine.parallel import World, clip, optimised
+from seedx.train.engine import checkpoint_files
+from seedx.train.engine.checkpointing import CheckpointManager
+from seedx.train.engine.parallel import World, clip, optimizer_parameters
 
 
 class Run:
@@ -25,11 +25,11 @@ class Run:
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.Linear(8, 6))
         self.model[0].bias.requires_grad_(False)
-        self.parameters = optimised(self.model)
+        self.parameters = optimizer_parameters(self.model)
         self.optim = torch.optim.AdamW(self.parameters.values(), lr=1e-2, fused=True)
         averages = {name: p.detach().clone() for name, p in self.parameters.items()} if average else None
         self.state = {"model": self.model, "optim": self.optim, "average": averages}
-        self.saver = Saver(folder, World(), keep)
+        self.saver = CheckpointManager(folder, World(), keep)
 
     def step(self, step):
         torch.manual_seed(step)
@@ -54,7 +54,7 @@ def same(one, other):
 
 
 def saved(tmp_path):
-    return folders.steps(tmp_path / "checkpoints")
+    return checkpoint_files.steps(tmp_path / "checkpoints")
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_by_bit(tmp_path):
@@ -113,9 +113,11 @@ def test_the_last_ones_and_the_best_stay(tmp_path):
 def test_a_step_that_is_saved_is_not_written_again(tmp_path):
     run = Run(tmp_path)
     run.save(4)
-    written = (folders.path(tmp_path / "checkpoints", 4) / folders.MANIFEST).stat().st_mtime_ns
+    written = (checkpoint_files.path(tmp_path / "checkpoints", 4) / checkpoint_files.MANIFEST).stat().st_mtime_ns
     run.save(4)
-    assert (folders.path(tmp_path / "checkpoints", 4) / folders.MANIFEST).stat().st_mtime_ns == written
+    assert (
+        checkpoint_files.path(tmp_path / "checkpoints", 4) / checkpoint_files.MANIFEST
+    ).stat().st_mtime_ns == written
 
 
 def flip(path):
@@ -127,9 +129,9 @@ def flip(path):
 DAMAGES = {
     "a bit": lambda folder: flip(folder / "__0_0.distcp"),
     "the end": lambda folder: os.truncate(folder / "__0_0.distcp", 100),
-    "the rest": lambda folder: flip(folder / folders.REST),
+    "the rest": lambda folder: flip(folder / checkpoint_files.REST),
     "a file": lambda folder: (folder / ".metadata").unlink(),
-    "the manifest": lambda folder: (folder / folders.MANIFEST).write_text('{"files": '),
+    "the manifest": lambda folder: (folder / checkpoint_files.MANIFEST).write_text('{"files": '),
 }
 
 
@@ -139,7 +141,7 @@ def test_a_broken_checkpoint_is_passed_over(tmp_path, damage, caplog):
     run.save(1)
     run.step(1)
     run.save(2)
-    DAMAGES[damage](folders.path(tmp_path / "checkpoints", 2))
+    DAMAGES[damage](checkpoint_files.path(tmp_path / "checkpoints", 2))
     assert again.saver.resume(again.state) == 1
     assert "step-00000002 is broken" in caplog.text
     again.save(2)  # the step comes again, and is written
@@ -149,7 +151,7 @@ def test_a_broken_checkpoint_is_passed_over(tmp_path, damage, caplog):
 def test_when_all_are_broken_nothing_starts_anew_by_itself(tmp_path):
     run = Run(tmp_path)
     run.save(1)
-    DAMAGES["a bit"](folders.path(tmp_path / "checkpoints", 1))
+    DAMAGES["a bit"](checkpoint_files.path(tmp_path / "checkpoints", 1))
     with pytest.raises(ValueError, match=r"every checkpoint in .* is broken; to begin again, remove that folder"):
         run.saver.resume(run.state)
 
@@ -226,7 +228,7 @@ def test_killed_at_any_moment_a_run_has_a_whole_checkpoint(tmp_path):
         step = run.saver.resume(run.state)
         assert step > reached
         reached = step
-        assert not list((tmp_path / "checkpoints").glob(f"*{folders.PART}"))
+        assert not list((tmp_path / "checkpoints").glob(f"*{checkpoint_files.PART}"))
     uninterrupted = Run(tmp_path / "other")
     for step in range(reached):
         uninterrupted.step(step)
@@ -235,4 +237,4 @@ def test_killed_at_any_moment_a_run_has_a_whole_checkpoint(tmp_path):
 
 def test_at_least_one_is_kept(tmp_path):
     with pytest.raises(ValueError, match="keep must be 1 or more, not 0"):
-        Saver(tmp_path, World(), keep=0)
+        CheckpointManager(tmp_path, World(), keep=0)

@@ -10,8 +10,8 @@ from seedx.batch import Encoded
 from seedx.train.engine.loop import train
 from seedx.train.engine.parallel import close, world
 from seedx.train.recipe import Recipe
-from seedx.train.stages.base import Stepwise
-from seedx.train.stages.rows import RowStage
+from seedx.train.stages.base import GeneratedDataStage
+from seedx.train.stages.packed_data import PackedDataStage
 from seedx_stickers.training.bank import CHUNK, kept
 
 RECIPE = Recipe(
@@ -29,7 +29,7 @@ RECIPE = Recipe(
 )
 
 
-class Toy(Stepwise):
+class Toy(GeneratedDataStage):
     """A regression with noise of its own. `events` happen when the data of their step is made."""
 
     def __init__(self, recipe=RECIPE, events=None, noise=0.1):
@@ -39,7 +39,7 @@ class Toy(Stepwise):
         self.weights = {"error": 1.0}
 
     def batch(self, step):
-        batch = torch.randn(self.recipe.batch, 3)
+        batch = torch.randn(self.recipe.global_batch_size, 3)
         return self.events[step](batch) if step in self.events else batch
 
     def counts(self, batch):
@@ -54,7 +54,7 @@ class Toy(Stepwise):
         torch.save(model.state_dict(), folder / "toy.pt")
 
 
-class Lines(RowStage):
+class Lines(PackedDataStage):
     """Rows of one line of a file each; what is learnt of them does not matter."""
 
     row = 1

@@ -39,12 +39,13 @@ def train(
     """
     import logging
 
-    from seedx.train.run import look, run
+    from seedx.train.run import dry_run as describe
+    from seedx.train.run import run
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     changes = dict(_assignment(text) for text in set)
     if dry_run:
-        print(look(recipe, folder, **changes))
+        print(describe(recipe, folder, **changes))
     elif not run(recipe, folder, threads, accept_changes, **changes):
         print("stopped and saved: the same command goes on")
 

@@ -119,7 +119,7 @@ def batch_error(row: Row, case: dict[str, Any], world: World) -> float:
 
 def batch_of(row: Row, rows: Sequence[Row], world: World) -> float:
     """We pad to the longest row, the release at times to the maximum length."""
-    pairs = [(member, item) for member in rows if (item := world.encode(member, "cut")) is not None]
+    pairs = [(member, item) for member in rows if (item := world.encode(member, "truncate")) is not None]
     encoded = [item for _, item in pairs]
     expected = {key: value for key, value in row["output"].items() if value is not None}
     whole = isinstance(expected["input_ids"][0], list)

@@ -42,7 +42,9 @@ class World:
     tokenizer: Tokenizer
     pictures: Path
 
-    def encode(self, row: Row, too_long: Literal["drop", "cut"] = "drop", limit: int | None = None) -> Encoded | None:
+    def encode(
+        self, row: Row, too_long: Literal["drop", "truncate"] = "drop", limit: int | None = None
+    ) -> Encoded | None:
         """Our encoding of a row, None if it is dropped.
 
         Raises:

@@ -71,19 +71,19 @@ def _is_edit_that_just_fits(row: Row, world: World) -> bool:
 
 
 def _drops_both_ways(row: Row, world: World) -> bool:
-    return world.encode(row, "drop") is None and world.encode(row, "cut") is None
+    return world.encode(row, "drop") is None and world.encode(row, "truncate") is None
 
 
 def _is_never_turned(row: Row, world: World) -> bool:
     """It is kept if it fits. Cut, the sample may keep its picture, which is drawn or read still."""
-    kept, cut = world.encode(row, "drop"), world.encode(row, "cut")
+    kept, cut = world.encode(row, "drop"), world.encode(row, "truncate")
     fits = world.length(row) <= row["args"]["max_length"]
     ways = {(len(encoded.reads), len(encoded.draws)) for encoded in (kept, cut) if encoded is not None}
     return (kept is not None) == fits and ways <= {(1, 0) if image_first(row) else (0, 1)}
 
 
 def _drops_or_cuts_alike(row: Row, world: World) -> bool:
-    cut = world.encode(row, "cut")
+    cut = world.encode(row, "truncate")
     learned = any(label != IGNORE for label in row["output"]["labels"])
     same = cut is not None and (
         cut.input_ids.tolist() == row["output"]["input_ids"] and cut.labels.tolist() == row["output"]["labels"]
@@ -136,7 +136,7 @@ FAULTS = (
     Fault(
         "a text-to-image sample silently becomes image-to-text if it were over the maximum length with all its tiles, "
         "of which it has one",
-        'kept if it fits; else dropped, or with too_long="cut" cut, and dropped if the picture is lost; never turned',
+        'kept if it fits; else dropped, or with too_long="truncate" cut, and dropped if the picture is lost; never turned',
         _is_turned_round,
         _is_never_turned,
     ),
@@ -154,7 +154,7 @@ FAULTS = (
     ),
     Fault(
         "a sample over the maximum length is silently cut, losing EOS, even if nothing to learn is left",
-        'dropped; with too_long="cut", cut alike, and dropped only if nothing to learn is left',
+        'dropped; with too_long="truncate", cut alike, and dropped only if nothing to learn is left',
         _is_cut,
         _drops_or_cuts_alike,
     ),

@@ -47,7 +47,7 @@ def estimate(claim: Claim, place: Place) -> Minutes:
                 begin(variant, 0, place.source, folder)
             for one in variant.trainings:
                 pool = variant.config.get("vision.pool")
-                if _stage(one, place) == "condition" and pool not in pools:
+                if _stage(one, place) == "condition-scenes" and pool not in pools:
                     pools.add(pool)
                     encoding += _encoding(one, folder, trial)
                 training += _training(one, folder, trial)

@@ -56,7 +56,7 @@ REGRESSED = Claim(
     variants=(
         Variant("as bundled"),
         Variant("on true features", (Training("redraw"),)),
-        Variant("on regressed features", (Training("redraw", {"options.guessed": 1.0}),)),
+        Variant("on regressed features", (Training("redraw", {"options.predicted_feature_ratio": 1.0}),)),
     ),
     measurements=(Measurement(drawings, 64), Measurement(variety, 24), Measurement(reconstructions, 64)),
     columns=(

@@ -82,7 +82,7 @@ def _features(number: int, row: int) -> Variant:
     """`number` of the 64 features each; `row` tokens hold about as many drawings as in the others."""
     return Variant(
         f"{number} features",
-        (Training("rebuild"), Training("regress", {"row": row})),
+        (Training("rebuild"), Training("regress", {"max_seq_len": row})),
         {"vision.pool": 64 // number, "bridge.queries": number},
         ("detokenizer.resampler.*", "bridge.input_resampler.*", *FORGOTTEN),
         placeholders=True,

@@ -116,9 +116,9 @@ def changes(training: Training, seed: int, place: Place) -> dict[str, Any]:
     """What is not as the recipe says."""
     changed: dict[str, Any] = {**training.changes, "seed": seed}
     if cut := place.cut:
-        changed |= {"steps": cut.steps, "warmup": 1, "log_every": 1}
-        changed |= {} if cut.batch is None else {"batch": cut.batch, "streams": cut.batch}
-        if load_recipe(place.recipes / f"{training.recipe}.toml").stage.startswith("condition"):
+        changed |= {"steps": cut.steps, "warmup_steps": 1, "log_every": 1}
+        changed |= {} if cut.batch is None else {"global_batch_size": cut.batch, "streams": cut.batch}
+        if load_recipe(place.recipes / f"{training.recipe}.toml").stage == "condition-scenes":
             changed["options.scenes"] = cut.scenes
     return changed
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from seedx.model.autoencoder import Autoencoder
 from seedx.model.vision import VisionTransformer, pool_features
-from seedx.train.engine.parallel import here
+from seedx.train.engine.parallel import current_world
 from seedx_stickers.scenes import Scene
 from seedx_stickers.training.pixels import as_tile, scene_pixels
 
@@ -62,7 +62,7 @@ def kept(path: Path, key: str, count: int, make: Callable[[range], dict[str, Ten
     Args:
         make: the rows of a range, which starts at a multiple of `CHUNK`.
     """
-    ranks = here()
+    ranks = current_world()
     stored = _stored(path, key)
     if all(ranks.gather(stored is not None)):
         assert stored is not None
@@ -98,7 +98,7 @@ def fingerprint(*modules: torch.nn.Module) -> str:
 
 
 def _chunks(stream: str, rows: range, draw: Callable[[random.Random], Scene]) -> Iterator[list[Scene]]:
-    for start in tqdm(rows[::CHUNK], desc=f"encoding {stream}", mininterval=5, disable=not here().first):
+    for start in tqdm(rows[::CHUNK], desc=f"encoding {stream}", mininterval=5, disable=not current_world().first):
         yield [draw(random.Random(f"{stream}/{i}")) for i in range(start, min(rows.stop, start + CHUNK))]
 
 

@@ -1,7 +1,4 @@
-"""The de-tokenizer's stages on scenes made up here, encoded once by the frozen parts and kept (`bank.py`).
-
-Where there is no SDXL to start from, the first stage trains the whole U-Net.
-"""
+"""The de-tokenizer's stages on generated scenes, which the frozen parts encode once (`bank.py`)."""
 
 from __future__ import annotations
 
@@ -15,10 +12,9 @@ from torch import Tensor
 from seedx.config import from_dict
 from seedx.errors import SeedxError
 from seedx.tiling import to_picture
-from seedx.train.engine import components
 from seedx.train.recipe import Recipe
-from seedx.train.stages.base import Stepwise
-from seedx.train.stages.detokenizer import DetokenizerStage, Noised, Options
+from seedx.train.stages.base import GeneratedDataStage
+from seedx.train.stages.detokenizer import DenoisingBatch, DetokenizerStage, Options
 from seedx_stickers import tasks
 from seedx_stickers.scenes import Scene, sample
 from seedx_stickers.tasks import Example
@@ -30,22 +26,22 @@ SHOWN = 4  # samples
 PAIRS = {"edit": 0.5, "edit:replace": 0.15, "edit:wear": 0.15, "try_on": 0.12, "together": 0.08}  # of editing pairs
 
 
-class SceneStage(DetokenizerStage, Stepwise):
-    """Plain pictures without a condition; in the second stage editing pairs and pictures that are their own, too."""
+class FirstSceneStage(DetokenizerStage, GeneratedDataStage):
+    """Stage 1: scenes from their own features."""
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         options: Options = from_dict(Options, recipe.options, "options.")
-        if options.guessed and recipe.stage != "condition-scenes":
-            raise SeedxError("options.guessed is of the stage condition: leave it out here")
+        if options.predicted_feature_ratio and not self.condition:
+            raise SeedxError("options.predicted_feature_ratio is of the stage condition-scenes: leave it out here")
         super().__init__(recipe, folder, options)
         vae, cache = self.model.vae, folder / "cache"
         self.scenes = fill(cache / "scenes.safetensors", "scenes", options.scenes, plain, self.vision, vae)
-        self.spread = float(self.scenes.features[:2000].float().std())
+        self.feature_std = float(self.scenes.features[:2000].float().std())
         if self.condition:
             self.sources: Bank = fill(cache / "sources.safetensors", "pairs", options.edits, before, None, vae)
             self.targets: Bank = fill(cache / "targets.safetensors", "pairs", options.edits, after, self.vision, vae)
-        if options.guessed:
-            source = components.source(recipe, folder)
+        if options.predicted_feature_ratio:
+            source = self.source.folder
             self.guesses = {
                 bank: guess(cache / f"guessed-{bank}.safetensors", bank, source, self.config, real, example)
                 for bank, real, example in (
@@ -54,28 +50,30 @@ class SceneStage(DetokenizerStage, Stepwise):
                 )
             }
 
-    def batch(self, step: int) -> Noised:
+    def batch(self, step: int) -> DenoisingBatch:
         modes, features, condition = self._conditioned() if self.condition else self._plain()
         latents = self._scaled(modes)
-        return self.noised(latents, features.float(), condition, self.chances(len(latents), latents.shape[-1]))
+        return self.denoising_batch(
+            latents, features.float(), condition, self.randomness(len(latents), latents.shape[-1])
+        )
 
     def _plain(self) -> tuple[Tensor, Tensor, None]:
-        pick = torch.randint(len(self.scenes), (self.recipe.batch,))
+        pick = torch.randint(len(self.scenes), (self.recipe.global_batch_size,))
         return self.scenes.latents[pick], self.scenes.features[pick], None
 
     def _conditioned(self) -> tuple[Tensor, Tensor, Tensor]:
-        rows = self.recipe.batch
+        rows = self.recipe.global_batch_size
         edited, own = round(rows * self.options.edited), round(rows * self.options.own)
         pairs = torch.randint(len(self.targets), (edited,))
         others = torch.randint(len(self.scenes), (rows - edited,))
         modes = torch.cat([self.targets.latents[pairs], self.scenes.latents[others]])
         features = torch.cat([self.targets.features[pairs], self.scenes.features[others]])
-        if self.options.guessed:
+        if self.options.predicted_feature_ratio:
             guesses = torch.cat([self.guesses["pairs"][pairs], self.guesses["scenes"][others]])
-            features = torch.where(torch.rand(rows, 1, 1) < self.options.guessed, guesses, features)
+            features = torch.where(torch.rand(rows, 1, 1) < self.options.predicted_feature_ratio, guesses, features)
         condition = torch.cat([self.sources.latents[pairs], self.scenes.latents[others]]).float()
         condition[edited + own :] = 0
-        # What is drawn anew in a conversation has the picture before it as its condition.
+        # A new picture in a conversation has the one before it as its condition, too.
         other = slice(edited + own, edited + own + round(rows * self.options.unrelated))
         condition[other] = self.scenes.latents[torch.randint(len(self.scenes), (len(condition[other]),))].float()
         return modes, features, condition * self.model.config.condition_scale
@@ -84,7 +82,7 @@ class SceneStage(DetokenizerStage, Stepwise):
         return (modes.float() - self.model.vae.shift) * self.model.vae.scale
 
     def sample(self, step: int) -> list[Image.Image]:
-        """A few pictures as the autoencoder has them, then as they are drawn from their features."""
+        """A few pictures through the autoencoder, then those decoded from their features."""
         bank = self.targets if self.condition else self.scenes
         condition = self.sources.latents[:SHOWN].float() if self.condition else None
         if condition is not None:
@@ -92,32 +90,39 @@ class SceneStage(DetokenizerStage, Stepwise):
         pixels = self.model.vae.decode(self._scaled(bank.latents[:SHOWN]).to(self.model.device))
         return [
             *(to_picture(picture / 2 + 0.5) for picture in pixels),
-            *self.drawn(bank.features[:SHOWN].float(), condition),
+            *self.decode(bank.features[:SHOWN].float(), condition),
         ]
 
 
+class SecondSceneStage(FirstSceneStage):
+    """Stage 2: edited scenes too, scenes that are their own condition, and scenes with an unrelated one."""
+
+    condition = True
+
+
 def plain(rng: random.Random) -> Scene:
-    """A scene to draw: three in five composed as words ask, the others at random."""
+    """A scene to draw: three in five as text asks for, the others at random."""
     example = asked(rng)
     return example.scenes[-1] if example else dress(rng, sample(rng))
 
 
 def asked(rng: random.Random) -> Example | None:
-    """What asks for the picture of `plain` with an equal generator; None for one at random."""
+    """The example that asks for the scene that `plain` gives for the same generator; None for a random scene."""
     if rng.random() < 0.4:
         return None
     return tasks.mixture(rng, {"draw": 0.5, "draw:unplaced": 0.3, "wish": 0.08, "story": 0.12})
 
 
 def pair(rng: random.Random) -> Example:
-    """An example that changes the last picture that it gives."""
+    """An example that edits a picture."""
     return tasks.mixture(rng, PAIRS)
 
 
 def before(rng: random.Random) -> Scene:
+    """The source of the edit that `pair` gives for the same generator."""
     return pair(rng).scenes[-2]
 
 
 def after(rng: random.Random) -> Scene:
-    """Of the same pair as `before` with an equal generator."""
+    """Its target."""
     return pair(rng).scenes[-1]

@@ -21,7 +21,7 @@ from seedx.model.seedx import SeedX
 from seedx.prompt import prepare
 from seedx.tokenizer import Tokenizer
 from seedx.train.engine import components
-from seedx.train.engine.parallel import here
+from seedx.train.engine.parallel import current_world
 from seedx_stickers.tasks import Example
 from seedx_stickers.training.bank import CHUNK, fingerprint, kept
 
@@ -45,7 +45,7 @@ def guess(
 
     def guessed(rows: range) -> dict[str, Tensor]:
         found = features[rows.start : rows.stop].clone()
-        for start in tqdm(rows[::CHUNK], desc=f"guessing {stream}", mininterval=5, disable=not here().first):
+        for start in tqdm(rows[::CHUNK], desc=f"guessing {stream}", mininterval=5, disable=not current_world().first):
             asked = {index: one for index in rows[start - rows.start :][:CHUNK] if (one := example(index))}
             if asked:
                 encoded = [_encoded(one, words, config) for one in asked.values()]

@@ -1,7 +1,7 @@
-"""The stickers world as data: "stickers:KIND" is an endless source of one of its tasks, made up as it is read.
+"""The stickers world as data: "stickers:KIND" is an endless source of one of its tasks, generated on the fly.
 
-Record n of a unit follows from the unit's name, n and the run's seed: a position is one number, and a worker holds
-nothing. Its pictures are scenes, rendered when they are opened.
+Record n of a unit is a function of the unit's name, n and the run's seed, so a position is one number and workers have no
+state. Its pictures are scenes, rendered when they are opened.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from seedx_stickers.tasks.documents import DOCUMENTS
 KINDS = (*DOCUMENTS, *tasks.MANY_TURNS, *tasks.KINDS, *tasks.PARTS)
 
 
-class MadeUp(Record):
-    """A record whose pictures are at hand."""
+class GeneratedRecord(Record):
+    """A record with its pictures in memory."""
 
     def image(self, value: Any) -> Any:
         return value
@@ -32,7 +32,7 @@ class MadeUp(Record):
 
 @dataclass(frozen=True)
 class Endless:
-    """A unit, as `data.sources` has them."""
+    """A `data.sources.Unit` that never ends."""
 
     kind: str
     number: int
@@ -45,7 +45,10 @@ class Endless:
     def read(self, position: int | None = None) -> Iterator[tuple[int, Record]]:
         for n in count(position or 0):
             where = f"{self.name}/{n}"
-            yield n + 1, MadeUp(where, to_json(_conversation(self.kind, random.Random(f"{self.seed}/{where}"))))
+            yield (
+                n + 1,
+                GeneratedRecord(where, to_json(_conversation(self.kind, random.Random(f"{self.seed}/{where}")))),
+            )
 
 
 def units(kind: str, parts: int, run: str) -> list[Unit]:
@@ -60,5 +63,5 @@ def _conversation(kind: str, rng: random.Random) -> list[Message]:
 
 
 def corpus() -> Iterable[str]:
-    """The words of the tasks, for a new tokenizer."""
+    """Texts of the tasks, to train a tokenizer on."""
     return tasks.texts(20000, seed=1)

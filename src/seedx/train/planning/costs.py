@@ -120,7 +120,7 @@ def memory(of: Sizes, recipe: Recipe, setting: Setting, gpus: int, activations: 
         weights=4 * of.total / shards,
         gradients=4 * of.trained / shards if gpus > 1 else 0,  # one process meters them with the activations
         optimiser=8 * of.trained / shards,
-        average=4 * of.trained / shards if recipe.ema else 0,
+        average=4 * of.trained / shards if recipe.ema_decay else 0,
         whole=4 * of.whole,
         gathered=width * gathered,
         unreduced=(width + 4) * of.largest_trained if gpus > 1 else 0,

@@ -8,7 +8,7 @@ from collections import Counter
 import torch
 from torch import nn
 
-from seedx.train.engine.parallel import optimised
+from seedx.train.engine.parallel import optimizer_parameters
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import Stage
 
@@ -16,20 +16,23 @@ from seedx.train.stages.base import Stage
 def describe(stage: Stage, recipe: Recipe) -> list[str]:
     """Lines of text."""
     model = stage.model
-    here, frozen = _sizes(optimised(model)), sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    here, frozen = (
+        _sizes(optimizer_parameters(model)),
+        sum(p.numel() for p in model.parameters() if not p.requires_grad),
+    )
     groups: Counter[str] = Counter()
     for name, size in here.items():
         groups[re.sub(r"\.\d+\.", ".*.", name)] += size
     width = max(map(len, groups))
     losses = " + ".join(f"{weight:g} {name}" for name, weight in stage.weights.items())
     return [
-        f"{recipe.name}: {recipe.steps} steps of {recipe.batch}, lr {recipe.lr:g}, loss {losses}",
+        f"{recipe.name}: {recipe.steps} steps of {recipe.global_batch_size}, lr {recipe.lr:g}, loss {losses}",
         "",
         f"trained: {sum(here.values()):,} parameters; frozen: {frozen:,}",
         *(f"  {name:<{width}}  {size:>14,}" for name, size in groups.items()),
         "",
         f"memory before activations: {_memory(model, recipe) / 2**20:,.0f} MB of weights, gradients, AdamW's moments"
-        + (" and averages" if recipe.ema else ""),
+        + (" and averages" if recipe.ema_decay else ""),
         "",
         "data:",
         *(f"  {line}" for line in stage.describe()),
@@ -42,7 +45,7 @@ def _sizes(parameters: dict[str, nn.Parameter]) -> dict[str, int]:
 
 def _memory(model: nn.Module, recipe: Recipe) -> int:
     """Bytes on one process: what is trained is there four times, or five with its average."""
-    copies = 4 + bool(recipe.ema)
+    copies = 4 + bool(recipe.ema_decay)
 
     def size(tensor: torch.Tensor) -> int:
         return tensor.numel() * tensor.element_size()

@@ -99,9 +99,9 @@ def plan(recipe: Recipe, cluster: Cluster, gpus: int, mfu: float = 0.4, sample: 
         raise SeedxError(f"a plan needs at least one GPU, not {gpus}")
     if not 0 < mfu <= 1:
         raise SeedxError(f"mfu is a share of the peak, above 0 and up to 1, not {mfu}")
-    own = Setting(recipe.micro_rows(gpus), gpus // recipe.shards(gpus), recipe.checkpointing)
+    own = Setting(recipe.micro_rows(gpus), gpus // recipe.shards(gpus), recipe.activation_checkpointing)
     model = trainable.build(recipe)
-    config = PRESETS[recipe.preset]
+    config = PRESETS[recipe.config]
     language = recipe.stage == "language"
     beside = None if language else _vision(config)
     of = costs.sizes(model, beside)
@@ -137,8 +137,8 @@ class Workload:
     def __init__(self, recipe: Recipe, config: Config, sample: Sample, sharded: bool) -> None:
         self.recipe, self.config, self.sample, self.sharded = recipe, config, sample, sharded
         self.language = recipe.stage == "language"
-        self.rows = max(2, recipe.micro)
-        self.samples_per_row = recipe.row / sample.tokens if self.language else 1.0
+        self.rows = max(2, recipe.micro_batch_size)
+        self.samples_per_row = recipe.max_seq_len / sample.tokens if self.language else 1.0
         self.measure: Callable[[int, bool], Measured] = functools.cache(self._measure)
 
     def load(self, rows: int) -> Load:
@@ -148,7 +148,7 @@ class Workload:
         tiles, drawn, learned = (
             math.ceil(samples * n) for n in (self.sample.tiles, self.sample.drawn, self.sample.learned)
         )
-        return Load(rows, self.recipe.row, tiles, drawn, learned, math.ceil(self.samples_per_row))
+        return Load(rows, self.recipe.max_seq_len, tiles, drawn, learned, math.ceil(self.samples_per_row))
 
     def activations(self, rows: int, checkpointing: bool) -> float:
         """Peak bytes, by a line through the two numbers of rows that are metered."""
@@ -166,7 +166,7 @@ class Workload:
 
 def _settings(recipe: Recipe, gpus: int, cluster: Cluster) -> list[Setting]:
     nodes = gpus // cluster.per_node if gpus % cluster.per_node == 0 else 1
-    micros = [micro for micro in MICROS if recipe.batch // gpus % micro == 0]
+    micros = [micro for micro in MICROS if recipe.global_batch_size // gpus % micro == 0]
     return [Setting(m, r, c) for c in (True, False) for r in dict.fromkeys((1, nodes, gpus)) for m in micros]
 
 
@@ -178,7 +178,7 @@ def _choice(workload: Workload, of: Sizes, cluster: Cluster, gpus: int, mfu: flo
     traffic = costs.traffic(of, recipe, setting, gpus, cluster)
     peak = cluster.tflops * 1e12
     compute = scale * sum(flops * SLOWER.get(part, 1.0) for part, flops in run.items()) / (peak * mfu)
-    accumulation = recipe.batch // (gpus * setting.micro)
+    accumulation = recipe.global_batch_size // (gpus * setting.micro)
     step = accumulation * max(compute, traffic.seconds)
     samples = accumulation * gpus * setting.micro * workload.samples_per_row / step
     return Choice(

@@ -34,7 +34,7 @@ def _head(plan: Plan) -> list[str]:
     recipe, cluster, of, sample = plan.recipe, plan.cluster, plan.sizes, plan.sample
     nodes = -(-plan.gpus // cluster.per_node)
     lines = [
-        f"{recipe.name}: stage {recipe.stage} of {recipe.preset} on {plan.gpus} x {cluster.name} ({nodes} nodes)",
+        f"{recipe.name}: stage {recipe.stage} of {recipe.config} on {plan.gpus} x {cluster.name} ({nodes} nodes)",
         f"trained: {of.trained:,} of {of.total:,} sharded parameters",
     ]
     if recipe.stage != "language":
@@ -42,7 +42,7 @@ def _head(plan: Plan) -> list[str]:
     return [
         *lines,
         f"a sample: {sample.tokens:.0f} tokens ({sample.learned:.0f} learned), {sample.tiles:.1f} tiles read, "
-        f"{sample.drawn:.2f} images drawn; {plan.samples_per_row:.1f} samples in a row of {recipe.row:,}",
+        f"{sample.drawn:.2f} images drawn; {plan.samples_per_row:.1f} samples in a row of {recipe.max_seq_len:,}",
     ]
 
 
@@ -67,7 +67,9 @@ def _memory(own: Choice) -> list[str]:
 
 def _settings(plan: Plan, samples: float | None, everything: bool) -> list[str]:
     shown = [choice for choice in plan.choices if everything or choice.fits or choice is plan.choices[0]]
-    work = f"{samples:,.0f} samples" if samples else f"{plan.recipe.steps:,} steps of {plan.recipe.batch} rows"
+    work = (
+        f"{samples:,.0f} samples" if samples else f"{plan.recipe.steps:,} steps of {plan.recipe.global_batch_size} rows"
+    )
     head = f"{'':2}{'micro':>5}{'replicas':>10}  {'checkpoint':<11}{'GiB':>7}{'fits':>6}"
     head += f"{'compute s':>11}{'traffic s':>11}{'step s':>9}{'samples/s':>11}{'MFU':>6}{'days':>8}"
     rows = [_row(plan, choice, samples) for choice in shown]

@@ -27,7 +27,7 @@ from seedx.model.attention import Documents
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX, regression
 from seedx.model.vision import VisionTransformer, pool_features
-from seedx.train.engine.activation_checkpoint import recomputed
+from seedx.train.engine.activation_checkpoint import apply_activation_checkpointing
 from seedx.train.engine.parallel import FROZEN
 from seedx.train.planning.meter import Measured, Meter
 
@@ -137,7 +137,7 @@ def meter(
         step = make().train()
         pretend(step, mode, torch.bfloat16 if sharded and bf16 else torch.float32)
         if checkpointing:
-            recomputed(step)
+            apply_activation_checkpointing(step)
         if sharded:
             for parameter in step.parameters():
                 if parameter.requires_grad:

@@ -7,7 +7,7 @@ from test_stages import LANGUAGE, SMALL, recipe_of
 
 from seedx.train.recipe import load_recipe
 from seedx.train.run import build
-from seedx.train.stages.rows import ahead
+from seedx.train.stages.packed_data import prefetched
 
 
 def test_the_next_item_is_fetched_while_one_is_used():
