@@ -30,10 +30,11 @@ from seedx.model.seedx import SeedX
 from seedx.tokenizer import train_tokenizer
 from seedx_stickers import tasks
 
-COMMON = "steps = 40\nwarmup = 4\nema = 0.99\nsave_seconds = 0.1\nlog_every = 5\nkeep = 2\n"
+COMMON = "steps = 40\nwarmup_steps = 4\nema_decay = 0.99\nsave_seconds = 0.1\nlog_every = 5\nkeep_last = 2\n"
 RECIPES = {
-    "vae": 'name = "vae"\nstage = "vae"\nbatch = 4\n' + COMMON,
-    "language": 'name = "language"\nstage = "language"\nbatch = 4\nmicro = 2\nstreams = 4\nworkers = 2\nrow = 160\n'
+    "vae": 'name = "vae"\nstage = "vae"\nglobal_batch_size = 4\n' + COMMON,
+    "language": 'name = "language"\nstage = "language"\nglobal_batch_size = 4\nmicro_batch_size = 2\nstreams = 4\n'
+    + "workers = 2\nmax_seq_len = 160\n"
     + COMMON
     + '[[data]]\nsource = "stickers:conversation"\n[[data]]\nsource = "stickers:draw"\n',
 }

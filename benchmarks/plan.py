@@ -89,7 +89,7 @@ CASES = {
         Recipe("all", "language", "all", bf16=False), Load(2, 256, tiles=6, drawn=2, learned=200)
     ),
     "LoRA, bfloat16, checkpointing": Case(
-        Recipe("lora", "language", "lora", trained=LORA, lora=True, checkpointing=True),
+        Recipe("lora", "language", "lora", trained=LORA, lora=True, activation_checkpointing=True),
         Load(4, 256, tiles=12, drawn=4, learned=400),
     ),
     "U-Net, float32": Case(Recipe("unet", "condition", "unet", bf16=False), Load(8, 96)),
@@ -176,7 +176,9 @@ def read(case: Case) -> tuple[Measured, int, int]:
             vision = VisionTransformer(PRESETS[recipe.config].vision).requires_grad_(False)
         return DetokenizerStep(model, vision)  # type: ignore[arg-type]
 
-    reading = meter(step, case.load, gpu=False, sharded=False, bf16=recipe.bf16, checkpointing=recipe.activation_checkpointing)
+    reading = meter(
+        step, case.load, gpu=False, sharded=False, bf16=recipe.bf16, checkpointing=recipe.activation_checkpointing
+    )
     modules = step()
     return reading, sum(parameter.numel() for parameter in modules.parameters()), trainable.count(modules)
 

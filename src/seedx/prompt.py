@@ -57,7 +57,7 @@ def encode(
             number.
         for_generation: stop where the model goes on: after the last user turn, or within the assistant's last message.
             Nothing is a target then. Otherwise an unanswered last user turn is left out.
-        too_long: what training does with a conversation over `max_length`. "drop" returns None; "truncate" ends it there,
+        too_long: what training does with a conversation over `max_length`. "drop" returns None; "truncate" ends it,
             without EOS, and before an image that would be cut, and returns None only if nothing learned is left.
         max_length: tokens; by default `config.language.context`.
 

@@ -1,4 +1,4 @@
-"""What the processes of `test_loading.py` run: a stage of a model in a folder, built, spread and trained."""
+"""What the processes of `test_loading.py` run: a stage of a model in a folder, built, sharded and trained."""
 
 import os
 import re
@@ -41,19 +41,19 @@ def train(recipe, folder, run, world):
     """Build the stage and train it.
 
     Returns:
-        The memory that building and spreading took, and dtypes of the model afterwards; losses by step; final weights.
+        The memory that building and sharding took, and dtypes of the model afterwards; losses by step; final weights.
     """
     with Watch() as watch:
         stage = build(recipe, folder)
-        loop = Trainer(stage, recipe, run, world)
+        trainer = Trainer(stage, recipe, run, world)
     dtypes = {p.dtype for p in stage.model.parameters()}
     losses = []
-    judge = loop._judge
-    loop._judge = lambda step, finite, values, keys: losses.append(values) or judge(step, finite, values, keys)
-    loop.train(lambda: False)
-    whole = parallel.gather_model(stage.model, loop.frame)
+    note = trainer._note_skipped
+    trainer._note_skipped = lambda step, finite, values, keys: losses.append(values) or note(step, finite, values, keys)
+    trainer.train(lambda: False)
+    whole = parallel.gather_model(stage.model, trainer.frame)
     weights = {} if whole is None else whole.state_dict()
-    return {"grown": watch.grown, "dtypes": dtypes, "losses": losses, "weights": weights}, loop
+    return {"grown": watch.grown, "dtypes": dtypes, "losses": losses, "weights": weights}, trainer
 
 
 def main(rank, size, port, recipes, folder, out):
@@ -63,8 +63,8 @@ def main(rank, size, port, recipes, folder, out):
     world = parallel.init_distributed()
     held = []
     for recipe in recipes:
-        result, loop = train(recipe, folder, out / f"{recipe.name}-{size}", world)
-        held += [loop.stage, loop]
+        result, trainer = train(recipe, folder, out / f"{recipe.name}-{size}", world)
+        held += [trainer.stage, trainer]
         torch.save(result, out / f"{recipe.name}-{size}-{rank}.pt")
-    del loop
+    del trainer
     parallel.shutdown(world, *held)

@@ -15,7 +15,7 @@ from seedx.train.stages.base import rows_of
 from small import SMALL
 
 ROWS, LENGTH = 8, 24
-RECIPE = Recipe(name="small", stage="language", batch=ROWS, bf16=False)
+RECIPE = Recipe(name="small", stage="language", global_batch_size=ROWS, bf16=False)
 
 
 class Rows:
@@ -85,7 +85,7 @@ def test_it_is_no_mean_of_means(at_once):
 
 
 def test_activations_computed_again_give_the_same_gradients(at_once):
-    recipe = dataclasses.replace(RECIPE, checkpointing=True)
+    recipe = dataclasses.replace(RECIPE, activation_checkpointing=True)
     stage = Rows()
     names = list(stage.model.state_dict())
     prepare_blocks(stage.model, recipe)
@@ -100,7 +100,7 @@ def test_activations_computed_again_give_the_same_gradients(at_once):
 def test_compiled_blocks_serve_rows_of_any_documents(checkpointing):
     """The compiler's front end alone: no C++ compiler is needed, and what it would be given is what counts."""
     plain, compiled = Rows(), Rows()
-    prepare_blocks(compiled.model, dataclasses.replace(RECIPE, compile=True, checkpointing=checkpointing))
+    prepare_blocks(compiled.model, dataclasses.replace(RECIPE, compile=True, activation_checkpointing=checkpointing))
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     graphs = []
@@ -122,5 +122,5 @@ def test_compiled_blocks_serve_rows_of_any_documents(checkpointing):
 
 def test_a_part_of_a_batch_is_its_rows():
     batch = Rows().rows()[0]
-    assert len(part(batch, 0, 1).input_ids) == 1 and len(part(batch, 1, 2).labels) == 0
-    assert part(torch.arange(6), 2, 4).tolist() == [2, 3]
+    assert len(rows_of(batch, 0, 1).input_ids) == 1 and len(rows_of(batch, 1, 2).labels) == 0
+    assert rows_of(torch.arange(6), 2, 4).tolist() == [2, 3]

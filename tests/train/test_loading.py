@@ -17,19 +17,24 @@ from seedx.tokenizer import train_tokenizer
 from seedx.train.recipe import Recipe
 from seedx_stickers import tasks
 
-COMMON = {"steps": 2, "warmup": 1, "batch": 4, "streams": 2, "row": 128, "eps": 1e-3, "bf16": False}
+COMMON = {
+    "steps": 2,
+    "warmup_steps": 1,
+    "global_batch_size": 4,
+    "streams": 2,
+    "max_seq_len": 128,
+    "eps": 1e-3,
+    "bf16": False,
+}
 RECIPES = [
-    Recipe("full", "language", data=(Data("stickers:draw"),), options={"start": True}, **COMMON),
-    Recipe(
-        "lora", "language", data=(Data("stickers:draw"),), options={"start": True}, lora=True, sample_every=1, **COMMON
-    ),
+    Recipe("full", "language", data=(Data("stickers:draw"),), **COMMON),
+    Recipe("lora", "language", data=(Data("stickers:draw"),), lora=True, sample_every=1, **COMMON),
     Recipe(
         "condition",
         "condition",
         data=(Data("stickers:edit"),),
-        options={"start": True},
         trained=("resampler.*", "unet.*.to_k.*", "unet.*.to_v.*"),
-        checkpointing=True,  # of blocks that are frozen, too
+        activation_checkpointing=True,  # of blocks that are frozen, too
         **COMMON,
     ),
 ]

@@ -1,6 +1,6 @@
-"""Two and four processes do what one does, for every kind of training; a checkpoint of four goes on with two and one.
+"""Two and four processes train as one does, for every kind of training; a checkpoint of four resumes with two and one.
 
-The processes are forked from one that has imported everything, and all tests look at what one start of them made.
+The processes are forked from one that has imported everything, and all tests look at the results of one start of them.
 """
 
 import multiprocessing
@@ -62,7 +62,7 @@ def assert_same(found, expected, steps=slice(None)):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "size"), KINDS)
-def test_many_processes_do_what_one_does(folder, alone, kind, size):
+def test_many_processes_train_as_one_does(folder, alone, kind, size):
     assert_same(torch.load(folder / f"{kind}-{size}.pt"), alone[kind])
 
 
@@ -82,13 +82,13 @@ def test_replicas_of_a_sharded_model_do_the_same(folder, alone, size):
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_four_goes_on_with_two(folder, alone):
+def test_a_checkpoint_of_four_resumes_with_two(folder, alone):
     assert_same(torch.load(folder / "full-2-resume.pt"), alone["full"], slice(ranks.SAVED, None))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["full", "lora", "detokenizer"])
-def test_a_checkpoint_of_four_goes_on_with_one(folder, alone, kind, tmp_path):
+def test_a_checkpoint_of_four_resumes_with_one(folder, alone, kind, tmp_path):
     shutil.copytree(folder / kind, tmp_path / kind)
     assert_same(ranks.train(kind, ONE, tmp_path / kind, resume=True)[0], alone[kind], slice(ranks.SAVED, None))
 
@@ -99,7 +99,7 @@ def test_a_rank_that_dies_says_why_and_leaves_a_checkpoint(tmp_path):
     script = Path(__file__).parent / "dying.py"
     done = subprocess.run([sys.executable, *command, script, tmp_path], capture_output=True, text=True, timeout=1200)
     assert done.returncode != 0
-    assert "rank 1 of 2 stops: MemoryError: no room for step 3. The last checkpoint stays." in done.stderr
+    assert "rank 1 of 2 failed: MemoryError: no room for step 3. The last checkpoint is kept." in done.stderr
     assert "MemoryError" in done.stderr.split("Root Cause")[1]
     path = checkpoint_files.path(tmp_path / "checkpoints", 2)
     assert checkpoint_files.problem(path) is None

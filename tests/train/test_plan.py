@@ -30,7 +30,16 @@ from seedx.train.recipe import Recipe
 from small import SMALL
 
 SIZES = Sizes(total=1000, trained=100, root=200, largest=300, largest_trained=60, whole=50)
-RECIPE = Recipe("small", "language", "small", steps=10, batch=8, micro=2, row=32, data=(Data("a.jsonl", "llava"),))
+RECIPE = Recipe(
+    "small",
+    "language",
+    "small",
+    steps=10,
+    global_batch_size=8,
+    micro_batch_size=2,
+    max_seq_len=32,
+    data=(Data("a.jsonl", "llava"),),
+)
 CLUSTER = Cluster("two by two", memory=8, tflops=100, intra=100, inter=50, per_node=2)
 
 
@@ -161,7 +170,7 @@ def test_memory_of_a_share() -> None:
     assert memory == Memory(
         weights=1000,  # 4 bytes of 1000 over 4 GPUs
         gradients=100,
-        optimiser=200,
+        build_optimizer=200,
         average=0,
         whole=200,
         gathered=2 * (200 + 3 * 300),
@@ -171,7 +180,7 @@ def test_memory_of_a_share() -> None:
     with_average = costs.memory(SIZES, dataclasses.replace(RECIPE, ema=0.99), setting, 4, 7)
     assert with_average.total == memory.total + 100
     twice = costs.memory(SIZES, RECIPE, dataclasses.replace(setting, replicas=2), 4, 7)
-    assert (twice.weights, twice.optimiser, twice.gathered) == (2000, 400, memory.gathered)
+    assert (twice.weights, twice.build_optimizer, twice.gathered) == (2000, 400, memory.gathered)
     alone = costs.memory(SIZES, RECIPE, setting, 1, 7)
     assert (alone.weights, alone.gathered, alone.gradients) == (4000, 0, 0)
 

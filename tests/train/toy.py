@@ -8,7 +8,7 @@ from torch import nn
 
 from seedx.batch import Encoded
 from seedx.train.engine.loop import train
-from seedx.train.engine.parallel import close, world
+from seedx.train.engine.parallel import init_distributed, shutdown
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import GeneratedDataStage
 from seedx.train.stages.packed_data import PackedDataStage
@@ -18,14 +18,14 @@ RECIPE = Recipe(
     name="toy",
     stage="toy",
     steps=8,
-    batch=4,
+    global_batch_size=4,
     lr=0.1,
-    warmup=2,
+    warmup_steps=2,
     bf16=False,
     log_every=1,
-    ema=0.9,
+    ema_decay=0.9,
     save_seconds=0,
-    max_bad_steps=2,
+    max_skipped_steps=2,
 )
 
 
@@ -92,7 +92,7 @@ def together(size, *arguments, target=None):
 def joined(rank, size, port):
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
-    return world()
+    return init_distributed()
 
 
 def one_rank(rank, size, port, recipe, base, events):
@@ -100,7 +100,7 @@ def one_rank(rank, size, port, recipe, base, events):
     stage = Toy(recipe, events.get(rank), noise=0.0)
     done = train(stage, recipe, base / "run", base / "out", ranks)
     del stage
-    close(ranks)
+    shutdown(ranks)
     raise SystemExit(0 if done else 3)
 
 
@@ -111,7 +111,7 @@ def lines_of_one_rank(rank, size, port, recipe, base):
         train(Lines(recipe), recipe, base / "run", base / "out", ranks)
     except ValueError as error:
         (base / f"rank-{rank}.txt").write_text(str(error))
-        close(ranks)
+        shutdown(ranks)
 
 
 def bank_of_one_rank(rank, size, port, base):
@@ -126,4 +126,4 @@ def bank_of_one_rank(rank, size, port, base):
         given = kept(base / "bank" / "squares.safetensors", key, 3 * CHUNK - 7, squares)
         assert given["squares"].tolist() == [row * row for row in range(3 * CHUNK - 7)]
     (base / f"rank-{rank}.txt").write_text(str([(rows.start, rows.stop) for rows in asked]))
-    close(ranks)
+    shutdown(ranks)

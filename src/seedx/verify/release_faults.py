@@ -136,7 +136,7 @@ FAULTS = (
     Fault(
         "a text-to-image sample silently becomes image-to-text if it were over the maximum length with all its tiles, "
         "of which it has one",
-        'kept if it fits; else dropped, or with too_long="truncate" cut, and dropped if the picture is lost; never turned',
+        'kept if it fits; else dropped, or with "truncate" cut, and dropped if the picture is lost; never turned',
         _is_turned_round,
         _is_never_turned,
     ),

@@ -1,7 +1,7 @@
 """The stickers world as data: "stickers:KIND" is an endless source of one of its tasks, generated on the fly.
 
-Record n of a unit is a function of the unit's name, n and the run's seed, so a position is one number and workers have no
-state. Its pictures are scenes, rendered when they are opened.
+Record n of a unit is a function of the unit's name, n and the run's seed, so a position is one number and workers have
+no state. Its pictures are scenes, rendered when they are opened.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Training of the visual tokenizer: every feature must tell what is in its part of the tile, and where that is.
 
-There is no ViT to download, so it is trained here. Small heads, discarded afterwards, are shared by all places and get no
-position, so each feature must carry it: those of the patches (the quickest way to learn), the Q features, and the pooled
+There is no ViT to download, so it is trained here. Small heads, discarded afterwards, are shared by all places and get
+no position, so each feature must carry it: those of the patches (the quickest to learn), the Q features, and the pooled
 ones that drawing uses. Noise on the features makes them spend their variance on what matters, which is what a squared
 error on them measures later.
 
@@ -109,8 +109,8 @@ class Pretrained(nn.Module):
     def forward(
         self, pixels: Tensor, noise: Tensor, pooled_noise: Tensor
     ) -> tuple[dict[str, tuple[Tensor, ...]], Tensor]:
-        """The heads' predictions by name of the features, and the pooled features. The noise is relative to the standard
-        deviation of an image's features."""
+        """The heads' predictions, by name of the features, and the pooled features. The noise is relative to the
+        standard deviation of an image's features."""
         patches = self.vision.patches(pixels)
         features = self.vision.read(patches)
         noisy = {"patches": patches}
@@ -233,7 +233,7 @@ class VisionStage(GeneratedDataStage):
 
     @torch.no_grad()
     def save(self, model: nn.Module, folder: Path) -> None:
-        """Features are scaled to a unit deviation, unless they are held: the regression loss is a squared error on them."""
+        """Features are scaled to a unit deviation unless they are held: the regression loss is a squared error on them."""
         assert isinstance(model, Pretrained)
         run = self.folder / "runs" / self.recipe.name
         run.mkdir(parents=True, exist_ok=True)

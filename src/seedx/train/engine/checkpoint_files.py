@@ -72,7 +72,7 @@ def prune(folder: Path, keep_last: int) -> None:
 
 
 def problem(path: Path, part: int = 0, parts: int = 1) -> str | None:
-    """The first problem of a checkpoint; None if it is intact. Only every `parts`-th file is verified, from `part` on."""
+    """The first problem of a checkpoint; None if it is intact. Verifies every `parts`-th file, from `part` on."""
     files = _manifest(path).get("files")
     if not files:
         return f"it has no {MANIFEST}"

@@ -5,7 +5,7 @@
         rest.pt                      the rest of the state
         manifest.json                step, score, and size and checksum of every other file; written last
 
-A checkpoint is written as `.part`, synced to the disk and renamed, so that a run killed at any moment has it or has not.
+A checkpoint is written as `.part`, synced to the disk and renamed: killed at any moment, a run has all of it or none.
 Loading verifies every byte; a broken checkpoint is renamed to `.broken` with a warning, and the one before is loaded.
 All ranks see the same folder, and `save` and `resume` are collectives.
 

@@ -27,7 +27,7 @@ class Source:
     Attributes:
         folder: of the model that has the frozen parts.
         config: the model's sizes.
-        init: whether the weights come from the trained folder (""), none ("scratch"), a run ("run") or a model ("model").
+        init: "" (weights of the trained folder, if it has them), "scratch", "run" or "model" (another one).
         run: the folder of the run.
     """
 
@@ -65,8 +65,8 @@ def source(recipe: Recipe, folder: Path, runs: bool = False) -> Source:
     if init.startswith(RUN):
         if not runs:
             raise SeedxError(
-                f"init_from = {init!r}: the stage {recipe.stage!r} starts from weights in the folder, not from those of "
-                "a run; leave init_from out"
+                f"init_from = {init!r}: the stage {recipe.stage!r} keeps no weights with its runs; leave "
+                "init_from out to start from those in the folder"
             )
         run = folder / "runs" / init.removeprefix(RUN)
         return Source(folder, config_of(folder, recipe.config), "run", run)

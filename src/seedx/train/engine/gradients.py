@@ -29,7 +29,7 @@ def accumulate(
         micro: this rank's micro-batches, the same number on every rank.
 
     Returns:
-        Losses by name (means over the global batch) and "loss", their weighted sum; and the counts over the global batch.
+        Losses by name, means over the global batch, and "loss", their weighted sum; and the global batch's counts.
     """
     micro = list(micro)
     counts = _total(_sum(stage.counts(batch) for batch in micro), world)

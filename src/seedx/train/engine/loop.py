@@ -48,7 +48,7 @@ def train(stage: Stage, recipe: Recipe, run: Path, folder: Path, world: World | 
     """Train from the last checkpoint in `run`, or from the start; in the end, write the trained parts into `folder`.
 
     Returns:
-        Whether training is complete. If not, it was stopped (SIGTERM, Ctrl-C) after a checkpoint; the same call resumes.
+        Whether training is complete. If not, it was stopped (SIGTERM, Ctrl-C) after a checkpoint; call again to resume.
 
     Raises:
         SeedxError: too little data, too many sample errors or skipped steps, or an invalid setting.
@@ -206,8 +206,8 @@ class Trainer:
                 )
         if self.skipped_in_a_row >= self.recipe.max_skipped_steps:
             raise SeedxError(
-                f"{self.recipe.name}: {self.skipped_in_a_row} steps in a row were skipped, since their loss or gradient is "
-                f"not finite; the last is step {step}. Look at their samples, which are named in {file}, or lower lr. "
+                f"{self.recipe.name}: {self.skipped_in_a_row} steps in a row were skipped: their loss or gradient is not "
+                f"finite. The last is step {step}. Look at their samples, which are named in {file}, or lower lr. "
                 "The last checkpoint is kept"
             )
 

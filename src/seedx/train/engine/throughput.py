@@ -1,4 +1,4 @@
-"""FLOPs of a step, and the FLOP/s that they are compared with: the GPU vendor's peak, and this machine's measured one."""
+"""FLOPs of a step, and the FLOP/s to compare them with: the GPU vendor's peak, and that measured on this device."""
 
 from __future__ import annotations
 

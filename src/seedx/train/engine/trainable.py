@@ -1,8 +1,8 @@
 """Which parameters are trained, by patterns of their names; set from outside the model.
 
 A pattern is matched as in a shell (`fnmatch`), on the whole name: `unet.*.to_k.*` is every key projection of the U-Net,
-`*lora_*` every adapter. A pattern that matches nothing is an error: in the release, keys and values stayed frozen because
-its list of trained names and its `requires_grad` disagreed silently.
+`*lora_*` every adapter. A pattern that matches nothing is an error: in the release, keys and values stayed frozen
+because its list of trained names and its `requires_grad` disagreed silently.
 """
 
 from __future__ import annotations

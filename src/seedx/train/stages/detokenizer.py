@@ -35,7 +35,7 @@ class Options:
         drop: fraction of rows with the features of a blank image, for classifier-free guidance.
         high_noise: the larger, the more often time steps are noisy ones, where the layout is learnt.
         scenes, edits: numbers of generated pictures and editing pairs.
-        edited, own: of generated pictures, the fractions of editing pairs, and of pictures that are their own condition.
+        edited, own: of generated pictures, fractions of editing pairs, and of pictures that are their own condition.
         unrelated: of generated pictures, the fraction whose condition is another picture.
         predicted_feature_ratio: of generated pictures in the second stage, the fraction with features that the folder's
             language model predicts for the words that ask for the picture, where there are such words.

@@ -43,7 +43,7 @@ from seedx.train.stages.packed_data import PackedDataStage
 class Options:
     """
     Attributes:
-        corpus: the function "package.module.name" that returns the texts to train a tokenizer on, if the folder has none.
+        corpus: the function "package.module.name" that returns texts to train a tokenizer on, if the folder has none.
         feature_cache: a folder where the visual tokenizer's features are kept for other epochs and runs.
     """
 
@@ -139,8 +139,8 @@ class LanguageStage(PackedDataStage):
         return {"text": losses.text_sum, "image": losses.image_sum}
 
     def sample(self, step: int) -> list[Image.Image]:
-        """The first target pictures, then those that the folder's de-tokenizer decodes from the predicted features; nothing
-        if the folder has no de-tokenizer."""
+        """The first target pictures, then those that the folder's de-tokenizer decodes from the predicted features; none if
+        the folder has no de-tokenizer."""
         if self.shown is None or self.shown.targets is None:
             return []
         features = predict_features(self.model, self.shown)  # on every rank: the model may be sharded

@@ -47,7 +47,7 @@ def predict_features(model: SeedX, batch: Batch) -> Tensor:
 
 
 def load_detokenizer(folder: Path, config: Config) -> Detokenizer | None:
-    """The de-tokenizer of a model folder: the second stage's or, before that is trained, the first's; None if it has none."""
+    """The de-tokenizer of a model folder: the second stage's, or else the first's; None if there is none."""
     name = next((name for name in ("detokenizer", FIRST) if components.has(folder, name)), None)
     if name is None or not components.has(folder, "vae"):
         return None

@@ -1,4 +1,4 @@
-"""Checkpoints: exact, whole or not there, verified, pruned; in the background, and where the disk is full."""
+"""Checkpoints: exact, atomic, verified, pruned; in the background, and on a full disk."""
 
 import logging
 import multiprocessing
@@ -11,16 +11,15 @@ import pytest
 import torch
 from torch import nn
 
-from clock import quickest
 from seedx.train.engine import checkpoint_files
 from seedx.train.engine.checkpointing import CheckpointManager
-from seedx.train.engine.parallel import World, clip, optimizer_parameters
+from seedx.train.engine.parallel import World, clip_grad_norm, optimizer_parameters
 
 
 class Run:
     """A run of one process whose data come from the step."""
 
-    def __init__(self, folder, keep=2, average=True):
+    def __init__(self, folder, keep_last=2, average=True):
         torch.set_num_threads(1)  # in every process: bits depend on it
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.Linear(8, 6))
@@ -29,12 +28,12 @@ class Run:
         self.optim = torch.optim.AdamW(self.parameters.values(), lr=1e-2, fused=True)
         averages = {name: p.detach().clone() for name, p in self.parameters.items()} if average else None
         self.state = {"model": self.model, "optim": self.optim, "average": averages}
-        self.saver = CheckpointManager(folder, World(), keep)
+        self.saver = CheckpointManager(folder, World(), keep_last)
 
     def step(self, step):
         torch.manual_seed(step)
         self.model(torch.randn(4, 6)).square().mean().backward()
-        clip(self.parameters.values(), 0.1)
+        clip_grad_norm(self.parameters.values(), 0.1)
         self.optim.step()
         self.optim.zero_grad()
         for name, value in (self.state["average"] or {}).items():
@@ -72,7 +71,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_by_bit(tmp_path):
     assert same(resumed.weights(), whole.weights())
 
 
-def test_what_else_a_state_holds_comes_back_as_it_was(tmp_path):
+def test_the_rest_of_the_state_is_restored(tmp_path):
     run, again = Run(tmp_path), Run(tmp_path)
     others = {"data": {3: ("shard", [1, None]), 7: {"a": 0.1}}, "random": torch.get_rng_state(), "seen": 12}
     run.state |= others
@@ -101,8 +100,8 @@ def test_a_run_without_a_checkpoint_starts(tmp_path):
     assert run.saver.resume(run.state) is None
 
 
-def test_the_last_ones_and_the_best_stay(tmp_path):
-    run = Run(tmp_path, keep=2)
+def test_the_last_ones_and_the_best_are_kept(tmp_path):
+    run = Run(tmp_path, keep_last=2)
     for step, score in enumerate([0.1, 0.9, None, 0.3, 0.2], start=1):
         run.save(step, score)
     assert saved(tmp_path) == [2, 4, 5]
@@ -136,7 +135,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_broken_checkpoint_is_passed_over(tmp_path, damage, caplog):
+def test_the_one_before_a_broken_checkpoint_is_loaded(tmp_path, damage, caplog):
     run, again = Run(tmp_path), Run(tmp_path)
     run.save(1)
     run.step(1)
@@ -148,11 +147,11 @@ def test_a_broken_checkpoint_is_passed_over(tmp_path, damage, caplog):
     assert Run(tmp_path).saver.resume(again.state) == 2
 
 
-def test_when_all_are_broken_nothing_starts_anew_by_itself(tmp_path):
+def test_when_all_are_broken_nothing_starts_over_by_itself(tmp_path):
     run = Run(tmp_path)
     run.save(1)
     DAMAGES["a bit"](checkpoint_files.path(tmp_path / "checkpoints", 1))
-    with pytest.raises(ValueError, match=r"every checkpoint in .* is broken; to begin again, remove that folder"):
+    with pytest.raises(ValueError, match=r"every checkpoint in .* is broken; to start over, remove that folder"):
         run.saver.resume(run.state)
 
 
@@ -172,34 +171,24 @@ def test_an_average_may_begin_later(tmp_path):
     assert same(again.state["average"], {name: p.detach() for name, p in run.parameters.items()})
 
 
-def test_a_full_disk_is_told_and_training_goes_on(tmp_path, caplog):
+def test_a_full_disk_is_a_warning_and_training_continues(tmp_path, caplog):
     run = Run(tmp_path)
     run.save(1)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))  # no file can grow beyond
     try:
         run.saver.save(2, run.state)
-        with pytest.raises(OSError, match=r"step 2 could not be saved .*MB are free.*the checkpoint of step 1 stays"):
+        with pytest.raises(OSError, match=r"step 2 could not be saved .*MB are free.*the checkpoint of step 1 is kept"):
             run.saver.wait()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     ours = [record for record in caplog.records if record.name == "seedx.train.engine.checkpointing"]
-    assert [record.levelno for record in ours] == [logging.WARNING] and "training goes on" in ours[0].message
-    assert [entry.name for entry in (tmp_path / "checkpoints").iterdir()] == ["step-00000001"]  # the room is given back
+    assert [record.levelno for record in ours] == [logging.WARNING] and "training continues" in ours[0].message
+    assert [entry.name for entry in (tmp_path / "checkpoints").iterdir()] == [
+        "step-00000001"
+    ]  # nothing is left of the failed one
     run.save(3)
     assert saved(tmp_path) == [1, 3]
-
-
-def test_a_save_is_quick(tmp_path):
-    """A model of 1M with its optimiser, 12 MB."""
-    run = Run(tmp_path)
-    run.model = nn.Sequential(*[nn.Linear(512, 512) for _ in range(4)])
-    run.optim = torch.optim.AdamW(run.model.parameters(), fused=True)
-    run.state = {"model": run.model, "optim": run.optim}
-    run.model(torch.ones(1, 512)).sum().backward()
-    run.optim.step()
-    steps = iter(range(1, 10))
-    assert quickest(lambda: run.save(next(steps))) < 0.3  # 0.03 s, and slack for a slower machine
 
 
 def save_until_killed(folder):
@@ -236,5 +225,5 @@ def test_killed_at_any_moment_a_run_has_a_whole_checkpoint(tmp_path):
 
 
 def test_at_least_one_is_kept(tmp_path):
-    with pytest.raises(ValueError, match="keep must be 1 or more, not 0"):
-        CheckpointManager(tmp_path, World(), keep=0)
+    with pytest.raises(ValueError, match="keep_last must be 1 or more, not 0"):
+        CheckpointManager(tmp_path, World(), keep_last=0)
