@@ -1,4 +1,4 @@
-"""No stream is favoured: where the units of a source can't be shared evenly, the streams take turns with the odd ones."""
+"""No stream is favoured: streams take turns with the odd units of a source that they can't share evenly."""
 
 from dataclasses import dataclass
 

@@ -21,9 +21,9 @@ def write(tmp_path, *lines):
 @pytest.mark.parametrize(("old", "new"), RENAMED["recipe"].items())
 def test_every_old_key_is_read_from_a_recipe_and_a_command(tmp_path, old, new):
     value = VALUES[type(getattr(Recipe("a", "b"), new))]
-    for path, changes in ((write(tmp_path, f"{old} = {json.dumps(value)}"), {}), (write(tmp_path), {old: value})):
+    for lines, changes in (([f"{old} = {json.dumps(value)}"], {}), ([], {old: value})):
         with pytest.warns(FutureWarning, match=f"{old} is now {new}"):
-            recipe = load_recipe(path, **changes)
+            recipe = load_recipe(write(tmp_path, *lines), **changes)
         assert getattr(recipe, new) == value
 
 

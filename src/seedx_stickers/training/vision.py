@@ -233,7 +233,7 @@ class VisionStage(GeneratedDataStage):
 
     @torch.no_grad()
     def save(self, model: nn.Module, folder: Path) -> None:
-        """Features are scaled to a unit deviation unless they are held: the regression loss is a squared error on them."""
+        """Features are scaled to a unit deviation, unless held: the regression loss is a squared error on them."""
         assert isinstance(model, Pretrained)
         run = self.folder / "runs" / self.recipe.name
         run.mkdir(parents=True, exist_ok=True)

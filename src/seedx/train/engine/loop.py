@@ -200,14 +200,13 @@ class Trainer:
         file = self.run / "skipped_steps.jsonl"
         keys = [key for rank in self.world.gather(keys) for key in rank]
         if self.world.first:
+            note = {"step": step, **{name: repr(value) for name, value in values.items()}, "samples": keys}
             with file.open("a", encoding="utf-8") as notes:
-                notes.write(
-                    json.dumps({"step": step, **{n: repr(v) for n, v in values.items()}, "samples": keys}) + "\n"
-                )
+                notes.write(json.dumps(note) + "\n")
         if self.skipped_in_a_row >= self.recipe.max_skipped_steps:
             raise SeedxError(
-                f"{self.recipe.name}: {self.skipped_in_a_row} steps in a row were skipped: their loss or gradient is not "
-                f"finite. The last is step {step}. Look at their samples, which are named in {file}, or lower lr. "
+                f"{self.recipe.name}: {self.skipped_in_a_row} steps in a row were skipped: their loss or gradient is "
+                f"not finite. The last is step {step}. Look at their samples, which are named in {file}, or lower lr. "
                 "The last checkpoint is kept"
             )
 

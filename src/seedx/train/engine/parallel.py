@@ -2,7 +2,8 @@
 
 `torchrun` starts the processes and gives each its rank by environment variables; without them there is one process and
 nothing distributed runs. The model knows nothing of this. FSDP2 (`fully_shard`) keeps a shard of every parameter, its
-gradient and its optimizer state on each rank, gathers a block's weights when the block runs, and reduces gradients. They are summed, never averaged: the trainer divides its losses by counts over the whole global batch.
+gradient and its optimizer state on each rank, gathers a block's weights when the block runs, and reduces gradients.
+They are summed, never averaged: the trainer divides its losses by counts over the whole global batch.
 
 How a sharded model differs:
     - its parameters are DTensors: `optimizer_parameters` returns them, `local_shard` this rank's shard;
@@ -151,8 +152,8 @@ def _lost(error: Exception) -> bool:
 def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
     """Shard a model's parameters over the ranks, in place; a single process only moves it to its device.
 
-    On GPUs with `recipe.bf16` weights are gathered and used in bfloat16, and gradients reduced in float32; the optimizer
-    has float32. On the CPU everything stays float32, so that many processes compute what one does.
+    On GPUs with `recipe.bf16` weights are gathered and used in bfloat16, and gradients reduced in float32; those of the
+    optimizer are float32. On the CPU everything stays float32, so that many processes compute what one does.
 
     Weights may be in half precision, and views of files (`components.read`): each rank reads and keeps its shard of a
     unit before the next one is touched. They are float32 afterwards.

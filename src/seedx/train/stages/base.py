@@ -1,7 +1,7 @@
 """The training-stage protocol, and what stages have in common.
 
 A stage owns a model, the data of each step, and sums of losses. The trainer divides each sum by its count over the
-whole global batch: all micro-batches of all ranks. So a loss is the mean over all supervised values, never a mean of means,
+global batch: all micro-batches of all ranks. So a loss is the mean over all supervised values, never a mean of means,
 and the same rows give the same gradients in any number of micro-batches:
 
     loss = sum over names of  weight * (sum over the global batch) / (count over the global batch)

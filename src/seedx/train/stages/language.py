@@ -139,7 +139,7 @@ class LanguageStage(PackedDataStage):
         return {"text": losses.text_sum, "image": losses.image_sum}
 
     def sample(self, step: int) -> list[Image.Image]:
-        """The first target pictures, then those that the folder's de-tokenizer decodes from the predicted features; none if
+        """The first target pictures, then those that the folder's de-tokenizer decodes from predicted features; none if
         the folder has no de-tokenizer."""
         if self.shown is None or self.shown.targets is None:
             return []
