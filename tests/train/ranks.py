@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import os
-import socket
 
 import torch
 from torch.nn import functional as F
@@ -175,12 +174,6 @@ def _step(stage, world, optim, step):
     optim.step()
     optim.zero_grad()
     return float(world.sum(total)), float(norm)
-
-
-def free_port():
-    with socket.socket() as open_one:
-        open_one.bind(("127.0.0.1", 0))
-        return open_one.getsockname()[1]
 
 
 def main(rank, ports, folder):

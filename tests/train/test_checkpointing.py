@@ -9,6 +9,7 @@ import time
 
 import pytest
 import torch
+from processes import PRELOAD
 from torch import nn
 
 from seedx.train.engine import checkpoint_files
@@ -202,7 +203,7 @@ def save_until_killed(folder):
 @pytest.mark.slow
 def test_killed_at_any_moment_a_run_has_a_whole_checkpoint(tmp_path):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "seedx.train.engine.checkpointing"])
+    context.set_forkserver_preload(PRELOAD)
     reached = 0
     for kill in range(3):
         process = context.Process(target=save_until_killed, args=(tmp_path,))

@@ -1,12 +1,11 @@
-"""A model in a folder is never whole on a rank that holds a share of it, and what is trained is the same."""
+"""A model in a folder is never whole on a rank that holds a shard of it, and training gives the same weights."""
 
 import dataclasses
-import multiprocessing
 
 import pytest
 import torch
 from loading import main
-from ranks import free_port
+from processes import free_port, run
 
 from seedx.checkpoint import native
 from seedx.config import TINY, LoraConfig
@@ -38,7 +37,6 @@ RECIPES = [
         **COMMON,
     ),
 ]
-IMPORTS = ["torch", "peft", "loading", "seedx.train.stages.language", "seedx.train.stages.detokenizer_pictures"]
 
 
 @pytest.fixture(scope="module")
@@ -60,21 +58,11 @@ def large(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(large, tmp_path_factory):
-    """What one process and two ranks made of a recipe, by its name, their number and the rank."""
+    """The results of one process and of two ranks, by name of the recipe, number of ranks and rank."""
     out = tmp_path_factory.mktemp("results")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTS)
     ports = {1: free_port(), 2: free_port()}
-    processes = [
-        context.Process(target=main, args=(rank, size, ports[size], RECIPES, large, out))
-        for size in ports
-        for rank in range(size)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(1200)  # a quarter of a minute, were the machine ours
-    assert [process.exitcode for process in processes] == [0, 0, 0]
+    ranks = [(rank, size, ports[size], RECIPES, large, out) for size in ports for rank in range(size)]
+    assert run(main, *ranks) == [0, 0, 0]
     assert all((out / f"lora-{size}/samples/00000002.png").is_file() for size in ports)
     return lambda *key: torch.load(out / "{}-{}-{}.pt".format(*key), weights_only=False)
 

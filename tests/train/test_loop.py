@@ -5,10 +5,10 @@ import json
 import os
 import re
 import signal
-import socket
 
 import pytest
 import torch
+from processes import free_port
 from torch import nn
 from toy import RECIPE, Toy, lines_of_one_rank, together
 
@@ -59,12 +59,6 @@ def test_sigterm_saves_and_stops_and_the_same_call_resumes(tmp_path):
     assert train(Toy(), recipe, tmp_path / "run", tmp_path / "out")
     train(Toy(), recipe, tmp_path / "whole", tmp_path / "other")
     assert torch.equal(result(tmp_path / "out")["weight"], result(tmp_path / "other")["weight"])
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return found.getsockname()[1]
 
 
 def test_two_ranks_train_as_one_does_and_stop_and_resume_together(tmp_path):

@@ -3,7 +3,6 @@
 The processes are forked from one that has imported everything, and all tests look at the results of one start of them.
 """
 
-import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import ranks
 import torch
+from processes import free_port, run
 from torch import nn
 
 from seedx.model.detokenizer import Detokenizer
@@ -22,27 +22,16 @@ from seedx.train.engine.parallel import World
 from seedx.train.recipe import Recipe
 from small import SMALL
 
-IMPORTS = ["torch", "peft", "seedx.model.seedx", "seedx.model.detokenizer", "seedx.train.engine.checkpointing"]
 KINDS = [(kind, size) for kind in ranks.STAGES for size in (2, 4) if (kind, size) != ("autoencoder", 4)]
 ONE = World()
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What four processes made, and then two of them."""
+    """The results of four processes, and then of two of them."""
     folder = tmp_path_factory.mktemp("ranks")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTS)
-    ports = ranks.free_port(), ranks.free_port()
-    processes = [context.Process(target=ranks.main, args=(rank, ports, folder)) for rank in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(1200)  # a quarter of a minute, were the machine ours
-    codes = [process.exitcode for process in processes]
-    for process in processes:
-        process.kill()
-    assert codes == [0, 0, 0, 0]
+    ports = free_port(), free_port()
+    assert run(ranks.main, *[(rank, ports, folder) for rank in range(4)]) == [0, 0, 0, 0]
     return folder
 
 

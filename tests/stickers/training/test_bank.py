@@ -1,8 +1,8 @@
 """What frozen parts make is computed once, by all ranks together, and written by one of them."""
 
 import torch
+from processes import free_port
 from safetensors.torch import load_file
-from test_loop import free_port
 from toy import bank_of_one_rank, together
 
 from seedx_stickers.training.bank import CHUNK, kept
