@@ -3,9 +3,9 @@
     python benchmarks/kill_resume.py --kills 30 --seed 0 [--json]
 
 Two real runs of a model of one layer: the autoencoder (pictures made from the step) and the language model (packed rows
-from data with a position, read by two workers). Each is done once undisturbed. Then it is started anew and killed over
-and over until it is done; every other kill waits for a save to begin and falls into it. When a run is done before all
-kills are spent, it begins again.
+from data with a position, read by two workers). Each is run once without interruption. Then it is started over and killed
+repeatedly until it is complete; every other kill waits for a save to begin and interrupts it. If a run completes before
+all kills are spent, it starts over.
 """
 
 from __future__ import annotations

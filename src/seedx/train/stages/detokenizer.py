@@ -107,12 +107,11 @@ class DetokenizerStage:
             found = source.find(FIRST) if config.detokenizer.condition else source.find(FIRST, "detokenizer")
         with torch.device("meta" if found else "cpu"):
             model = Detokenizer(dataclasses.replace(config.detokenizer, condition=False), config.vision.output_dim)
-        widens_first = self.condition and found != FIRST
-        if widens_first:
+        if self.condition and found != FIRST:
             widen(model)
         if found:
             components.read(model, source.folder, "detokenizer", found, sharded=True)
-        if self.condition and not widens_first:
+        if self.condition and found == FIRST:
             widen(model)
         return model
 

@@ -35,7 +35,7 @@ from seedx.train.engine.parallel import current_world
 from seedx.train.engine.trainable import DEFAULTS, apply
 from seedx.train.feature_cache.store import FeatureCache, vision_digest
 from seedx.train.recipe import Recipe, overridden
-from seedx.train.stages.language_samples import decode, load_detokenizer, predict_features, rows_with_targets
+from seedx.train.stages.language_samples import decode_features, load_detokenizer, predict_features, rows_with_targets
 from seedx.train.stages.packed_data import PackedDataStage
 
 
@@ -146,7 +146,7 @@ class LanguageStage(PackedDataStage):
         features = predict_features(self.model, self.shown)  # on every rank: the model may be sharded
         if self.detokenizer is None:
             return []
-        pictures = decode(self.model, self.detokenizer, features)
+        pictures = decode_features(self.model, self.detokenizer, features)
         targets = self.shown.targets[: len(pictures)].float() / 255
         return [*map(to_picture, targets), *map(to_picture, pictures)]
 

@@ -60,7 +60,7 @@ def load_detokenizer(folder: Path, config: Config) -> Detokenizer | None:
 
 
 @torch.no_grad()
-def decode(model: SeedX, detokenizer: Detokenizer, features: Tensor) -> Tensor:
+def decode_features(model: SeedX, detokenizer: Detokenizer, features: Tensor) -> Tensor:
     """Features (N, Kp, D) -> pictures (N, 3, H, W) in 0..1. The de-tokenizer is on the device only meanwhile."""
     size, device = model.config.vision.image_size, features.device
     blank = model.vision(torch.zeros(1, 3, size, size, device=device))
