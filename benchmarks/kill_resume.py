@@ -3,8 +3,8 @@
     python benchmarks/kill_resume.py --kills 30 --seed 0 [--json]
 
 Two real runs of a model of one layer: the autoencoder (pictures made from the step) and the language model (packed rows
-from data with a position, read by two workers). Each is run once without interruption. Then it is started over and killed
-repeatedly until it is complete; every other kill waits for a save to begin and interrupts it. If a run completes before
+from data with a position, read by two workers). Each is run once without interruption. Then it is started over and
+killed repeatedly until it is complete; every other kill waits for a save to begin and interrupts it. If a run completes before
 all kills are spent, it starts over.
 """
 
@@ -24,6 +24,7 @@ from pathlib import Path
 import torch
 
 from seedx.checkpoint import native
+from seedx.checkpoint.parts import Model
 from seedx.config import TINY
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
@@ -67,7 +68,7 @@ def make_model(folder: Path) -> Path:
         language=dataclasses.replace(TINY.language, layers=1, vocab_size=tokenizer.vocab_size),
     )
     detokenizer = Detokenizer(config.detokenizer, config.vision.output_dim)
-    native.save(native.Model(config, SeedX(config), detokenizer, tokenizer), folder)
+    native.save(Model(config, SeedX(config), detokenizer, tokenizer), folder)
     return folder
 
 

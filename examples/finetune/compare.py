@@ -14,8 +14,8 @@ from make_data import FOLDER, WORDS, pairs
 from PIL import Image
 
 import seedx
-from seedx_stickers import judge
 from seedx_stickers.evaluation import evaluate_stickers
+from seedx_stickers.judge import load_judge
 from seedx_stickers.scenes import render
 from seedx_stickers.scoring import edit
 from seedx_stickers.tasks import Expected
@@ -27,14 +27,14 @@ TOUCHED = ((0.0, 0.0, 1.0, 1.0),)  # snow reaches everywhere
 def main(names: list[str]) -> None:
     scenes = pairs("held-out", 40)
     pictures = [render(before) for before, _ in scenes]
-    rows, critic = [pictures, [render(after) for _, after in scenes]], judge.load()
+    rows, judge = [pictures, [render(after) for _, after in scenes]], load_judge()
     for name in names:
         model = seedx.load(name)
         words = [WORDS[i % len(WORDS)] for i in range(len(scenes))]
         drawn = model.edit_batch(pictures, words, list(range(len(scenes))))
         rows.insert(-1, drawn)
         values = [
-            edit(critic.look(picture), picture, Expected("", "wintry", source=before, target=after, touched=TOUCHED))
+            edit(judge.look(picture), picture, Expected("", "wintry", source=before, target=after, touched=TOUCHED))
             for picture, (before, after) in zip(drawn, scenes, strict=True)
         ]
         done = sum(value["done"] or 0.0 for value in values) / len(values)

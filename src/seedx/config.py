@@ -10,11 +10,13 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from seedx.errors import SeedxError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,6 @@ class BridgeConfig:
     queries: int = 64  # tokens per image in the language model
     input_heads: int = 32
     output_heads: int = 32
-    output_layers: int = 1  # cross-attention layers of the output resampler
     tile_positions: bool = True
     regression: str = "mse"  # or "cosine"
     text_weight: float = 1.0
@@ -205,8 +206,15 @@ def to_dict(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def from_dict(cls: type, values: dict[str, Any], path: str = "") -> Any:
-    """Build dataclass `cls` from nested dictionaries. An unknown key is an error that suggests the nearest name."""
+def from_dict(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
+    """Build dataclass `cls` from nested dictionaries.
+
+    Args:
+        path: of `values` in a larger dictionary, for the message.
+
+    Raises:
+        SeedxError: a key that `cls` does not have; the message suggests the nearest one.
+    """
     hints = typing.get_type_hints(cls)
     unknown = [key for key in values if key not in hints]
     if unknown:
@@ -215,7 +223,7 @@ def from_dict(cls: type, values: dict[str, Any], path: str = "") -> Any:
 
 
 def nearest(name: str, known: Iterable[str], path: str = "") -> str:
-    """What to add to a message about an unknown name: the nearest known one, or all of them."""
+    """The end of a message about an unknown name: the nearest known one, or all of them."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {path + near[0]!r}?" if near else f"; known: {', '.join(known)}."

@@ -1,4 +1,4 @@
-"""Where the bundled model is: an entry point of the group seedx.models."""
+"""The folder of the bundled model "tiny", an entry point of the group seedx.models."""
 
 from __future__ import annotations
 

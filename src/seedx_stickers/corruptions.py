@@ -1,4 +1,4 @@
-"""What a judge meets in a model's drawings: pictures that fall short of a render, things that are no sticker, ruins."""
+"""Corruptions of renders for the training of the judge: imperfect pictures, distractors, destroyed pictures."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from torch import Tensor
 from seedx_stickers.art import OBJECTS, sized
 
 
-def spoil(rng: random.Random, picture: Image.Image) -> Image.Image:
-    """Some of: less resolution, blur, other colours, noise, stains, JPEG."""
+def corrupt(rng: random.Random, picture: Image.Image) -> Image.Image:
+    """Apply some of: lower resolution or blur, other colours and noise, stains, JPEG."""
     if rng.random() < 0.4:
-        picture = _coarsen(rng, picture)
+        picture = _lower_resolution(rng, picture)
     elif rng.random() < 0.5:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.1)))
-    picture = _discolour(rng, picture)
+    picture = _change_colours(rng, picture)
     for _ in range(rng.choice((0, 0, 1, 2))):
         _stain(rng, picture)
     return _jpeg(rng, picture) if rng.random() < 0.4 else picture
 
 
-def _coarsen(rng: random.Random, picture: Image.Image) -> Image.Image:
+def _lower_resolution(rng: random.Random, picture: Image.Image) -> Image.Image:
     scale = rng.uniform(0.45, 0.9)
     small = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.BILINEAR)
     return small.resize(picture.size, rng.choice((Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)))
 
 
-def _discolour(rng: random.Random, picture: Image.Image) -> Image.Image:
+def _change_colours(rng: random.Random, picture: Image.Image) -> Image.Image:
     """Gain and offset of each channel, fine noise and wide soft noise."""
     noise = np.random.default_rng(rng.getrandbits(32))
     pixels = np.asarray(picture).astype(np.float64)
@@ -45,7 +45,7 @@ def _discolour(rng: random.Random, picture: Image.Image) -> Image.Image:
 
 
 def _stain(rng: random.Random, picture: Image.Image) -> None:
-    """A small patch of another place of the picture, or of any colour."""
+    """Paste a small patch of another place of the picture, or of a random colour."""
     wide, high = rng.randint(3, 9), rng.randint(3, 9)
     x, y = rng.randint(0, picture.width - wide), rng.randint(0, picture.height - high)
     if rng.random() < 0.7:
@@ -61,8 +61,8 @@ def _jpeg(rng: random.Random, picture: Image.Image) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
-def monster(rng: random.Random) -> Image.Image:
-    """A drawing, RGBA, that is no sticker: a quarter of one, one in disorder, or two at once."""
+def distractor(rng: random.Random) -> Image.Image:
+    """A drawing (RGBA) that is no sticker: a quarter of one, a shuffled one, or a blend of two."""
     names = rng.sample(list(OBJECTS), 2)
     side = rng.randint(18, 42)
     first, second = (sized(name, side).resize((side, side)) for name in names)
@@ -73,8 +73,8 @@ def monster(rng: random.Random) -> Image.Image:
     return _shuffle(rng, first, side // 3) if kind == "disorder" else Image.blend(first, second, 0.5)
 
 
-def wreck(rng: random.Random, picture: Image.Image) -> Image.Image:
-    """The picture made unrecognisable: in disorder, as a handful of blots, or under noise."""
+def destroy(rng: random.Random, picture: Image.Image) -> Image.Image:
+    """The picture made unrecognisable: shuffled, reduced to a few blots, or under noise."""
     kind = rng.choice(("disorder", "blots", "noise"))
     if kind == "disorder":
         return _shuffle(rng, picture, rng.choice((6, 8)))
@@ -89,7 +89,7 @@ def wreck(rng: random.Random, picture: Image.Image) -> Image.Image:
 
 
 def _shuffle(rng: random.Random, picture: Image.Image, side: int) -> Image.Image:
-    """The squares of the picture in another order."""
+    """The picture with its squares in random order."""
     corners = [(x, y) for y in range(0, picture.height, side) for x in range(0, picture.width, side)]
     shuffled = picture.copy()
     for (x, y), (u, v) in zip(corners, rng.sample(corners, len(corners)), strict=True):
@@ -97,16 +97,16 @@ def _shuffle(rng: random.Random, picture: Image.Image, side: int) -> Image.Image
     return shuffled
 
 
-def bend(rng: random.Random, pixels: Tensor, share: float = 0.35, most: float = 2.0) -> Tensor:
-    """Move the pixels of some pictures of a batch (B, 3, H, W) along soft waves, up to about `most` pixels."""
-    bent = [index for index in range(len(pixels)) if rng.random() < share]
-    if not bent:
+def warp(rng: random.Random, pixels: Tensor, share: float = 0.35, most: float = 2.0) -> Tensor:
+    """Warp some pictures of a batch (B, 3, H, W) by smooth random displacements of about `most` pixels at most."""
+    warped = [index for index in range(len(pixels)) if rng.random() < share]
+    if not warped:
         return pixels
     generator = torch.Generator().manual_seed(rng.getrandbits(32))
     size = pixels.shape[-1]
-    waves = torch.randn(len(bent), 2, 7, 7, generator=generator) * most / size
-    grid = F.affine_grid(torch.eye(2, 3).expand(len(bent), 2, 3), list(pixels[bent].shape), align_corners=False)
+    waves = torch.randn(len(warped), 2, 7, 7, generator=generator) * most / size
+    grid = F.affine_grid(torch.eye(2, 3).expand(len(warped), 2, 3), list(pixels[warped].shape), align_corners=False)
     grid = grid + F.interpolate(waves, size=pixels.shape[-2:], mode="bicubic").permute(0, 2, 3, 1)
     pixels = pixels.clone()
-    pixels[bent] = F.grid_sample(pixels[bent], grid, padding_mode="border", align_corners=False)
+    pixels[warped] = F.grid_sample(pixels[warped], grid, padding_mode="border", align_corners=False)
     return pixels

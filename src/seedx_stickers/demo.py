@@ -1,4 +1,4 @@
-"""The demo: what a model can do, done on real files. `demo_page.py` shows it."""
+"""The demo: every ability of a model, on real files. `demo_page.py` writes its page."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ LINE = 110  # characters
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: what is said, turn by turn, and the files that it is about."""
+    """One step of the demo: the prompts, turn by turn, and the files of the first turn."""
 
     kind: Kind
-    said: tuple[str, ...]
+    prompts: tuple[str, ...]
     files: tuple[str, ...] = ()
-    quick: bool = False  # whether the quick form has it too
+    quick: bool = False  # whether the quick demo has it, too
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What was said, shown and given back. A picture comes with its caption."""
+    """A prompt with its pictures, and the reply. Pictures have captions."""
 
-    said: str
-    shown: tuple[tuple[PIL.Image.Image, str], ...]
+    prompt: str
+    inputs: tuple[tuple[PIL.Image.Image, str], ...]
     text: str
-    made: tuple[tuple[PIL.Image.Image, str], ...]
+    outputs: tuple[tuple[PIL.Image.Image, str], ...]
     seconds: float
 
 
 @dataclass(frozen=True)
-class Done:
+class Result:
     step: Step
     turns: tuple[Turn, ...]
 
@@ -56,11 +56,11 @@ class Done:
 
     @property
     def line(self) -> str:
-        """What a terminal says about it."""
+        """One line for the terminal."""
         last = self.turns[-1]
-        result = last.text or ", ".join(caption for _, caption in last.made) or "nothing"
+        result = last.text or ", ".join(caption for _, caption in last.outputs) or "nothing"
         about = f"{', '.join(self.step.files)}: " if self.step.files else ""
-        line = f"{self.step.kind:<7}{self.seconds:5.1f} s  {about}{last.said} -> {result}"
+        line = f"{self.step.kind:<7}{self.seconds:5.1f} s  {about}{last.prompt} -> {result}"
         return line if len(line) <= LINE else line[: LINE - 3] + "..."
 
 
@@ -100,68 +100,72 @@ def steps(quick: bool = False) -> tuple[Step, ...]:
     return tuple(step for step in STEPS if step.quick or not quick)
 
 
-def perform(model: Pipeline, step: Step, examples: Path) -> Done:
-    """Do one thing.
+def perform(model: Pipeline, step: Step, examples: Path) -> Result:
+    """Run one step.
 
     Raises:
-        SeedxError: a file of it is not in `examples`.
+        SeedxError: a file of the step is not in `examples`.
     """
     files = [examples / name for name in step.files]
     for file in files:
         if not file.is_file():
-            raise SeedxError(f"{file} is missing: give the folder `examples` of the repository by --examples")
-    return Done(step, ACTIONS[step.kind](model, step, files))
+            raise SeedxError(f"{file} is missing; pass the folder `examples` of the repository as --examples")
+    return Result(step, ACTIONS[step.kind](model, step, files))
 
 
 def _talk(model: Pipeline, step: Step, files: Sequence[Path]) -> tuple[Turn, ...]:
     session, turns = model.session(), []
     latest = model.open(files[-1]) if files else None
-    for number, said in enumerate(step.said):
+    for number, prompt in enumerate(step.prompts):
         given = [] if number else files
         start = time.perf_counter()
         drawing: Drawing = "force" if step.kind in ("draw", "edit", "combine") else "auto"
-        reply = session.send(said, given, drawing=drawing, max_new_tokens=LONGEST_ANSWER)
+        reply = session.send(prompt, given, drawing=drawing, max_new_tokens=LONGEST_ANSWER)
         seconds = time.perf_counter() - start
-        made = [(picture, _size(picture)) for picture in reply.images]
+        outputs = [(picture, _size(picture)) for picture in reply.images]
         latest = reply.images[-1] if reply.images else latest
         if reply.boxes and latest:
-            made.append(_marked(latest, reply.boxes))
-        turns.append(Turn(said, _shown(model, given), reply.text, tuple(made), seconds))
+            outputs.append(_marked(latest, reply.boxes))
+        turns.append(Turn(prompt, _captioned(model, given), reply.text, tuple(outputs), seconds))
     return tuple(turns)
 
 
 def _point(model: Pipeline, step: Step, files: Sequence[Path]) -> tuple[Turn, ...]:
-    picture, said = model.open(files[0]), step.said[0]
+    picture, phrase = model.open(files[0]), step.prompts[0]
     start = time.perf_counter()
-    boxes = model.ground(picture, said, max_new_tokens=LONGEST_ANSWER)
+    boxes = model.ground(picture, phrase, max_new_tokens=LONGEST_ANSWER)
     seconds = time.perf_counter() - start
     text = "" if boxes else "nothing found"
-    return (Turn(f"find {said}", (), text, (_marked(picture, boxes),) if boxes else (), seconds),)
+    return (Turn(f"find {phrase}", (), text, (_marked(picture, boxes),) if boxes else (), seconds),)
 
 
 def _story(model: Pipeline, step: Step, files: Sequence[Path]) -> tuple[Turn, ...]:
     start = time.perf_counter()
-    told = model.story(step.said[0], FRAMES, *files[:1])
+    frames = model.story(step.prompts[0], FRAMES, *files[:1])
     seconds = time.perf_counter() - start
-    return (Turn(step.said[0], _shown(model, files), "", tuple((picture, text) for text, picture in told), seconds),)
+    return (
+        Turn(
+            step.prompts[0], _captioned(model, files), "", tuple((picture, text) for text, picture in frames), seconds
+        ),
+    )
 
 
 def _slide(model: Pipeline, step: Step, files: Sequence[Path]) -> tuple[Turn, ...]:
     start = time.perf_counter()
     try:
-        picture = model.slide(step.said[0]).fitted().to_image(SLIDE_WIDTH)
-    except ValueError as error:  # a model may write a slide that means nothing
-        return (Turn(step.said[0], (), str(error), (), time.perf_counter() - start),)
-    return (Turn(step.said[0], (), "", ((picture, _size(picture)),), time.perf_counter() - start),)
+        picture = model.slide(step.prompts[0]).fitted().to_image(SLIDE_WIDTH)
+    except ValueError as error:  # a model may write an invalid slide
+        return (Turn(step.prompts[0], (), str(error), (), time.perf_counter() - start),)
+    return (Turn(step.prompts[0], (), "", ((picture, _size(picture)),), time.perf_counter() - start),)
 
 
 def _redraw(model: Pipeline, step: Step, files: Sequence[Path]) -> tuple[Turn, ...]:
     (file,) = files
     start = time.perf_counter()
-    plain, kept = model.reconstruct(file), model.reconstruct(file, condition=file)
+    plain, conditioned = model.reconstruct(file), model.reconstruct(file, condition=file)
     seconds = time.perf_counter() - start
-    made = ((plain, "from its features"), (kept, "and with its detail"))
-    return (Turn("draw again what you see", _shown(model, [file]), "", made, seconds),)
+    outputs = ((plain, "from its features"), (conditioned, "with itself as the condition"))
+    return (Turn("reconstruct the picture", _captioned(model, [file]), "", outputs, seconds),)
 
 
 ACTIONS: dict[Kind, Callable[[Pipeline, Step, Sequence[Path]], tuple[Turn, ...]]] = {
@@ -181,7 +185,7 @@ def _marked(picture: PIL.Image.Image, boxes: Sequence[Box]) -> tuple[PIL.Image.I
     return mark_boxes(picture, boxes), f"{len(boxes)} box{'es' if len(boxes) > 1 else ''}"
 
 
-def _shown(model: Pipeline, files: Sequence[Path]) -> tuple[tuple[PIL.Image.Image, str], ...]:
+def _captioned(model: Pipeline, files: Sequence[Path]) -> tuple[tuple[PIL.Image.Image, str], ...]:
     pictures = [model.open(file) for file in files]
     return tuple((picture, f"{file.name}, {_size(picture)}") for file, picture in zip(files, pictures, strict=True))
 

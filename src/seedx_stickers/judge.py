@@ -1,8 +1,8 @@
-"""The judge: a small network that says what a sticker picture shows. It shares nothing with the model that it scores.
+"""The judge: a small detector of stickers and backgrounds. It shares nothing with the model whose drawings it scores.
 
-Fully convolutional, at one cell for every 4 x 4 pixels. Each cell says to which stickers' middles it belongs (one
-sigmoid per sticker: an animal and the hat on it may claim the same cell), and votes for their centre and size. A
-picture enters at 96 pixels for its shorter side. It is trained by `judge_training.py`, on renders alone.
+Fully convolutional, with one cell for 4 x 4 pixels. Each cell predicts the stickers whose middle it belongs to (one
+sigmoid per sticker, since an animal and its hat may share a cell), and votes for their centre and size. A picture is
+resized to a shorter side of 96 pixels. `judge_training.py` trains the judge on renders alone.
 
 Shapes: B pictures, H and W cells (24 for a square picture), C stickers, G vote groups.
 """
@@ -29,14 +29,14 @@ from seedx_stickers.art import BACKGROUNDS, OBJECTS, aspect
 WEIGHTS = Path(__file__).parent / "assets" / "judge"
 SIDE = 96  # pixels of the shorter side
 CELL = 4  # pixels of a cell
-FLOOR = 0.55  # a sticker is seen from this probability on
-SHARED = 0.4  # two claims that share more than this of the smaller box can't both be right
+FLOOR = 0.55  # the least probability of a detection
+SHARED = 0.4  # detections that overlap by more than this share of the smaller box exclude each other
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """A sticker in a picture. x and y: its centre, as fractions of width and height. size: its longer side, as a
-    fraction of the picture's shorter side."""
+    """A detected sticker. x and y: its centre, in fractions of width and height. size: its longer side, in fractions of
+    the picture's shorter side."""
 
     name: str
     x: float
@@ -47,7 +47,7 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a picture shows. A worn hat or pair of sunglasses is an object of its own, standing on an animal."""
+    """What a picture shows. A worn hat or pair of sunglasses is an object of its own."""
 
     objects: tuple[Sighting, ...]
     background: str
@@ -55,7 +55,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """The names are stored with the weights: their order is the order of the outputs."""
+    """Stored with the weights: the order of the names is the order of the outputs."""
 
     objects: tuple[str, ...] = tuple(OBJECTS)
     backgrounds: tuple[str, ...] = tuple(BACKGROUNDS)
@@ -65,7 +65,7 @@ class JudgeConfig:
 
     @functools.cached_property
     def groups(self) -> tuple[int, ...]:
-        """The vote group of each sticker. Wearable things have their own, for they share cells with who wears them."""
+        """The vote group of each sticker. Each wearable has its own, because it shares cells with its wearer."""
         wearable = [name for name in self.objects if OBJECTS[name].wearable]
         return tuple(1 + wearable.index(name) if name in wearable else 0 for name in self.objects)
 
@@ -112,7 +112,7 @@ class Judge(nn.Module):
         self.stickers = nn.Conv2d(head, len(config.objects), 1)
         self.votes = nn.Conv2d(head, 3 * (1 + max(config.groups)), 1)
         self.background = nn.Linear(coarse, len(config.backgrounds))
-        nn.init.constant_(self.stickers.bias, -5.0)  # type: ignore[arg-type]  # nearly all cells show no such sticker
+        nn.init.constant_(self.stickers.bias, -5.0)  # type: ignore[arg-type]  # nearly all cells are negative
 
     def forward(self, pixels: Tensor) -> Maps:
         """pixels: (B, 3, 4H, 4W) in 0..1, H and W even."""
@@ -124,40 +124,40 @@ class Judge(nn.Module):
 
     @torch.inference_mode()
     def look(self, picture: Image.Image) -> Seen:
-        """Name what is in a picture of any size, the surest sticker first."""
+        """What a picture of any size shows, stickers by descending score."""
         pixels = to_pixels(shrink(picture))[None]
         maps = self(pixels.to(self.background.weight))
         background = self.config.backgrounds[int(maps.background.argmax())]
         high, wide = maps.stickers.shape[-2:]
         stretch = wide / min(wide, high), high / min(wide, high)
-        return Seen(tuple(_distinct(self._claims(maps), stretch)), background)
+        return Seen(tuple(_distinct(self._detections(maps), stretch)), background)
 
-    def _claims(self, maps: Maps) -> list[Sighting]:
-        """Every cell's claim above the floor, the surest first: several for one and the same sticker."""
+    def _detections(self, maps: Maps) -> list[Sighting]:
+        """The detections of all cells by descending score: several of the same sticker."""
         chances = maps.stickers[0].float().sigmoid()
         high, wide = chances.shape[1:]
-        claims = []
+        detections = []
         for index, row, column in (chances > FLOOR).nonzero().tolist():
             dx, dy, size = maps.votes[0, self.config.groups[index], :, row, column].tolist()
             x, y = (column + 0.5 + dx) / wide, (row + 0.5 + dy) / high
             size = math.exp(min(size, 5.0)) / min(wide, high)
-            claims.append(Sighting(self.config.objects[index], x, y, size, float(chances[index, row, column])))
-        return sorted(claims, key=lambda claim: -claim.score)
+            detections.append(Sighting(self.config.objects[index], x, y, size, float(chances[index, row, column])))
+        return sorted(detections, key=lambda detection: -detection.score)
 
 
-def _distinct(claims: Iterable[Sighting], stretch: tuple[float, float]) -> list[Sighting]:
-    """Keep the surest of all claims on one place. `stretch`: width and height in units of the shorter side."""
+def _distinct(detections: Iterable[Sighting], stretch: tuple[float, float]) -> list[Sighting]:
+    """Non-maximum suppression. `stretch`: width and height in units of the shorter side."""
     kept: list[Sighting] = []
-    for claim in claims:
-        if not any(_rivals(claim, other, stretch) for other in kept):
-            kept.append(claim)
+    for detection in detections:
+        if not any(_exclusive(detection, other, stretch) for other in kept):
+            kept.append(detection)
     return kept
 
 
-def _rivals(a: Sighting, b: Sighting, stretch: tuple[float, float]) -> bool:
-    """Whether both can't be there: stickers do not cover each other, yet their boxes do.
+def _exclusive(a: Sighting, b: Sighting, stretch: tuple[float, float]) -> bool:
+    """Whether two detections exclude each other: stickers do not overlap, so their boxes share little.
 
-    A thing may be worn, so only the same thing rivals a wearable one.
+    A wearable overlaps its wearer, so it excludes only the same wearable.
     """
     if a.name != b.name and (OBJECTS[a.name].wearable or OBJECTS[b.name].wearable):
         return False
@@ -182,19 +182,19 @@ def to_pixels(picture: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
 
 
-def save(judge: Judge, folder: Path) -> None:
-    """Write the weights in half precision, and the names of the outputs."""
+def save_judge(judge: Judge, folder: Path) -> None:
+    """Write the weights in half precision, and the config."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {key: value.half() if value.is_floating_point() else value for key, value in judge.state_dict().items()}
     save_file(weights, folder / "judge.safetensors")
     (folder / "config.json").write_text(json.dumps(to_dict(judge.config), indent=2) + "\n")
 
 
-def load(folder: Path = WEIGHTS) -> Judge:
-    """The trained judge, in float32 and ready to look.
+def load_judge(folder: Path = WEIGHTS) -> Judge:
+    """The trained judge, in float32 and evaluation mode.
 
     Raises:
-        SeedxError: there is none in the folder, or it was trained on other stickers than today's.
+        SeedxError: there is none in the folder, or it was trained on other stickers than those of `art.py`.
     """
     if not (folder / "judge.safetensors").is_file():
         raise SeedxError(f"no judge in {folder}; train one with: python -m seedx_stickers.judge_training")

@@ -1,8 +1,8 @@
-"""Train the judge: `python -m seedx_stickers.judge_training`. One core, about 20 minutes; stop and start it at will.
+"""Train the judge: `python -m seedx_stickers.judge_training`. It takes about 20 minutes on one core and can be resumed.
 
-Every batch is drawn from the seed and the number of its step alone, so a resumed run goes on exactly where it stopped.
-Half of the pictures are spoilt in the ways in which drawings fall short (blur, bent shapes, shifted colours, stains),
-and monsters and ruins of stickers are about, unnamed: the judge must forgive the first and see nothing in the second.
+A batch depends only on the seed and its step, so a resumed run equals an uninterrupted one. Half of the pictures are
+corrupted like imperfect drawings (blur, warped shapes, shifted colours, stains): the judge must still name what they
+show. Some contain a distractor that is no sticker, or are destroyed: there the judge must find nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 from seedx_stickers import scenes
 from seedx_stickers.art import BACKGROUNDS, OBJECTS, aspect
-from seedx_stickers.corruptions import bend, monster, spoil, wreck
-from seedx_stickers.judge import CELL, SIDE, WEIGHTS, Judge, JudgeConfig, Maps, save, to_pixels
+from seedx_stickers.corruptions import corrupt, destroy, distractor, warp
+from seedx_stickers.judge import CELL, SIDE, WEIGHTS, Judge, JudgeConfig, Maps, save_judge, to_pixels
 from seedx_stickers.scenes import Scene
 from seedx_stickers.scoring import truth
 
@@ -59,7 +59,7 @@ class Targets:
 
 
 def sample_scene(rng: random.Random) -> Scene:
-    """Any scene that a drawing may show, and some emptier, fuller and larger ones; wearing is frequent."""
+    """A scene like those of drawings, or an emptier, fuller or larger one; worn things are frequent."""
     if rng.random() < 0.03:
         return Scene(SIDE, SIDE, rng.choice(list(BACKGROUNDS)), ())
     if rng.random() < 0.15:
@@ -80,19 +80,19 @@ def _dress(rng: random.Random, sticker: scenes.Sticker) -> scenes.Sticker:
 
 
 def sample_picture(rng: random.Random) -> tuple[Image.Image, Scene]:
-    """A picture and what there is to see in it: at times with a monster, or spoilt, seldom a ruin of no stickers."""
+    """A picture and the scene to find in it: at times with a distractor, corrupted, or destroyed (without stickers)."""
     scene = sample_scene(rng)
     picture = scenes.render(scene)
     if rng.random() < 0.06:
-        return wreck(rng, picture), scene.with_stickers()
+        return destroy(rng, picture), scene.with_stickers()
     if rng.random() < 0.2:
-        _drop_monster(rng, scene, picture)
-    return spoil(rng, picture) if rng.random() < 0.5 else picture, scene
+        _paste_distractor(rng, scene, picture)
+    return corrupt(rng, picture) if rng.random() < 0.5 else picture, scene
 
 
-def _drop_monster(rng: random.Random, scene: Scene, picture: Image.Image) -> None:
-    """Paste one where nothing stands, if there is room."""
-    drawing = monster(rng)
+def _paste_distractor(rng: random.Random, scene: Scene, picture: Image.Image) -> None:
+    """Paste a distractor at a free place, if there is one."""
+    drawing = distractor(rng)
     for _ in range(4):
         room = scenes.Sticker("rocket", rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9), drawing.width / SIDE)  # a square
         if scenes.fits(scene, room, margin=0.03):
@@ -122,7 +122,7 @@ def targets_of(config: JudgeConfig, batch: Sequence[Scene]) -> Targets:
 
 
 def loss_of(config: JudgeConfig, maps: Maps, targets: Targets) -> Tensor:
-    """Focal loss of the stickers, L1 of the votes where a sticker is, cross-entropy of the background."""
+    """Focal loss of the stickers, L1 loss of the votes on stickers, cross-entropy of the background."""
     logits, here = maps.stickers.float(), targets.stickers == 1
     entropy = F.binary_cross_entropy_with_logits(logits, here.float(), reduction="none")
     wrong = torch.where(here, 1 - logits.sigmoid(), logits.sigmoid())
@@ -138,11 +138,11 @@ def batch_of(config: JudgeConfig, plan: Plan, step: int) -> tuple[Tensor, Target
     rng = random.Random(f"judge/{plan.seed}/{step}")
     pictures, batch = zip(*(sample_picture(rng) for _ in range(plan.batch)), strict=True)
     pixels = torch.stack([to_pixels(picture) for picture in pictures])
-    return bend(rng, pixels), targets_of(config, batch)
+    return warp(rng, pixels), targets_of(config, batch)
 
 
 class Training:
-    """A judge, its running average (which is the one kept), and where the training stands."""
+    """The state of a training: the judge, its moving average (which is what is kept), the optimiser and the step."""
 
     def __init__(self, plan: Plan) -> None:
         torch.manual_seed(plan.seed)
@@ -157,7 +157,7 @@ class Training:
         return self.plan.rate * min((self.step + 1) / self.plan.warmup, 0.5 + 0.5 * math.cos(math.pi * max(0.0, done)))
 
     def advance(self) -> float:
-        """One step; returns its loss."""
+        """One training step; returns its loss."""
         self.optimiser.param_groups[0]["lr"] = self.rate()
         pixels, targets = batch_of(self.judge.config, self.plan, self.step)
         with torch.autocast("cpu", torch.bfloat16):
@@ -184,7 +184,7 @@ class Training:
 
 
 def train(plan: Plan, run: Path, out: Path) -> Judge:
-    """Train, or go on training, with checkpoints in `run`; the finished judge is written to `out`."""
+    """Train with checkpoints in `run`, resuming from the last one; the trained judge is written to `out`."""
     run.mkdir(parents=True, exist_ok=True)
     training, checkpoint = Training(plan), run / "checkpoint.pt"
     if checkpoint.exists():
@@ -198,7 +198,7 @@ def train(plan: Plan, run: Path, out: Path) -> Judge:
                 log.info("step %d loss %.4f", training.step, loss)
     judge = Judge(training.judge.config)
     judge.load_state_dict(training.average.module.state_dict())
-    save(judge, out)
+    save_judge(judge, out)
     return judge.eval()
 
 
@@ -207,7 +207,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--run", type=Path, default=Path("runs/judge"), help="checkpoints")
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder of the finished judge")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder of the trained judge")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)

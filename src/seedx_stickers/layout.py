@@ -1,8 +1,8 @@
-"""From words to a scene: where the stickers of a drawing stand.
+"""From a description to a scene: where the stickers of a drawing stand.
 
-The language model regresses the features of the picture it draws, so that two good pictures for the same words would
-teach it their mean. The picture is therefore a function of the words alone: named places are kept, and without any the
-stickers stand in a fixed order that follows the order of mention.
+The language model regresses features, so that two targets for the same prompt would teach it their mean. The scene is
+therefore a function of the description alone: stickers stand at their named places or, without any, in a fixed
+arrangement in the order of mention.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CLOSE = 0.27  # the same, of all stickers, when two of the named places are neig
 
 @dataclass(frozen=True)
 class Ask:
-    """One thing that a drawing should hold: `Ask("star", 2)`, `Ask("dog", place="left", wears=("hat",))`."""
+    """One thing that a drawing should contain: `Ask("star", 2)`, `Ask("dog", place="left", wears=("hat",))`."""
 
     name: str
     count: int = 1
@@ -37,22 +37,22 @@ class Ask:
 
 
 def compose(asks: Iterable[Ask], background: str | None = None) -> Scene:
-    """The one scene, `TILE` pixels square, that these words stand for; without a background it is white.
+    """The scene of a description, `TILE` pixels square; the default background is white.
 
     Raises:
-        SeedxError: an unknown name, none or more than four stickers, a place for some only, or a place for two.
+        SeedxError: an unknown name, none or more than four stickers, places for some of them only, or a place twice.
     """
     asks, background = tuple(asks), background or "white"
     _check_names(asks, background)
     total = sum(ask.count for ask in asks)
     if total not in ARRANGEMENTS:
-        raise SeedxError(f"a drawing holds 1 to {max(ARRANGEMENTS)} stickers, {total} were asked for")
+        raise SeedxError(f"a drawing contains 1 to {max(ARRANGEMENTS)} stickers, not {total}")
     places = [ask.place for ask in asks if ask.place]
     if not places:
         size, centres = ARRANGEMENTS[total]
     else:
         if len(places) < total or len(set(places)) < total:
-            raise SeedxError(f"name a place of its own for each of {total} stickers, or for none, not {places}")
+            raise SeedxError(f"give each of the {total} stickers a place of its own, or none of them, not {places}")
         size = CLOSE if any(neighbours(a, b) for a, b in combinations(places, 2)) else PLACED
         centres = tuple(PLACES[place] for place in places)
     each = [ask for ask in asks for _ in range(ask.count)]
@@ -66,7 +66,7 @@ def _check_names(asks: tuple[Ask, ...], background: str) -> None:
     for known, used in ((OBJECTS, names), (PLACES, places), (BACKGROUNDS, [background])):
         for name in used:
             if name not in known:
-                raise SeedxError(f"the stickers world has no {name!r} here: choose from {', '.join(known)}")
+                raise SeedxError(f"the stickers world has no {name!r}; choose from {', '.join(known)}")
 
 
 def neighbours(first: str, second: str) -> bool:
@@ -76,7 +76,7 @@ def neighbours(first: str, second: str) -> bool:
 
 
 def inside(scene: Scene, sticker: Sticker) -> bool:
-    """Whether no part of the sticker, nor of what it wears, is cut off at the border."""
+    """Whether the sticker and what it wears are completely inside the scene."""
     own = box(scene, sticker)
     x, y = (own[0] + own[2]) / 2, (own[1] + own[3]) / 2
     whole = max(abs(x - sticker.x), abs(y - sticker.y)) < 1e-6
@@ -89,7 +89,7 @@ def boxes(scene: Scene, sticker: Sticker) -> tuple[Corners, ...]:
 
 
 def apart(scene: Scene, margin: float = 0.0) -> bool:
-    """Whether every sticker, with what it wears, is whole and stands clear of all others by `margin`."""
+    """Whether all stickers, with what they wear, are inside the scene and at least `margin` apart."""
     if not all(inside(scene, sticker) for sticker in scene.stickers):
         return False
     every = [boxes(scene, sticker) for sticker in scene.stickers]

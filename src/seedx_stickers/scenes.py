@@ -1,9 +1,9 @@
-"""Scenes of stickers: what is where, drawn from a seed, and rendered in milliseconds.
+"""Scenes of stickers: sampled from a seed, rendered in milliseconds.
 
 Coordinates: x and y are fractions of the scene's width and height, the origin is top left. A sticker's `size` is its
-longer side in fractions of the scene's shorter side, so a sticker never changes its shape with the scene's ratio.
+longer side in fractions of the scene's shorter side, so the shape of a sticker does not depend on the scene's ratio.
 
-Some combinations never occur in training (`held_out`), so that evaluation can tell what was learnt from what was seen.
+Some combinations never occur in training (`held_out`), so that evaluation can measure generalisation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from seedx_stickers.signs import Sign, panel, sign_box
 Corners = tuple[float, float, float, float]
 TILE = 96  # the usual side of a scene, pixels
 
-# The nine places that people name, as the centre of a sticker put there.
+# The nine named places, as the centres of stickers placed there.
 PLACES: dict[str, tuple[float, float]] = {
     "top left": (0.22, 0.22),
     "top": (0.5, 0.22),
@@ -92,7 +92,7 @@ def place_of(x: float, y: float) -> str:
 
 
 def _share(*names: str) -> float:
-    """A number in 0..1 that the names alone decide."""
+    """A number in 0..1 that is a hash of the names."""
     return zlib.crc32("|".join(names).encode()) / 2**32
 
 
@@ -103,8 +103,8 @@ def held_out(first: str, second: str) -> bool:
 
 
 def is_unseen(scene: Scene) -> bool:
-    """Whether a scene holds a combination that never occurs in training; what is worn, and a printed word, counts as
-    any other object."""
+    """Whether a scene contains a combination that never occurs in training; worn things and printed words count as
+    objects."""
     names = [name for sticker in scene.stickers for name in (sticker.name, *sticker.wears)]
     names += [sign.text for sign in scene.signs]
     return any(held_out(a, b) for a, b in combinations(names, 2)) or any(held_out(n, scene.background) for n in names)
@@ -147,14 +147,14 @@ def sample(
     sizes: tuple[float, float] | None = None,
     unseen: bool | None = False,
 ) -> Scene:
-    """Draw a scene.
+    """Sample a scene.
 
     Args:
         size: width and height in pixels.
         count: how many stickers; by default one to four, on panoramas up to three times that.
         names: the objects to use, all of them by default; given with as many names as `count`, exactly these.
         sizes: least and largest size of a sticker.
-        unseen: False keeps held-out combinations out, True makes sure that there is one, None does not care.
+        unseen: False: no held-out combination; True: at least one; None: either.
     """
     while True:
         scene = _sample(rng, size, count, background, names, sizes, unseen is False)
@@ -190,7 +190,7 @@ def _sample(
 
 
 def _pick(rng: random.Random, pool: list[str], scene: Scene, avoid: bool) -> str:
-    """An object; more often than chance one that the scene already holds, so that counting has something to count."""
+    """An object; more often than by chance one that the scene already contains, so that there are things to count."""
     if scene.stickers and rng.random() < 0.2:
         return rng.choice(scene.stickers).name
     for _ in range(50):

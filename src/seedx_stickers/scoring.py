@@ -1,7 +1,7 @@
-"""Scores of the stickers world: how right one answer is.
+"""The scores of one answer.
 
-Every function compares one answer with the truth; drawings are compared by what the judge saw in them. `evaluation/`
-asks the model and averages.
+Each function compares one answer with the ground truth; drawings are compared by what the judge detected in them.
+`evaluation/` runs a model and averages the scores.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from seedx_stickers.scenes import PLACES, TILE, Corners, Scene, Sticker, render,
 from seedx_stickers.tasks import Expected, normalise
 from seedx_stickers.tasks.stories import said
 
-NEAR = 0.14  # an object stands where it should up to this distance of centres: half the step between named places
-WORN_NEAR = 0.09  # the same, for a worn thing on a drawn animal
-EXACT = 0.05  # the same, for the judge itself, on real renders
-MARGIN = 0.03  # the region that an edit touches goes this far beyond its boxes
-BEST_PSNR = 60.0  # given to equal pictures: finer than 8 bits can tell
+NEAR = 0.14  # the largest distance of centres at which an object is in its place: half the step between named places
+WORN_NEAR = 0.09  # the same for a worn thing
+EXACT = 0.05  # the same for the judge itself, on renders
+MARGIN = 0.03  # the boxes of an edit are widened by this
+BEST_PSNR = 60.0  # of equal pictures: finer than 8 bits can represent
 
 Values = dict[str, float | None]  # scores by name; None where there is nothing to score
 
 
 def truth(scene: Scene) -> Seen:
-    """What an infallible judge would see in a render of the scene."""
+    """What a perfect judge detects in a render of the scene."""
     seen = []
     for sticker in scene.stickers:
         seen.append(Sighting(sticker.name, sticker.x, sticker.y, sticker.size))
@@ -46,8 +46,8 @@ def truth(scene: Scene) -> Seen:
 
 
 def found(wanted: Sequence[Sighting], seen: Sequence[Sighting], near: float = NEAR) -> list[int | None]:
-    """For each wanted object the index of the seen one that is it: of its name, within `near`, the nearest first, each
-    used once. None for an object that is not there."""
+    """For each wanted object, the index of the matching seen object: of the same name and within `near`. Matches are
+    assigned by ascending distance, each once; None means no match."""
     pairs = [
         (_distance(one, other), i, j)
         for i, one in enumerate(wanted)
@@ -66,13 +66,13 @@ def _distance(one: Sighting, other: Sighting) -> float:
 
 
 def question(answer: str, expected: Expected) -> Values:
-    """1 for the right answer after normalisation, under "accuracy" and under the type of the question."""
+    """1 if the normalised answer is right, as "accuracy" and under the type of the question."""
     right = float(normalise(answer) == normalise(expected.text))
     return {"accuracy": right, expected.type: right}
 
 
 def boxes(given: Sequence[Box], expected: Expected) -> Values:
-    """Mean IoU, and share of boxes at IoU 0.5 or more. A missing and an extra box count as 0 each."""
+    """Mean IoU, and the share of boxes with IoU of at least 0.5. Missing and extra boxes count as 0."""
     wanted = [box.box for box in expected.boxes]
     overlaps = sorted(
         ((iou(a, b.box), i, j) for i, a in enumerate(wanted) for j, b in enumerate(given)), key=lambda pair: -pair[0]
@@ -86,7 +86,7 @@ def boxes(given: Sequence[Box], expected: Expected) -> Values:
             columns.add(j)
             matched.append(overlap)
     total = max(len(wanted), len(given))
-    return {"iou": sum(matched) / total, "acc50": sum(overlap >= 0.5 for overlap in matched) / total}
+    return {"iou": sum(matched) / total, "acc@iou0.5": sum(overlap >= 0.5 for overlap in matched) / total}
 
 
 def iou(a: Corners, b: Corners) -> float:
@@ -98,8 +98,8 @@ def iou(a: Corners, b: Corners) -> float:
 
 
 def drawing(seen: Seen, expected: Expected) -> Values:
-    """Whether everything asked for is there (worn things on who wears them), and nothing else; the share of the named
-    places that are right; the background."""
+    """Whether all objects are there (worn things on their wearers) and no others; the share of objects in their named
+    places; whether the background is right."""
     assert expected.target is not None
     wanted = Counter(item.name for item in truth(expected.target).objects)
     there = Counter(item.name for item in seen.objects)
@@ -113,13 +113,13 @@ def drawing(seen: Seen, expected: Expected) -> Values:
 
 
 def _in_place(ask: Ask, seen: Seen) -> bool:
-    """Whether the thing is there, and no other of the nine places is nearer to it than its own."""
+    """Whether the thing is there, with its own as the nearest of the nine places."""
     nearest = [min(PLACES, key=lambda p: math.dist(PLACES[p], (s.x, s.y))) for s in seen.objects if s.name == ask.name]
     return ask.place in nearest
 
 
 def _worn(ask: Ask, seen: Seen) -> bool:
-    """Whether some animal of that name wears all that it should."""
+    """Whether an animal of that name wears all that it should."""
     animals = [
         Sticker(item.name, item.x, item.y, item.size, ask.wears) for item in seen.objects if item.name == ask.name
     ]
@@ -130,8 +130,8 @@ def _worn(ask: Ask, seen: Seen) -> bool:
 def edit(seen: Seen, picture: Image.Image, expected: Expected) -> Values:
     """Whether the change is there, also under the name of the operation, and the PSNR of the untouched region.
 
-    The change is what differs between source and target: what is new stands in its place, what went is gone from its
-    own, and a new background is there. A new background touches every pixel: it has no PSNR.
+    The change is the difference of source and target: new objects are in their places, removed ones are gone, and the
+    background is the new one. A new background touches every pixel, so it has no PSNR.
     """
     assert expected.source is not None and expected.target is not None
     before, after = truth(expected.source), truth(expected.target)
@@ -146,11 +146,11 @@ def edit(seen: Seen, picture: Image.Image, expected: Expected) -> Values:
 
 
 def story(texts: Sequence[str], seens: Sequence[Seen], expected: Expected) -> Values:
-    """How many frames show what their own sentence names ("frames"), how many the hero with what it wears ("hero"), how
-    many sentences are the tale's ("told"); and whether there are as many frames as asked for ("count").
+    """The share of frames that show what their own sentence names ("frames") and the hero with what it wears ("hero"),
+    the share of sentences that are right ("told"), and whether the number of frames is right ("count").
 
-    `texts` and `seens` are the sentence and the picture of each frame. A missing frame counts as 0; one too many as any
-    other, or as not told.
+    `texts` and `seens` are the sentence and the picture of each frame. Shares are of the expected frames, or of the
+    given ones if these are more.
     """
     asked, (hero,) = len(expected.frames), expected.asked
     total = max(len(seens), asked)
@@ -162,15 +162,15 @@ def story(texts: Sequence[str], seens: Sequence[Seen], expected: Expected) -> Va
 
 
 def _shows(text: str, seen: Seen) -> bool:
-    """Whether all that a sentence names is seen, and its background if it has one; naming nothing, it shows nothing."""
+    """Whether all objects of a sentence, and its background if it has one, are seen; False if it names no object."""
     names, background = said(text)
     there = {item.name for item in seen.objects}
     return bool(names) and there.issuperset(names) and background in (None, seen.background)
 
 
 def slide(reply: Reply, expected: Expected, seen: Seen | None) -> Values:
-    """Whether a slide was written, with a title and a drawn picture ("valid"); whether its elements keep clear of each
-    other and within it ("no_overlap"); whether what was `seen` in its picture is all that was asked for ("picture")."""
+    """Whether there is a slide with a title and a drawn picture ("valid"); whether its elements do not overlap and are
+    inside it ("no_overlap"); whether its picture, by what was `seen` in it, has all objects ("picture")."""
     try:
         page = Slide.parse(reply.content)
     except ValueError:
@@ -182,13 +182,13 @@ def slide(reply: Reply, expected: Expected, seen: Seen | None) -> Values:
 
 
 def objects(seen: Seen, scene: Scene, near: float = NEAR) -> float:
-    """Share of the scene's objects that are recognised in their places; 1 for an empty scene."""
+    """The share of the scene's objects that are detected in their places; 1 for an empty scene."""
     matches = found(truth(scene).objects, seen.objects, near)
     return sum(match is not None for match in matches) / len(matches) if matches else 1.0
 
 
 def judgement(seen: Seen, scene: Scene) -> Values:
-    """How right the judge is on a render of the scene: share of objects, and whether all of it is exactly right."""
+    """The scores of the judge on a render of the scene: the share of objects, and whether everything is right."""
     share = objects(seen, scene, EXACT)
     background = float(seen.background == scene.background)
     exact = share == 1 and background == 1 and len(seen.objects) == len(truth(scene).objects)
@@ -198,7 +198,7 @@ def judgement(seen: Seen, scene: Scene) -> Values:
 def psnr(picture: Image.Image, scene: Scene, without: Sequence[Corners] = ()) -> float | None:
     """PSNR in dB against a render of the scene at the picture's size, outside of the boxes `without` and a margin.
 
-    None if they leave less than a hundredth of the picture; 60 dB at most.
+    None if less than a hundredth of the picture is left; 60 dB at most.
     """
     wide, high = picture.size
     target = render(dataclasses.replace(scene, width=wide, height=high))

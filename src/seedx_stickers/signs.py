@@ -1,6 +1,6 @@
-"""Panels with printed words and numbers: what a text-rich picture is made of.
+"""Signs: panels with printed words and numbers, for text-rich pictures.
 
-The letters stand in cells of one width, in capitals, in the font that Pillow brings along.
+Capital letters in cells of one width, in the default font of Pillow.
 """
 
 from __future__ import annotations

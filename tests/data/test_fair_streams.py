@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from seedx.data.record import Record
-from seedx.data.shard_reader import Data, Share, Source
+from seedx.data.shard_reader import Data, ShardReader, Source
 
 SAMPLES = 3  # of a unit
 
@@ -30,9 +30,9 @@ def samples(units, streams, epochs):
     source = Source("numbers", Data("numbers", epochs=epochs), [Numbers(n) for n in range(units)], lambda *_: [])
     taken = []
     for stream in range(streams):
-        share = Share(source, stream, streams, seed=1, state=None)
+        reader = ShardReader(source, stream, streams, seed=1, state=None)
         places = []
-        while item := share.take():
+        while item := reader.next():
             places.append((item[0].unit, item[0].epoch))
         taken.append(places)
     return taken

@@ -1,7 +1,7 @@
-"""Fifty fixed requests to the bundled model, and its replies on file.
+"""Fixed requests to the bundled model, and its recorded replies.
 
-python tests/replies/requests.py record     ask them all and keep the replies, after a change that is meant to show
-python tests/replies/requests.py compare    ask them all and list what differs
+python tests/replies/requests.py record     record the replies, after a change that is meant to change them
+python tests/replies/requests.py compare    list the differences from the recorded replies
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import seedx
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent.parent / "examples"
-LEVELS = 1  # by how much a pixel may differ
+LEVELS = 1  # the largest allowed difference of a pixel
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A reply as it is compared: boxes as lists of numbers, pictures as (H, W, 3) uint8."""
+    """A recorded reply: boxes as lists of numbers, pictures as (H, W, 3) uint8."""
 
     text: str
     boxes: list[list[float]]
@@ -31,7 +31,7 @@ class Kept:
 
 
 def replies(model: Any) -> dict[str, Kept]:
-    """The replies to all requests, by a name for each."""
+    """The replies to all requests, by name."""
     kept: dict[str, Kept] = {}
 
     def keep(name: str, text: str = "", boxes: Any = (), pictures: Any = ()) -> None:
@@ -117,7 +117,7 @@ BATCH = (
     ("find the moon", "night.png"),
     ("put a hat on the cat", "meadow.png"),
 )
-SESSIONS = {
+SESSIONS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "of pictures": (
         ("draw a cat and a tree on the beach", ()),
         ("now make the background green", ()),
@@ -130,6 +130,7 @@ SESSIONS = {
         ("find the tree", ()),
         ("put a hat on the cat", ()),
     ),
+    "of six turns": tuple((turn, ()) for turn in (EXAMPLES / "six_turns.txt").read_text().splitlines()),
 }
 
 
@@ -151,7 +152,7 @@ def read(folder: Path = HERE) -> dict[str, Kept]:
 
 
 def differences(before: dict[str, Kept], now: dict[str, Kept]) -> list[str]:
-    """What differs in words, boxes, or in a picture by more than `LEVELS`, a line each."""
+    """One line for each difference in text, boxes, or in a picture by more than `LEVELS`."""
     lines = [f"{name}: only in one of both" for name in before.keys() ^ now.keys()]
     for name in before.keys() & now.keys():
         old, new = before[name], now[name]

@@ -1,4 +1,4 @@
-"""The demo, on a model with random weights: everything is done and shown on one page that needs no other file."""
+"""The demo, on a model with random weights: every step runs and is shown on one self-contained page."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ from seedx.cli import main
 from seedx.draw_boxes import mark_boxes
 from seedx.messages import Box
 from seedx_stickers import demo, demo_page
-from seedx_stickers.demo import Done, Step, Turn
+from seedx_stickers.demo import Result, Step, Turn
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -41,32 +41,32 @@ def test_the_quick_demo_makes_its_page(tiny_folder, tmp_path, capsys, monkeypatc
     assert "what does the dog wear?" in page and "$" not in page
 
 
-def test_all_of_it_is_about_files_that_are_there():
+def test_the_files_of_all_steps_exist():
     sizes = [Image.open(EXAMPLES / name).size for step in demo.STEPS for name in step.files]
     ratios = [width / height for width, height in sizes]
     assert max(ratios) == 4 and min(ratios) == 1 / 8
     assert {step.kind for step in demo.steps()} == set(demo_page.SECTIONS)
 
 
-def test_a_missing_example_is_told(tiny, tmp_path):
-    with pytest.raises(ValueError, match=r"beach\.png is missing: give the folder"):
+def test_a_missing_example_is_an_error(tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"beach\.png is missing; pass the folder"):
         demo.perform(tiny, demo.STEPS[0], tmp_path)
 
 
 def test_several_turns_are_one_conversation(tiny, monkeypatch):
     monkeypatch.setattr(demo, "LONGEST_ANSWER", 4)
-    done = demo.perform(tiny, Step("talk", ("what?", "where?"), ("meadow.png",)), EXAMPLES)
-    assert [turn.said for turn in done.turns] == ["what?", "where?"]
-    assert [len(turn.shown) for turn in done.turns] == [1, 0]
-    assert done.seconds == pytest.approx(sum(turn.seconds for turn in done.turns))
+    result = demo.perform(tiny, Step("talk", ("what?", "where?"), ("meadow.png",)), EXAMPLES)
+    assert [turn.prompt for turn in result.turns] == ["what?", "where?"]
+    assert [len(turn.inputs) for turn in result.turns] == [1, 0]
+    assert result.seconds == pytest.approx(sum(turn.seconds for turn in result.turns))
 
 
-def test_what_is_said_is_text_on_the_page_and_one_line_in_the_terminal(tmp_path):
+def test_prompts_and_replies_are_text_on_the_page_and_one_line_in_the_terminal(tmp_path):
     turn = Turn("<b>bold</b>?", (), "a & b " * 100, (), 1.25)
-    done = Done(Step("read", ("x",)), (turn,))
-    page = demo_page.write(tmp_path, [done], "<model>", Path("x"), 1.0).read_text()
+    result = Result(Step("read", ("x",)), (turn,))
+    page = demo_page.write(tmp_path, [result], "<model>", Path("x"), 1.0).read_text()
     assert "&lt;b&gt;bold&lt;/b&gt;?" in page and "<b>bold" not in page and "&lt;model&gt;" in page
-    assert len(done.line) == demo.LINE and done.line.endswith("...")
+    assert len(result.line) == demo.LINE and result.line.endswith("...")
 
 
 def test_boxes_are_drawn_where_they_are():

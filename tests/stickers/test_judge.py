@@ -1,4 +1,4 @@
-"""The judge sees what is there, nothing else, and its training can be stopped and repeated."""
+"""The judge finds what is there and nothing else, and its training can be resumed and repeated."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ SMALL = Plan(steps=2, batch=2, warmup=1)
 
 @pytest.fixture(scope="module")
 def judge() -> Judge:
-    return judges.load()
+    return judges.load_judge()
 
 
 def test_it_is_right_on_renders(judge):
@@ -65,14 +65,14 @@ def test_every_object_of_the_world_has_an_output(judge):
 
 
 def test_a_judge_of_other_stickers_is_refused(tmp_path):
-    judges.save(Judge(), tmp_path)
+    judges.save_judge(Judge(), tmp_path)
     stored = json.loads((tmp_path / "config.json").read_text())
     stored["objects"].remove("dog")
     (tmp_path / "config.json").write_text(json.dumps(stored))
     with pytest.raises(ValueError, match="dog"):
-        judges.load(tmp_path)
+        judges.load_judge(tmp_path)
     with pytest.raises(ValueError, match="judge_training"):
-        judges.load(tmp_path / "nowhere")
+        judges.load_judge(tmp_path / "nowhere")
 
 
 def test_targets_give_the_scene_back():
@@ -81,16 +81,16 @@ def test_targets_give_the_scene_back():
     scene = Scene(96, 96, "snow", (Sticker("dog", 0.3, 0.4, 0.3, ("sunglasses",)), Sticker("key", 0.8, 0.7, 0.25)))
     targets = targets_of(config, [scene])
     maps = judges.Maps(20 * targets.stickers - 10 * targets.stickers.abs() - 5, targets.votes, torch.zeros(1, 12))
-    claims = Judge(config)._claims(maps)
-    seen = {(c.name, round(c.x, 3), round(c.y, 3), round(c.size, 3)) for c in claims}
+    detections = Judge(config)._detections(maps)
+    seen = {(c.name, round(c.x, 3), round(c.y, 3), round(c.size, 3)) for c in detections}
     assert seen == {(s.name, round(s.x, 3), round(s.y, 3), round(s.size, 3)) for s in truth(scene).objects}
 
 
-def test_rivals():
+def test_detections_that_exclude_each_other():
     dog, fox = Sighting("dog", 0.5, 0.5, 0.4), Sighting("fox", 0.52, 0.5, 0.4)
     hat = dataclasses.replace(fox, name="hat")
-    assert judges._rivals(dog, fox, (1, 1)) and not judges._rivals(dog, fox, (15, 1))
-    assert not judges._rivals(dog, hat, (1, 1)) and judges._rivals(hat, hat, (1, 1))
+    assert judges._exclusive(dog, fox, (1, 1)) and not judges._exclusive(dog, fox, (15, 1))
+    assert not judges._exclusive(dog, hat, (1, 1)) and judges._exclusive(hat, hat, (1, 1))
 
 
 def test_a_step_lowers_the_loss_of_its_batch():

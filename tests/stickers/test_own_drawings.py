@@ -1,4 +1,4 @@
-"""What the model drew itself, as data to train on: only what came out right, and gone on with where it was stopped."""
+"""Training data from the model's own drawings: only those that are right, and resumed after an interruption."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from PIL import Image
 
 from seedx.data.sources import open_source
 from seedx.messages import images
-from seedx_stickers import judge
+from seedx_stickers.judge import load_judge
 from seedx_stickers.scenes import render
 from seedx_stickers.training import own_drawings
 
@@ -29,13 +29,13 @@ def drawn(tmp_path_factory):
 
 
 def test_only_what_is_right_is_kept(drawn):
-    critic, kept = judge.load(), {record["index"]: record for record in lines(drawn)}
+    judge, kept = load_judge(), {record["index"]: record for record in lines(drawn)}
     assert 6 <= len(kept) < 12  # of the bundled model's drawings most are right
     for index, record in kept.items():
         own = Image.open(drawn / record["messages"][0]["content"][0]["image"])
         item, turn = own_drawings.drawn_turn(1, index)
         expected = item.example.expected[turn]
-        assert own_drawings.right(critic, own, expected)
+        assert own_drawings.is_right(judge, own, expected)
         assert own.tobytes() != render(expected.target).tobytes()
 
 
@@ -47,10 +47,10 @@ def test_what_is_asked_about_a_drawing_needs_no_turn_before():
         assert not {"it", "it?"} & set(" ".join(part.text for part in said.content).split())
 
 
-def test_it_goes_on_where_it_was_stopped(drawn, tmp_path):
+def test_an_interrupted_run_is_resumed(drawn, tmp_path):
     own_drawings.main(out=tmp_path, n=4, batch=4)
     with (tmp_path / "conversations.jsonl").open("a", encoding="utf-8") as file:
-        file.write('{"messages": [{"role"')  # a kill within a line
+        file.write('{"messages": [{"role"')  # killed while it wrote a line
     own_drawings.main(out=tmp_path, n=12, batch=4)
     assert lines(tmp_path) == lines(drawn)
 
@@ -64,7 +64,7 @@ def test_it_is_read_as_messages(drawn):
 
 def test_the_command_of_the_makefile(tmp_path):
     makefile = Path(__file__).parents[2] / "Makefile"
-    (line,) = re.findall(r"-m (seedx\.own_drawings .*?) \|\|", makefile.read_text(encoding="utf-8"))
+    (line,) = re.findall(r"-m (seedx_stickers\.training\.own_drawings .*?) \|\|", makefile.read_text(encoding="utf-8"))
     line = (
         line.replace("$(TINY)-so-far", "tiny").replace("runs/own-drawings/$$seed", str(tmp_path)).replace("$$seed", "1")
     )

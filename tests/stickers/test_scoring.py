@@ -41,12 +41,12 @@ def test_iou():
 def test_missing_and_extra_boxes_count_as_nothing():
     one, other = Box((0, 0, 0.5, 0.5)), Box((0.5, 0.5, 1, 1))
     expected = Expected(boxes=(one, other))
-    assert scoring.boxes([other, one], expected) == {"iou": 1, "acc50": 1}
-    assert scoring.boxes([one], expected) == {"iou": 0.5, "acc50": 0.5}
-    assert scoring.boxes([one, one, one, other], expected) == {"iou": 0.5, "acc50": 0.5}
-    assert scoring.boxes([], expected) == {"iou": 0, "acc50": 0}
+    assert scoring.boxes([other, one], expected) == {"iou": 1, "acc@iou0.5": 1}
+    assert scoring.boxes([one], expected) == {"iou": 0.5, "acc@iou0.5": 0.5}
+    assert scoring.boxes([one, one, one, other], expected) == {"iou": 0.5, "acc@iou0.5": 0.5}
+    assert scoring.boxes([], expected) == {"iou": 0, "acc@iou0.5": 0}
     half = scoring.boxes([Box((0, 0, 0.5, 0.2))], Expected(boxes=(one,)))
-    assert half["iou"] == pytest.approx(0.4) and half["acc50"] == 0
+    assert half["iou"] == pytest.approx(0.4) and half["acc@iou0.5"] == 0
 
 
 def _drawn(*names_and_places, background="blue"):

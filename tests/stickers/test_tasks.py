@@ -8,7 +8,6 @@ from itertools import combinations, islice
 import numpy as np
 import pytest
 
-from clock import quickest
 from seedx.messages import Box, Image, Text
 from seedx_stickers.art import BACKGROUNDS, OBJECTS
 from seedx_stickers.layout import Ask, compose
@@ -224,11 +223,6 @@ def test_the_vocabulary_is_small():
     words = {word for text in texts(2500, seed=1) for word in re.findall(r"(?<!<loc-)\b\w+", text.lower())}
     assert 300 < len(words) < 700
     assert list(islice(texts(50, 3), 100)) == list(islice(texts(50, 3), 100))
-
-
-def test_a_thousand_examples_a_second():
-    rng, weights = random.Random(0), dict.fromkeys((*KINDS, "conversation"), 1.0)
-    assert quickest(lambda: [mixture(rng, weights) for _ in range(1000)]) < 1  # a quarter of it, on a quick machine
 
 
 def without_spaces(text):

@@ -12,7 +12,7 @@ from processes import free_port
 from torch import nn
 from toy import RECIPE, Toy, lines_of_one_rank, together
 
-from seedx.data.sample_errors import Fault, Faults
+from seedx.data.sample_errors import SampleError, SampleErrors
 from seedx.data.shard_reader import Data
 from seedx.train.engine.loop import train
 from seedx.train.engine.metrics import read_log, truncate_log
@@ -115,9 +115,9 @@ class Faulty(Toy):
 
     def batches(self, step, state, rank, ranks):
         for number, data in zip(range(step, 3), super().batches(step, state, rank, ranks), strict=False):
-            data.sample_errors = Faults(good=100)
+            data.sample_errors = SampleErrors(used=100)
             for _ in range(self.bad):
-                data.sample_errors.add(Fault("broken image", f"shard/{number}"))
+                data.sample_errors.add(SampleError("broken image", f"shard/{number}"))
             yield data
 
 

@@ -26,7 +26,7 @@ from typing import Any, Literal
 from seedx.config import from_dict, nearest
 from seedx.data.shard_reader import Data
 from seedx.errors import SeedxError
-from seedx.train.deprecated import upgrade_changes, upgrade_recipe
+from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
 
 # Fields that a resumed run may have otherwise: none of them changes what is learnt.
 NOT_LEARNT = (

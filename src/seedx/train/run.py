@@ -16,10 +16,10 @@ import torch
 from seedx import plugins
 from seedx.config import nearest
 from seedx.errors import SeedxError
-from seedx.train.deprecated import upgrade_recipe
 from seedx.train.engine import checkpoint_files, components
 from seedx.train.engine.loop import train
 from seedx.train.engine.parallel import World, init_distributed, report_failure, shutdown
+from seedx.train.old_recipes import upgrade_recipe
 from seedx.train.planning.describe import describe
 from seedx.train.recipe import Recipe, as_json, differences, load_recipe
 from seedx.train.stages.base import Stage

@@ -1,6 +1,11 @@
-"""The paper's claims, rerun in miniature: `python -m seedx_stickers.claims`, or `make claims`.
+"""The paper's claims, tested in miniature: `python -m seedx_stickers.claims`, or `make claims`.
 
-A claim (`claim.py`, the eight of them in `rows.py` and `more_rows.py`) is a list of variants: where each begins, which
-recipes of `recipes/claims` train it, what is measured of it, and which variant should be the better. `runner.py` makes
-one result of each variant and seed, a file; `page.py` writes docs/claims.md from the files that are there.
+claim.py              what a claim is: variants, measurements, comparisons
+definitions.py        the eight claims
+init_variant.py       the initial model of a variant, and loading it
+deep_resampler.py     a resampler that only one claim needs, with its training stage
+reading.py, drawing.py, redrawing.py    what is measured of a variant
+runner.py             trains and measures every variant for every seed; results.py stores the results
+verdict.py, report.py    the verdicts, and docs/claims.md
+estimate.py           the time that all of it takes
 """

@@ -1,6 +1,6 @@
 """`python -m seedx_stickers.claims`: train and measure what is missing, and write docs/claims.md.
 
-Run it from the repository's root. It can be stopped and started again at any time.
+Run it from the root of the repository. An interrupted run is resumed by the same command.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from seedx.checkpoint import native
+from seedx.checkpoint.hub import locate
 from seedx.errors import SeedxError
 from seedx_stickers.claims import estimate, report, runner
 from seedx_stickers.claims.claim import Claim
-from seedx_stickers.claims.more_rows import CLAIMS
+from seedx_stickers.claims.definitions import CLAIMS
 
 
 def main(
@@ -28,46 +28,46 @@ def main(
     out: Path = Path("docs/claims.md"),
     quick: bool = False,
     dry_run: bool = False,
-    page_only: bool = False,
+    report_only: bool = False,
 ) -> None:
-    """Rerun the paper's claims.
+    """Test the paper's claims.
 
     Args:
-        row: numbers of the rows; all unless given. The page has all of them in any case.
-        seeds: each decides fresh weights, the order of the data and the examples measured.
-        threads: of the CPU.
-        model: what every variant begins as.
-        recipes: folder of the trainings.
+        row: numbers of claims; all by default. The report always has all of them.
+        seeds: each determines the initial weights, the order of the data and the examples measured.
+        threads: CPU threads.
+        model: the base model of all variants.
+        recipes: folder of the training recipes.
         root: folder for models, caches and results.
-        out: the page to write; its pictures go into images/claims beside it.
-        quick: two steps and two examples of everything, to see that it runs; give another root and out.
-        dry_run: only estimate how long it would take, from a few steps of every training.
-        page_only: only write the page from the results that are there.
+        out: the report to write; its pictures go into images/claims beside it.
+        quick: a smoke test with two steps and two examples of everything; use another root and out.
+        dry_run: only estimate the time, from a few steps of every training.
+        report_only: only write the report from the existing results.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(threads)
-    chosen = pick(row)
-    place = runner.Place(root, recipes, native.locate(model), threads, runner.Cut() if quick else None)
+    chosen = select(row)
+    workspace = runner.Workspace(root, recipes, locate(model), threads, runner.Reduced() if quick else None)
     if dry_run:
-        print(estimate.table(chosen, place, len(seeds)))
+        print(estimate.table(chosen, workspace, len(seeds)))
         return
-    for claim in chosen if not page_only else ():
-        if not runner.run(claim, seeds, place):
-            print("stopped and saved: the same command goes on")
+    for claim in chosen if not report_only else ():
+        if not runner.run(claim, seeds, workspace):
+            print("stopped and saved; run the same command to resume")
             break
-        report.write(CLAIMS, seeds, place, out)
-    report.write(CLAIMS, seeds, place, out)
+        report.write(CLAIMS, seeds, workspace, out)
+    report.write(CLAIMS, seeds, workspace, out)
 
 
-def pick(numbers: tuple[int, ...]) -> tuple[Claim, ...]:
-    """The claims of these numbers, all for none.
+def select(numbers: tuple[int, ...]) -> tuple[Claim, ...]:
+    """The claims with these numbers; all claims if none are given.
 
     Raises:
-        SeedxError: a number that no claim has.
+        SeedxError: there is no claim with a number.
     """
     known = {claim.number: claim for claim in CLAIMS}
     if unknown := [number for number in numbers if number not in known]:
-        raise SeedxError(f"there is no row {unknown[0]}: choose from {', '.join(map(str, known))}")
+        raise SeedxError(f"there is no claim {unknown[0]}; choose from {', '.join(map(str, known))}")
     return tuple(known[number] for number in numbers) if numbers else CLAIMS
 
 

@@ -1,9 +1,11 @@
-"""A claim of the paper as data: variants to compare, how each begins and is trained, what is measured, what should win.
+"""A claim of the paper as data: the variants to compare, how each is initialised and trained, what is measured.
 
-A variant begins as a trained model with some settings changed and some weights begun anew, goes through the trainings
-in order, and is measured:
+A variant is the base model with some settings changed and some weights reinitialised. It is trained by its recipes in
+order, then measured:
 
-    Variant("cosine", (Training("regress"),), {"bridge.regression": "cosine"}, anew=("bridge.output_resampler.*",))
+    Variant(
+        "cosine", (Training("regress"),), {"bridge.regression": "cosine"}, reinitialised=("bridge.output_resampler.*",)
+    )
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from PIL import Image
 class Training:
     """
     Attributes:
-        recipe: a file of the recipes' folder, without its ending.
+        recipe: the name of a file in the folder of recipes, without its extension.
         changes: of the recipe's fields, by their paths.
     """
 
@@ -31,51 +33,54 @@ class Training:
 class Variant:
     """
     Attributes:
-        config: changes of the model's settings, by their paths: {"vision.pool": 1}.
-        anew: patterns of PART.NAME ("bridge.output_resampler.*") whose weights are not those of the trained model.
-        placeholders: whether the embeddings of all placeholders begin anew, too.
+        config: changes of the base model's settings, by their paths: {"vision.pool": 1}.
+        reinitialised: patterns of PART.NAME ("bridge.output_resampler.*"): weights that are not the base model's.
+        placeholders: reinitialise the embeddings of all placeholders, too.
+        output_layers: layers of the output resampler; more than one needs the stage "language-deep-resampler".
         options: for every measurement, besides its own.
     """
 
     name: str
     trainings: tuple[Training, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
-    anew: tuple[str, ...] = ()
+    reinitialised: tuple[str, ...] = ()
     placeholders: bool = False
+    output_layers: int = 1
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def as_trained(self) -> bool:
-        """Whether it is the trained model as it stands."""
-        return not (self.trainings or self.config or self.anew or self.placeholders)
+    def is_base(self) -> bool:
+        """Whether it is the unchanged base model."""
+        changed = self.trainings or self.config or self.reinitialised or self.placeholders
+        return not changed and self.output_layers == 1
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One of the things measured, to be seen.
+    """One of the measured examples, for the report.
 
     Attributes:
-        asked: what was said; empty for a picture to redraw.
-        shown: what was read.
-        right: picture or answer.
-        given: the same, by the variant.
+        prompt: empty for a picture to reconstruct.
+        input: the picture that was read.
+        expected: the right picture or answer.
+        output: the variant's picture or answer.
     """
 
-    asked: str
-    shown: Image.Image | None
-    right: Image.Image | str
-    given: Image.Image | str
+    prompt: str
+    input: Image.Image | None
+    expected: Image.Image | str
+    output: Image.Image | str
 
 
 @dataclass
 class Measured:
-    """Scores by name, one for each example; all variants of a claim see the same examples for a seed."""
+    """Scores by name, one for each example; for one seed, all variants of a claim have the same examples."""
 
     scores: dict[str, list[float]] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
 
     def add(self, scores: dict[str, float | None]) -> None:
-        """The scores of one more example; None where there is nothing to score."""
+        """Add the scores of one more example; None where there is nothing to score."""
         for name, value in scores.items():
             if value is not None:
                 self.scores.setdefault(name, []).append(value)
@@ -83,7 +88,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Measurement:
-    """`run(model, seed, n, **options)` scores `n` examples that follow from the seed."""
+    """`run(model, seed, n, **options)` scores the first `n` examples of the seed."""
 
     run: Callable[..., Measured]
     n: int
@@ -92,7 +97,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Column:
-    """A score in the table. `form` is a format; `higher` says which way is better."""
+    """A score in the report's table. `form` is a format string; `higher`: whether higher is better."""
 
     score: str
     heading: str
@@ -102,7 +107,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Comparison:
-    """By `score`, the variant `better` should beat the variant `worse`, if the claim is right."""
+    """The claim predicts that, by `score`, the variant `better` beats the variant `worse`."""
 
     score: str
     better: str
@@ -113,16 +118,16 @@ class Comparison:
 class Claim:
     """
     Attributes:
-        says: the paper's side.
-        test: how it is tried here, and why that is fair.
-        cut: what is smaller or left out, and so what the test can't tell.
+        statement: what the paper says.
+        test: how it is tested here, and why the test is fair.
+        limitations: what is smaller than in the paper or left out, and what the test therefore can't show.
     """
 
     number: int
     title: str
-    says: str
+    statement: str
     test: str
-    cut: str
+    limitations: str
     variants: tuple[Variant, ...]
     measurements: tuple[Measurement, ...]
     columns: tuple[Column, ...]

@@ -1,4 +1,4 @@
-"""Samples as pictures: a row of what is right, and a row of each variant's."""
+"""A contact sheet of samples: rows of pictures with names and captions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 SIDE, GAP, LABEL, LINE = 120, 8, 150, 15  # pixels
-CELL = 256  # the same, of a table's picture
+CELL = 256  # pixels: the largest width of a picture in a table
 
 
 def sheet(rows: Sequence[tuple[str, Sequence[Image.Image | None]]], captions: Sequence[str]) -> Image.Image:
-    """Rows of pictures with their names on the left, and a caption below each column. A row of nothing is left out."""
+    """Rows of pictures with their names on the left and captions below the columns; empty rows are dropped."""
     rows = [(name, pictures) for name, pictures in rows if any(pictures)]
     font = ImageFont.load_default(12)
     texts = [wrapped(caption, font, SIDE) for caption in captions]
@@ -32,7 +32,7 @@ def sheet(rows: Sequence[tuple[str, Sequence[Image.Image | None]]], captions: Se
 
 
 def small(picture: Image.Image) -> Image.Image:
-    """The picture, no wider than a cell of a table."""
+    """The picture, at most as wide as a table cell."""
     scale = min(1.0, CELL / picture.width)
     return picture.resize((round(scale * picture.width), max(1, round(scale * picture.height))))
 

@@ -1,6 +1,6 @@
 """The examples that variants are measured on: tasks of the stickers world from seeds that no training uses.
 
-Every fourth holds a combination of things that no training shows.
+Every fourth example contains a combination of things that never occurs in training.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from seedx_stickers.evaluation.item import Item
 from seedx_stickers.scenes import TILE
 
 BATCH = 16
-SHOWN = 4  # samples that a measurement keeps
+SHOWN = 4  # samples of each measurement in the report
 
 
 def examples(kind: str, seed: int, n: int, suits: Callable[[Item], bool] = lambda item: True) -> list[Item]:
-    """The first `n` that suit. `kind` is one of the tasks, or "scene": a picture of one tile and nothing said."""
+    """The first `n` examples that `suits` accepts. `kind` is a task, or "scene": a picture of one tile without text."""
     made = (_item(kind, random.Random(f"claims/{seed}/{kind}/{i}"), i) for i in count())
     return list(islice(filter(suits, made), n))
 
@@ -30,7 +30,7 @@ def _item(kind: str, rng: random.Random, index: int) -> Item:
 
 
 def many_tiles(item: Item) -> bool:
-    """Whether the picture is cut into tiles, where tiles are cut at all."""
+    """Whether the picture is larger than one tile."""
     return max(item.pictures[0].size) > TILE
 
 

@@ -1,4 +1,4 @@
-"""What a language model regresses for pictures that it is asked for, beside what it should.
+"""The features that a language model predicts for pictures to draw, and the true features.
 
 N pictures, K placeholders each, Kp pooled features of width D each
 """
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from seedx.batch import collate
-from seedx.checkpoint.native import Model
+from seedx.checkpoint.parts import Model
 from seedx.data.pictures import decode
 from seedx.messages import map_images
 from seedx.model.vision import pool_features
@@ -22,30 +22,27 @@ CHUNK = 32
 
 
 @torch.no_grad()
-def regress(model: Model, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
-    """(N, Kp, D) as the language model has them after the right words, and the same of the true pictures.
-
-    Each item draws one picture.
-    """
-    pairs = [_regress(model, items[start : start + CHUNK]) for start in range(0, len(items), CHUNK)]
-    drawn, wanted = (torch.cat(side) for side in zip(*pairs, strict=True))
-    return drawn, wanted
+def predicted_and_true(model: Model, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
+    """Predicted (N, Kp, D) and true features (N, Kp, D), with teacher forcing. Each item draws one picture."""
+    pairs = [_predicted_and_true(model, items[start : start + CHUNK]) for start in range(0, len(items), CHUNK)]
+    predicted, true = (torch.cat(side) for side in zip(*pairs, strict=True))
+    return predicted, true
 
 
-def _regress(model: Model, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
+def _predicted_and_true(model: Model, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
     encoded = [prepare(map_images(item.example.messages, decode), model.tokenizer, model.config) for item in items]
     batch = collate([row for row in encoded if row], model.tokenizer.specials.pad)
     assert batch.targets is not None and len(batch.targets) == len(items)
-    wanted = pool_features(model.seedx.encode_images(batch.targets), model.config.vision.pool)
-    return model.seedx.drawn(batch), wanted
+    true = pool_features(model.seedx.encode_images(batch.targets), model.config.vision.pool)
+    return model.seedx.drawn(batch), true
 
 
-def relative_errors(drawn: Tensor, wanted: Tensor) -> list[float]:
-    """Of each picture, the squared error in units of the pictures' variance: 1 is what their mean would have."""
-    spread = (wanted - wanted.mean(dim=0)).square().sum(dim=(1, 2)).mean()
-    return ((drawn - wanted).square().sum(dim=(1, 2)) / spread).tolist()
+def relative_errors(predicted: Tensor, true: Tensor) -> list[float]:
+    """The squared error of each picture in units of the variance of all: 1 is the error of the mean picture."""
+    variance = (true - true.mean(dim=0)).square().sum(dim=(1, 2)).mean()
+    return ((predicted - true).square().sum(dim=(1, 2)) / variance).tolist()
 
 
-def with_norms_of(drawn: Tensor, wanted: Tensor) -> Tensor:
-    """Each feature with its direction, and the length that the true ones have on average in its place."""
-    return drawn / drawn.norm(dim=-1, keepdim=True) * wanted.norm(dim=-1, keepdim=True).mean(dim=0)
+def with_norms_of(predicted: Tensor, true: Tensor) -> Tensor:
+    """The predicted features rescaled to the mean norm of the true ones, position by position."""
+    return predicted / predicted.norm(dim=-1, keepdim=True) * true.norm(dim=-1, keepdim=True).mean(dim=0)

@@ -1,4 +1,4 @@
-"""How well pictures are redrawn and edited, by what the de-tokenizer is given of them."""
+"""How well pictures are reconstructed and edited, by what the de-tokenizer reads of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seedx.inference.pipeline import Pipeline
 from seedx.tiling import to_picture, to_tensor
 from seedx_stickers import scoring
 from seedx_stickers.claims.claim import Measured, Sample
-from seedx_stickers.claims.drawing import critic
+from seedx_stickers.claims.drawing import shared_judge
 from seedx_stickers.claims.examples import BATCH, SHOWN, examples
 from seedx_stickers.scenes import render
 
@@ -20,10 +20,10 @@ By = Literal["features", "condition", "autoencoder"]
 
 
 def reconstructions(model: Pipeline, seed: int, n: int, by: By = "features") -> Measured:
-    """Objects and background that the judge recognises, and PSNR.
+    """The objects and the background that the judge recognises, and PSNR.
 
     Args:
-        by: features alone; with the picture itself as the condition; or the autoencoder alone, which bounds both.
+        by: features alone; with the picture itself as the condition; or the autoencoder alone, the upper bound of both.
     """
     scenes = examples("scene", seed, n)
     pictures = [item.pictures[0] for item in scenes]
@@ -37,7 +37,7 @@ def reconstructions(model: Pipeline, seed: int, n: int, by: By = "features") -> 
             redrawn += model.reconstruct_batch(given, given if by == "condition" else None, list(seeds))
     measured = Measured()
     for item, one in zip(scenes, redrawn, strict=True):
-        scene, seen = item.target, critic().look(one)
+        scene, seen = item.target, shared_judge().look(one)
         background = float(seen.background == scene.background)
         found, likeness = scoring.objects(seen, scene), scoring.psnr(one, scene)
         measured.add({"objects": found, "background": background, "psnr": likeness})
@@ -49,21 +49,21 @@ def edits(model: Pipeline, seed: int, n: int, by: By = "features") -> Measured:
     """Whether the change is there ("done"), and the PSNR of the untouched region ("kept").
 
     Args:
-        by: as in `reconstructions`; with "autoencoder" the true result goes through it, which bounds both.
+        by: as in `reconstructions`; "autoencoder" encodes and decodes the true result.
     """
-    asked = examples("edit", seed, n)
+    items = examples("edit", seed, n)
     edited: list[Image.Image] = []
     for start in range(0, n, BATCH):
-        batch = asked[start : start + BATCH]
+        batch = items[start : start + BATCH]
         if by == "autoencoder":
             edited += through_autoencoder(model, [render(item.target) for item in batch])
         else:
-            words, seeds = [item.prompt for item in batch], list(range(start, start + len(batch)))
+            instructions, seeds = [item.prompt for item in batch], list(range(start, start + len(batch)))
             sources = [item.pictures[0] for item in batch]
-            edited += model.edit_batch(sources, words, seeds, condition=by == "condition")
+            edited += model.edit_batch(sources, instructions, seeds, condition=by == "condition")
     measured = Measured()
-    for item, one in zip(asked, edited, strict=True):
-        scores = scoring.edit(critic().look(one), one, item.expected)
+    for item, one in zip(items, edited, strict=True):
+        scores = scoring.edit(shared_judge().look(one), one, item.expected)
         measured.add({"done": scores["done"], "kept": scores["psnr_outside"]})
         measured.samples.append(Sample(item.prompt, item.pictures[0], render(item.target), one))
     measured.samples = measured.samples[:SHOWN]
@@ -72,7 +72,7 @@ def edits(model: Pipeline, seed: int, n: int, by: By = "features") -> Measured:
 
 @torch.no_grad()
 def through_autoencoder(model: Pipeline, pictures: list[Image.Image]) -> list[Image.Image]:
-    """What is left of pictures that are encoded and decoded."""
+    """The pictures after encoding and decoding."""
     vae = model.model.detokenizer.vae
     pixels = torch.stack([to_tensor(one, HALF, HALF) for one in pictures]).to(model.model.detokenizer.device)
     return [to_picture(one) for one in (vae.decode(vae.encode(pixels)).float() / 2 + 0.5).clamp(0, 1)]

@@ -1,7 +1,7 @@
-"""Results as files, one of each claim, variant and seed: what was scored, and some samples to look at.
+"""Results as files, one for each claim, variant and seed: the scores and some samples.
 
-ROOT/results/3/4-features-1.json          scores, minutes, and what the result is of ("key")
-ROOT/results/3/4-features-1-0-given.png   a sample's pictures
+ROOT/results/3/4-features-1.json           scores, minutes, and the key of the experiment
+ROOT/results/3/4-features-1-0-output.png   a picture of a sample
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Score:
 class Result:
     """
     Attributes:
-        key: as `key` gives it; another key is another experiment.
-        minutes: of training and of measuring, on the machine that did it.
+        key: of the experiment, from the function `key`.
+        minutes: the time of training and measuring.
     """
 
     key: str
@@ -49,17 +49,17 @@ class Result:
     samples: tuple[Sample, ...] = ()
 
 
-def key(claim: Claim, variant: Variant, recipes: Path, model: str, cut: Any) -> str:
-    """Changes with what the result depends on: the variant, its recipes, what is measured, the model it begins as (by
-    its digest), and how much is cut."""
+def key(claim: Claim, variant: Variant, recipes: Path, base: str, reduced: Any) -> str:
+    """A hash of everything that a result depends on: the variant, its recipes, the measurements, the digest of the base
+    model, and how the run was reduced."""
     measured = [(m.run.__name__, m.n, m.options) for m in claim.measurements]
     texts = [(recipes / f"{training.recipe}.toml").read_text(encoding="utf-8") for training in variant.trainings]
-    whole = json.dumps([dataclasses.asdict(variant), measured, texts, model, repr(cut)])
+    whole = json.dumps([dataclasses.asdict(variant), measured, texts, base, repr(reduced)])
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
 def digest(model: Path) -> str:
-    """Of the files of a model's folder."""
+    """A hash of the files of a model folder."""
     files = (file for file in sorted(model.iterdir()) if file.suffix in (".safetensors", ".json", ".model"))
     return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
 
@@ -74,7 +74,7 @@ def slug(name: str) -> str:
 
 
 def write(file: Path, key: str, measured: Measured, minutes: float) -> None:
-    """Store a result; the JSON comes last, so that a result is there or not."""
+    """Write a result; the JSON file is written last, so that a result is complete or missing."""
     file.parent.mkdir(parents=True, exist_ok=True)
     scores = {name: dataclasses.asdict(Score.of(values)) for name, values in measured.scores.items()}
     samples = [_stored(file.with_suffix(""), index, sample) for index, sample in enumerate(measured.samples)]
@@ -83,7 +83,7 @@ def write(file: Path, key: str, measured: Measured, minutes: float) -> None:
 
 
 def read(file: Path) -> Result | None:
-    """The result in a file; None where there is none yet."""
+    """The result in a file; None if there is no file."""
     if not file.is_file():
         return None
     content = json.loads(file.read_text(encoding="utf-8"))
@@ -93,9 +93,9 @@ def read(file: Path) -> Result | None:
 
 
 def _stored(stem: Path, index: int, sample: Sample) -> dict[str, Any]:
-    """The sample with its pictures as names of files."""
-    stored: dict[str, Any] = {"asked": sample.asked}
-    for name in ("shown", "right", "given"):
+    """The sample as JSON; its pictures become files."""
+    stored: dict[str, Any] = {"prompt": sample.prompt}
+    for name in ("input", "expected", "output"):
         value = getattr(sample, name)
         if isinstance(value, Image.Image):
             file = stem.with_name(f"{stem.name}-{index}-{name}.png")

@@ -1,6 +1,6 @@
-"""Runs variants one after the other, each once: a result that is there already, of the same experiment, stays.
+"""Trains and measures the variants of a claim, except those that have a result of the same experiment.
 
-ROOT/models/...   a variant's model while it is trained; a run that was stopped goes on from its checkpoint
+ROOT/models/...   the model of a variant during its training; an interrupted training resumes from its checkpoint
 ROOT/cache/...    features and latents that variants share
 ROOT/logs/...     the log of each training
 ROOT/results/...  see `results.py`
@@ -17,25 +17,24 @@ from pathlib import Path
 from typing import Any
 
 from seedx.checkpoint import native
-from seedx.inference import pipeline
 from seedx.train.recipe import load_recipe
 from seedx.train.run import run as train
 from seedx_stickers.claims import results
 from seedx_stickers.claims.claim import Claim, Measured, Training, Variant
-from seedx_stickers.claims.init_variant import begin
+from seedx_stickers.claims.init_variant import init_variant, load_variant
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A run made small: to try it, or to see how long it takes.
+class Reduced:
+    """A reduced run, for a smoke test or an estimate of the time.
 
     Attributes:
         steps: of every training.
         n: examples of every measurement.
         scenes: encoded for the de-tokenizer.
-        batch: of every training; None: the recipe's.
+        batch: the batch size of every training; None: the recipe's.
     """
 
     steps: int = 2
@@ -45,90 +44,91 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where things are: what is made, the recipes, the model that variants begin as. `threads` are of the CPU."""
+class Workspace:
+    """The folders of a run: its outputs (`root`), the recipes and the base model. `threads` are CPU threads."""
 
     root: Path
     recipes: Path
-    source: Path
+    base: Path
     threads: int = 1
-    cut: Cut | None = None
+    reduced: Reduced | None = None
 
     def key(self, claim: Claim, variant: Variant) -> str:
-        """Of the experiment that a variant is here."""
-        return results.key(claim, variant, self.recipes, self.model, self.cut)
+        """The key of the experiment with a variant."""
+        return results.key(claim, variant, self.recipes, self.base_digest, self.reduced)
 
     @functools.cached_property
-    def model(self) -> str:
-        """The digest of the model that variants begin as."""
-        return results.digest(self.source)
+    def base_digest(self) -> str:
+        return results.digest(self.base)
 
     def result(self, claim: Claim, variant: Variant, seed: int) -> results.Result | None:
-        """What is there of this very experiment."""
+        """The result of the experiment; None if there is none, or only one with another key."""
         found = results.read(results.path(self.root, claim, variant, seed))
         return found if found and found.key == self.key(claim, variant) else None
 
 
-def run(claim: Claim, seeds: tuple[int, ...], place: Place) -> bool:
-    """Make what is missing of a claim's results; False: a training was asked to stop, and saved."""
+def run(claim: Claim, seeds: tuple[int, ...], workspace: Workspace) -> bool:
+    """Make the missing results of a claim; False: a training was asked to stop and has saved a checkpoint."""
     for seed in seeds:
         for variant in claim.variants:
-            if place.result(claim, variant, seed):
+            if workspace.result(claim, variant, seed):
                 continue
-            log.info("row %d, seed %d: %s", claim.number, seed, variant.name)
-            if not run_variant(claim, variant, seed, place):
+            log.info("claim %d, seed %d: %s", claim.number, seed, variant.name)
+            if not run_variant(claim, variant, seed, workspace):
                 return False
     return True
 
 
-def run_variant(claim: Claim, variant: Variant, seed: int, place: Place) -> bool:
-    """Train and measure one variant, and write its result; False: stopped and saved."""
-    start, folder = time.monotonic(), place.source
-    if not variant.as_trained:
-        name = f"{claim.number}-{results.slug(variant.name)}-{seed}-{place.key(claim, variant)}"
-        folder = place.root / "models" / name
+def run_variant(claim: Claim, variant: Variant, seed: int, workspace: Workspace) -> bool:
+    """Train and measure one variant, and write its result; False: stopped with a checkpoint."""
+    start, folder = time.monotonic(), workspace.base
+    if not variant.is_base:
+        name = f"{claim.number}-{results.slug(variant.name)}-{seed}-{workspace.key(claim, variant)}"
+        folder = workspace.root / "models" / name
         if not (folder / "config.json").is_file():
-            begin(variant, seed, place.source, folder)
-        _share_cache(folder, place.root)
-        if not all(_train(training, folder, seed, place) for training in variant.trainings):
+            init_variant(variant, seed, workspace.base, folder)
+        _share_cache(folder, workspace.root)
+        if not all(_train(training, folder, seed, workspace) for training in variant.trainings):
             return False
-    measured = measure(claim, variant, folder, seed, place)
+    measured = measure(claim, variant, folder, seed, workspace)
     minutes = (time.monotonic() - start) / 60
-    results.write(results.path(place.root, claim, variant, seed), place.key(claim, variant), measured, minutes)
-    if folder != place.source:
-        _keep_logs(folder, place.root / "logs")
+    results.write(results.path(workspace.root, claim, variant, seed), workspace.key(claim, variant), measured, minutes)
+    if folder != workspace.base:
+        _keep_logs(folder, workspace.root / "logs")
         shutil.rmtree(folder)
     return True
 
 
-def measure(claim: Claim, variant: Variant, folder: Path, seed: int, place: Place) -> Measured:
+def measure(claim: Claim, variant: Variant, folder: Path, seed: int, workspace: Workspace) -> Measured:
     """All measurements of a claim on one model."""
-    model, whole = pipeline.load(folder), Measured()
+    model, whole = load_variant(folder), Measured()
     for measurement in claim.measurements:
-        n = place.cut.n if place.cut else measurement.n
+        n = workspace.reduced.n if workspace.reduced else measurement.n
         part = measurement.run(model, seed, n, **{**measurement.options, **variant.options})
         whole.scores |= part.scores
         whole.samples += part.samples
     return whole
 
 
-def changes(training: Training, seed: int, place: Place) -> dict[str, Any]:
-    """What is not as the recipe says."""
+def changes(training: Training, seed: int, workspace: Workspace) -> dict[str, Any]:
+    """The changes of a training's recipe."""
     changed: dict[str, Any] = {**training.changes, "seed": seed}
-    if cut := place.cut:
-        changed |= {"steps": cut.steps, "warmup_steps": 1, "log_every": 1}
-        changed |= {} if cut.batch is None else {"global_batch_size": cut.batch, "streams": cut.batch}
-        if load_recipe(place.recipes / f"{training.recipe}.toml").stage == "condition-scenes":
-            changed["options.scenes"] = cut.scenes
+    if reduced := workspace.reduced:
+        changed |= {"steps": reduced.steps, "warmup_steps": 1, "log_every": 1}
+        changed |= {} if reduced.batch is None else {"global_batch_size": reduced.batch, "streams": reduced.batch}
+        if load_recipe(workspace.recipes / f"{training.recipe}.toml").stage == "condition-scenes":
+            changed["options.scenes"] = reduced.scenes
     return changed
 
 
-def _train(training: Training, folder: Path, seed: int, place: Place) -> bool:
-    return train(place.recipes / f"{training.recipe}.toml", folder, place.threads, **changes(training, seed, place))
+def _train(training: Training, folder: Path, seed: int, workspace: Workspace) -> bool:
+    return train(
+        workspace.recipes / f"{training.recipe}.toml", folder, workspace.threads, **changes(training, seed, workspace)
+    )
 
 
 def _share_cache(folder: Path, root: Path) -> None:
-    """Encode scenes once for all variants whose features are pooled alike."""
+    """Let all variants with the same pooling share the cache of encoded scenes."""
     cache = root / "cache" / f"pool-{native.read_config(folder).vision.pool}"
     cache.mkdir(parents=True, exist_ok=True)
     if not (folder / "cache").exists():

@@ -1,9 +1,9 @@
-"""What results say of a claim, by a rule that was there before they were.
+"""The verdict on a claim, by a rule that was fixed before there were results.
 
-A comparison holds if the better variant wins for every seed, and by more than two standard errors on average; it is
-the other way round if the same is true of the worse one; in between, the two can't be told apart. The standard error
-is the larger of two: from the examples, as if those of the two variants were independent (they are the same, which
-makes it too large rather than too small), and from the differences between seeds.
+A comparison holds if the better variant wins for every seed, and by more than two standard errors on average. It is the
+other way round if the same is true of the worse variant; otherwise the two can't be told apart. The standard error is
+the larger of two: from the examples, as if those of the two variants were independent (they are the same examples, so
+this is too large rather than too small), and from the differences between seeds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from seedx_stickers.claims.results import Result, Score
 Outcome = Literal["holds", "other way round", "not told apart", "missing"]
 Results = Mapping[tuple[str, int], Result]  # by variant and seed
 SURE = 2.0  # standard errors
-SAYINGS: dict[Outcome, str] = {
+PHRASES: dict[Outcome, str] = {
     "holds": "as claimed",
     "other way round": "the other way round",
     "not told apart": "not told apart",
@@ -33,9 +33,9 @@ SAYINGS: dict[Outcome, str] = {
 class Finding:
     """
     Attributes:
-        difference: mean over the seeds, positive if the better variant is the better one.
+        difference: mean over the seeds, positive if the variant `better` wins.
         error: its standard error.
-        seeds: with a result of both variants.
+        seeds: the number of seeds with results of both variants.
     """
 
     comparison: Comparison
@@ -46,7 +46,7 @@ class Finding:
 
 
 def find(claim: Claim, comparison: Comparison, results: Results, seeds: Sequence[int]) -> Finding:
-    """The outcome of one comparison; "missing" unless there is a result of both variants for every seed."""
+    """The outcome of one comparison; "missing" unless both variants have results for every seed."""
     pairs = [
         (_score(results, comparison.better, comparison, s), _score(results, comparison.worse, comparison, s))
         for s in seeds
@@ -65,7 +65,7 @@ def find(claim: Claim, comparison: Comparison, results: Results, seeds: Sequence
 
 
 def overall(findings: Sequence[Finding]) -> str:
-    """One sentence of all comparisons of a claim."""
+    """The verdict on a claim, one sentence about all its comparisons."""
     total, count = len(findings), Counter(finding.outcome for finding in findings)
     if count["missing"]:
         return "Not run completely: no verdict."
@@ -75,7 +75,7 @@ def overall(findings: Sequence[Finding]) -> str:
         return "Does not hold: it is the other way round."
     if count["not told apart"] == total:
         return "Undecided: nothing can be told apart at this size."
-    parts = [f"{count[outcome]} {said}" for outcome, said in SAYINGS.items() if count[outcome]]
+    parts = [f"{count[outcome]} {phrase}" for outcome, phrase in PHRASES.items() if count[outcome]]
     return f"Mixed: of {total} comparisons {', '.join(parts)}."
 
 

@@ -1,11 +1,13 @@
-"""Evaluation: a model is asked about held-out scenes, and its answers are scored beside chance and a simple baseline.
+"""Evaluation on held-out scenes: the scores of a model beside those of chance and of a simple baseline.
 
-    abilities.py     the table: what is measured, with which examples, how asked, how scored, against what
-    run.py           asks, scores and averages
-    shifts.py        pictures unlike any in training
-    table.py, report.py    the scores for a terminal, and as a page with pictures
+    abilities.py           the table of abilities: examples, protocol, scores and baseline of each
+    protocols.py           how examples are presented to a model
+    scores.py              the scores of an answer
+    run.py                 runs the protocols and averages the scores
+    shifts.py              pictures out of the training distribution
+    table.py, report.py    the scores for a terminal, and as an HTML report with pictures
 
-Nothing here knows a model but by the two verbs of `model.py`.
+A model is known here only by the two methods of `model.py`.
 """
 
 from seedx_stickers.evaluation.abilities import ABILITIES, item_of

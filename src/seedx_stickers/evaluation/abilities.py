@@ -1,4 +1,4 @@
-"""What is measured: for each ability its examples, how they are asked, how answers are scored, and what to beat."""
+"""The abilities that are measured: the examples of each, the protocol, the scores and the baseline."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from seedx.messages import Image as Picture
 from seedx.messages import assistant, user
 from seedx_stickers import tasks
-from seedx_stickers.evaluation import asking, baselines, scores
-from seedx_stickers.evaluation.baselines import Baseline
+from seedx_stickers.evaluation import protocols, scores
+from seedx_stickers.evaluation.baselines import ALWAYS_TEXT, COPY, MAJORITY, MEAN_COLOUR, NEAREST, WHOLE, Baseline
 from seedx_stickers.evaluation.item import Item
 from seedx_stickers.evaluation.model import Answer, Model
 from seedx_stickers.evaluation.shifts import SHIFTS, shifted
@@ -20,12 +20,11 @@ from seedx_stickers.tasks import Example, Expected
 from seedx_stickers.tasks.reading import scene_to_read
 from seedx_stickers.tasks.stories import LONGEST, story
 
-UNSEEN_EVERY = 4  # about as many as chance would give
-WISH_EVERY = 5  # of the drawings, these are asked for by a wish
+UNSEEN_EVERY = 4  # one example in four is unseen: about the share of unseen scenes among random ones
+WISH_EVERY = 5  # one drawing in five is requested by a wish
 
-Make = Callable[
-    [random.Random, int, bool | None], Example
-]  # from a seed, an index and what `tasks.sample` calls unseen
+# (rng, index, unseen) -> Example; `unseen` as in `tasks.sample`
+Make = Callable[[random.Random, int, bool | None], Example]
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,12 @@ class Ability:
     """
     Attributes:
         make: the example of an index.
-        trained: the same as training has it, to answer from by chance or by likeness; None: as `make`.
-        chance: whether answering by chance means anything.
-        reads: whether its pictures may be shifted: it only reads.
+        ask: the protocol by which examples are presented to a model.
+        score: the scores of an answer.
+        trained: like `make`, for the training examples that chance and the baseline answer from; None: `make`.
+        chance: whether answers by chance are meaningful.
+        reads: whether it only reads pictures, which may then be shifted.
+        stream: the name in the seeds of its examples, if it is not the ability's.
     """
 
     make: Make
@@ -45,21 +47,22 @@ class Ability:
     trained: Make | None = None
     chance: bool = True
     reads: bool = False
+    stream: str = ""
 
 
 def _of(*kinds: str) -> Make:
-    """Examples of kinds of `tasks.KINDS` in turn."""
+    """Examples of these kinds of `tasks.KINDS`, in rotation."""
     return lambda rng, index, unseen: tasks.sample(rng, kinds[index % len(kinds)], unseen)
 
 
 def scene_alone(rng: random.Random, index: int, unseen: bool | None) -> Example:
-    """A picture without a word."""
+    """A picture without text."""
     scene = scene_to_read(rng, unseen, any_size=0)
     return Example("scene", [user(Picture(scene)), assistant(Picture(scene))], [Expected(source=scene)])
 
 
 def _two_edits(rng: random.Random, index: int, unseen: bool | None) -> Example:
-    """A conversation about a given picture, up to its second edit."""
+    """A conversation about a given picture, cut after its second edit."""
     while True:
         example = tasks.sample(rng, "chat", unseen)
         edits = [turn for turn, expected in enumerate(example.expected) if expected.target]
@@ -71,39 +74,40 @@ def _two_edits(rng: random.Random, index: int, unseen: bool | None) -> Example:
 
 
 def _long_story(rng: random.Random, index: int, unseen: bool | None) -> Example:
-    """More pictures than any story of training."""
+    """A story of more pictures than any in training."""
     return story(rng, unseen, frames=LONGEST)
 
 
 ABILITIES = {
-    "questions": Ability(_of("question"), asking.tiled_and_thumbnail, scores.question, baselines.MAJORITY, reads=True),
-    "boxes": Ability(_of("box"), asking.once, scores.boxes, baselines.EVERYTHING, reads=True),
-    "draw": Ability(_of("wish", *["draw"] * (WISH_EVERY - 1)), asking.drawn, scores.draw, baselines.NEAREST),
-    "edit": Ability(_of("edit"), asking.drawn, scores.edit, baselines.COPY),
-    "reconstruct": Ability(scene_alone, asking.redrawn, scores.reconstruct, baselines.PLAIN, reads=True),
-    "panorama": Ability(_of("panorama"), asking.tiled_and_thumbnail, scores.tiles, baselines.MAJORITY, reads=True),
-    "long": Ability(_of("long"), asking.tiled_and_thumbnail, scores.tiles_by_type, baselines.MAJORITY, reads=True),
-    "text": Ability(_of("text"), asking.tiled_and_thumbnail, scores.question, baselines.MAJORITY, reads=True),
-    "several": Ability(_of("several"), asking.once, scores.question, baselines.MAJORITY, reads=True),
-    "second_edits": Ability(_two_edits, asking.turn_by_turn_as_told, scores.second_edit, baselines.COPY),
-    "try_on": Ability(_of("try_on"), asking.drawn, scores.try_on, baselines.COPY),
-    "together": Ability(_of("together"), asking.drawn, scores.together, baselines.COPY),
-    "story": Ability(_of("story"), asking.told, scores.story, baselines.NEAREST),
-    "story_long": Ability(_long_story, asking.told_on, scores.story, baselines.NEAREST, trained=_of("story")),
-    "slides": Ability(_of("slide"), asking.designed, scores.slide, baselines.NEAREST),
-    "decides": Ability(_of("chat"), asking.turn_by_turn, scores.decides, baselines.WORDS),
-    "judge": Ability(_of("draw", "edit"), asking.nothing, scores.judge, chance=False),
+    "questions": Ability(_of("question"), protocols.tiles_and_thumbnail, scores.question, MAJORITY, reads=True),
+    "boxes": Ability(_of("box"), protocols.single_turn, scores.boxes, WHOLE, reads=True),
+    "draw": Ability(_of("wish", *["draw"] * (WISH_EVERY - 1)), protocols.draw, scores.draw, NEAREST),
+    "edit": Ability(_of("edit"), protocols.draw, scores.edit, COPY),
+    "reconstruct": Ability(scene_alone, protocols.reconstruct, scores.reconstruct, MEAN_COLOUR, reads=True),
+    "panorama": Ability(_of("panorama"), protocols.tiles_and_thumbnail, scores.tiles, MAJORITY, reads=True),
+    "long": Ability(_of("long"), protocols.tiles_and_thumbnail, scores.tiles_by_type, MAJORITY, reads=True),
+    "text": Ability(_of("text"), protocols.tiles_and_thumbnail, scores.question, MAJORITY, reads=True),
+    "several": Ability(_of("several"), protocols.single_turn, scores.question, MAJORITY, reads=True),
+    "second_edits": Ability(_two_edits, protocols.multi_turn_forced, scores.second_edit, COPY),
+    "try_on": Ability(_of("try_on"), protocols.draw, scores.try_on, COPY),
+    "together": Ability(_of("together"), protocols.draw, scores.together, COPY),
+    "story": Ability(_of("story"), protocols.story, scores.story, NEAREST),
+    "story_long": Ability(_long_story, protocols.continued_story, scores.story, NEAREST, trained=_of("story")),
+    "slides": Ability(_of("slide"), protocols.slide, scores.slide, NEAREST),
+    "modality": Ability(_of("chat"), protocols.multi_turn, scores.modality, ALWAYS_TEXT, stream="decides"),
+    "judge": Ability(_of("draw", "edit"), protocols.no_model, scores.judge_accuracy, chance=False),
 }
 
 
 def item_of(seed: int, ability: str, index: int, shift: str | None = None) -> Item:
-    """The example of an index. The words in its seed keep evaluation apart from every stream of training.
+    """The example of an index. "eval" in its seed makes its random stream different from all streams of training.
 
     Args:
         shift: a key of `SHIFTS`.
     """
-    rng = random.Random(f"eval/{seed}/{ability}/{index}")
-    example = ABILITIES[ability].make(rng, index, index % UNSEEN_EVERY == 0)
+    each = ABILITIES[ability]
+    rng = random.Random(f"eval/{seed}/{each.stream or ability}/{index}")
+    example = each.make(rng, index, index % UNSEEN_EVERY == 0)
     seed = rng.getrandbits(31)
     if shift is None:
         return Item(example, seed)
@@ -111,7 +115,7 @@ def item_of(seed: int, ability: str, index: int, shift: str | None = None) -> It
 
 
 def trained_item(seed: int, ability: str, index: int) -> Item:
-    """An example as training has it: without held-out combinations."""
+    """An example from the training distribution: without held-out combinations."""
     each = ABILITIES[ability]
-    rng = random.Random(f"trained/{seed}/{ability}/{index}")
+    rng = random.Random(f"trained/{seed}/{each.stream or ability}/{index}")
     return Item((each.trained or each.make)(rng, index, False), 0)

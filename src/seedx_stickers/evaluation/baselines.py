@@ -1,7 +1,7 @@
-"""What a number means: the same scores for answers that need no model.
+"""Answers made without a model, to compare scores with.
 
-Chance is the right answer of another example of the same type. A baseline is as good as one gets without looking or
-without understanding: the commonest answer, a copy of the picture, the picture of the nearest prompt in training.
+Chance gives the right answer of another example of the same type. A baseline gives the best answer that needs neither
+the picture nor the prompt: the most frequent answer, a copy of the picture, the picture of the nearest training prompt.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from PIL import Image
 
 from seedx.inference.reply import Reply
 from seedx.messages import Box, Text
-from seedx_stickers.evaluation.asking import shown
-from seedx_stickers.evaluation.item import Item, written
+from seedx_stickers.evaluation.item import Item, boxes_as_text
 from seedx_stickers.evaluation.model import Answer
+from seedx_stickers.evaluation.protocols import picture_reply
 from seedx_stickers.tasks import normalise
 
 
 class Pool:
-    """Examples as training has them, to answer from."""
+    """Training examples, to answer from."""
 
     def __init__(self, items: list[Item]) -> None:
         self.items = items
@@ -35,11 +35,11 @@ class Pool:
         self._majority: dict[str, str] = {}
 
     def of_type(self, item: Item) -> list[Item]:
-        """Those whose answer is of the same type; all of them if there are none."""
+        """The examples whose answer is of the same type; all examples if there are none."""
         return self._by_type.get(item.expected.type) or self.items
 
     def majority(self, item: Item) -> str:
-        """The commonest answer to questions of this type."""
+        """The most frequent answer to questions of this type."""
         type_ = item.expected.type
         if type_ not in self._majority:
             counts = Counter(normalise(other.expected.text) for other in self.of_type(item))
@@ -47,7 +47,7 @@ class Pool:
         return self._majority[type_]
 
     def nearest(self, item: Item) -> Item:
-        """The one of the same kind whose prompt has the largest share of words in common; the first of equals."""
+        """The example of the same kind whose prompt has the largest share of common words; the first one on a tie."""
         own = words(item.prompt)
         shares = [
             len(own & theirs) / max(1, len(own | theirs)) * (kind == item.example.kind) for kind, theirs in self._words
@@ -57,7 +57,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Baseline:
-    """`name` is what the table calls it."""
+    """`name` is its name in the table of scores."""
 
     name: str
     answer: Callable[[Item, Pool], Answer]
@@ -81,27 +81,27 @@ def _nearest(item: Item, pool: Pool) -> Answer:
 
 
 def _copy(item: Item, pool: Pool) -> Answer:
-    """The last picture that was given, in every turn."""
-    return (shown(item.pictures[-1]),) * len(item.turns)
+    """The last given picture, in every turn."""
+    return (picture_reply(item.pictures[-1]),) * len(item.turns)
 
 
-def _everything(item: Item, pool: Pool) -> Answer:
-    return (Reply((Text(written([Box((0.0, 0.0, 1.0, 1.0))])),)),)
+def _whole(item: Item, pool: Pool) -> Answer:
+    return (Reply((Text(boxes_as_text([Box((0.0, 0.0, 1.0, 1.0))])),)),)
 
 
-def _plain(item: Item, pool: Pool) -> Answer:
-    """A picture of one colour, the mean of what it should show."""
+def _mean_colour(item: Item, pool: Pool) -> Answer:
+    """A picture of one colour, the mean of the target."""
     colour = np.asarray(item.pictures[0]).mean(axis=(0, 1)).round().astype(int)
-    return (shown(Image.new("RGB", item.pictures[0].size, tuple(colour.tolist()))),)
+    return (picture_reply(Image.new("RGB", item.pictures[0].size, tuple(colour.tolist()))),)
 
 
-def _words(item: Item, pool: Pool) -> Answer:
+def _always_text(item: Item, pool: Pool) -> Answer:
     return (Reply((Text("yes"),)),) * len(item.turns)
 
 
 MAJORITY = Baseline("commonest answer", _majority)
 NEAREST = Baseline("nearest prompt in training", _nearest)
 COPY = Baseline("copy of the picture", _copy)
-EVERYTHING = Baseline("the whole picture", _everything)
-PLAIN = Baseline("its mean colour", _plain)
-WORDS = Baseline("always words", _words)
+WHOLE = Baseline("the whole picture", _whole)
+MEAN_COLOUR = Baseline("its mean colour", _mean_colour)
+ALWAYS_TEXT = Baseline("always words", _always_text)

@@ -1,4 +1,4 @@
-"""One example that is put to a model: its pictures rendered, and the right answer in the form of a reply."""
+"""An example as it is presented to a model: with rendered pictures, and the right answer as replies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 from PIL import Image
 
 from seedx.inference.reply import Reply
-from seedx.messages import Box, Message, Part, Text, assistant
+from seedx.messages import Box, Message, Text, assistant, map_images
 from seedx.messages import Image as Picture
 from seedx.tokens import box_to_text
 from seedx_stickers.evaluation.model import Answer
@@ -23,8 +23,8 @@ from seedx_stickers.tasks import Example, Expected
 class Item:
     """
     Attributes:
-        seed: of what is drawn for it.
-        shift: what is done to the pictures that are read.
+        seed: for the pictures that a model draws.
+        shift: applied to the pictures that a model reads.
     """
 
     example: Example
@@ -32,59 +32,53 @@ class Item:
     shift: Shift = UNSHIFTED
 
     @cached_property
-    def turns(self) -> tuple[Message, ...]:
-        """What the user says, turn by turn, with pictures of pixels."""
+    def turns(self) -> tuple[Message[Image.Image], ...]:
+        """The user's messages, with rendered pictures."""
         rng = random.Random(self.seed)
-        return tuple(_rendered(m, rng, self.shift) for m in self.example.messages if m.role == "user")
+        said = [message for message in self.example.messages if message.role == "user"]
+        return tuple(map_images(said, lambda scene: self.shift.picture(rng, render(scene))))
 
     @property
     def prompt(self) -> str:
-        """The words of the first turn."""
+        """The text of the first turn."""
         return "".join(part.text for part in self.turns[0].content if isinstance(part, Text))
 
     @property
     def pictures(self) -> list[Image.Image]:
-        """What is read in the first turn."""
+        """The pictures of the first turn."""
         return [part.image for part in self.turns[0].content if isinstance(part, Picture)]
 
     @property
     def expected(self) -> Expected:
-        """What is right in the first answer."""
+        """The expectation of the first answer."""
         return self.example.expected[0]
 
     @property
     def target(self) -> Scene:
-        """The scene to draw; the one that is read, where nothing is drawn."""
+        """The scene to draw, or the scene that is read if none is drawn."""
         return self.expected.target or self.example.scenes[0]
 
     @cached_property
     def truth(self) -> Answer:
-        """The right answer."""
+        """The right answer: a reply for each turn."""
         return tuple(_as_reply(message) for message in self.example.messages if message.role == "assistant")
 
-    def conversation(self, replies: Sequence[Reply] = ()) -> list[Message]:
-        """The turns up to the one after these replies, with them between."""
-        messages: list[Message] = []
+    def conversation(self, replies: Sequence[Reply] = ()) -> list[Message[Image.Image]]:
+        """The turns up to the one after these replies, interleaved with them."""
+        messages: list[Message[Image.Image]] = []
         for turn, reply in zip(self.turns, replies, strict=False):
             messages += [turn, assistant(*(reply.content or ("",)))]
         return [*messages, self.turns[len(replies)]]
 
 
-def _rendered(message: Message, rng: random.Random, shift: Shift) -> Message:
-    def part_of(part: Part) -> Part:
-        return Picture(shift.picture(rng, render(part.image))) if isinstance(part, Picture) else part
-
-    return Message(message.role, tuple(part_of(part) for part in message.content))
-
-
-def _as_reply(message: Message) -> Reply:
-    """An assistant's message as a model that says just this would give it."""
+def _as_reply(message: Message[Scene]) -> Reply:
+    """An assistant's message as the reply of a model."""
     boxes = [part for part in message.content if isinstance(part, Box)]
     if boxes:
-        return Reply((Text(written(boxes)),))
+        return Reply((Text(boxes_as_text(boxes)),))
     return Reply(tuple(Picture(render(p.image)) if isinstance(p, Picture) else p for p in message.content))  # type: ignore[misc]
 
 
-def written(boxes: Iterable[Box]) -> str:
-    """Boxes as a model writes them: labels and loc tokens."""
+def boxes_as_text(boxes: Iterable[Box]) -> str:
+    """Boxes as a model generates them: labels and loc tokens."""
     return " ".join(f"{box.label} {box_to_text(box.box)}".strip() for box in boxes)

@@ -1,4 +1,4 @@
-"""What evaluation asks of a model: two batched verbs of `pipeline.py`."""
+"""The protocol of a model under evaluation: two batched methods of `seedx.inference.pipeline.Pipeline`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seedx.inference.reply import Reply
 from seedx.inference.settings import Drawing
 from seedx.messages import Message
 
-Answer = tuple[Reply, ...]  # what came back for one item: a reply to each turn, or to each way of asking
+Answer = tuple[Reply, ...]  # the replies to one item: one for each turn, or for each variant of the turn
 
 
 class Model(Protocol):
@@ -25,14 +25,16 @@ class Model(Protocol):
         seeds: Sequence[int] | None = None,
         max_new_tokens: int = 512,
     ) -> Sequence[Reply]:
-        """What comes next in each conversation.
+        """The next reply of each conversation.
 
-        Without tiling, a picture is its thumbnail alone; with a condition, one that is drawn keeps to the last one.
+        Args:
+            tiling: read pictures as tiles; False: only their thumbnails.
+            condition: use the last picture of the conversation as the condition of a drawn one.
         """
         ...
 
     def reconstruct_batch(
         self, pictures: Sequence[Image.Image], conditions: Sequence[Image.Image] | None, seeds: Sequence[int]
     ) -> Sequence[Image.Image]:
-        """Each picture as its features tell it, and with a condition, with the detail of that one."""
+        """Each picture decoded from its features, and from its condition if there is one."""
         ...

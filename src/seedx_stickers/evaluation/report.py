@@ -1,4 +1,4 @@
-"""The scores as one self-contained page: the table, and for each ability its best, its worst and random examples."""
+"""The scores as one self-contained HTML report: the table, and best, worst and random examples of each ability."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from seedx.messages import Text
 from seedx.slides import Slide
 from seedx.tokens import strip_boxes
 from seedx_stickers.evaluation.abilities import ABILITIES
-from seedx_stickers.evaluation.asking import WAYS
+from seedx_stickers.evaluation.protocols import REPLY_LABELS
 from seedx_stickers.evaluation.run import Record
 from seedx_stickers.evaluation.table import COLUMNS, missed, rows, shown
 
-EACH = 3  # examples of a sort
-SIDE = 192  # pixels at which small pictures are shown
-LONG, MANY = 3, 6  # pictures of a greater ratio, or more of them, get the whole width
-SLIDE = '"slide_width"'  # written in every slide
+EACH = 3  # examples of a group
+SIDE = 192  # pixels of the longer side of small pictures
+LONG, MANY = 3, 6  # an example with a greater ratio, or with more pictures, has the whole width
+SLIDE = '"slide_width"'  # a key of every slide
 
 
 class Report:
@@ -37,7 +37,7 @@ class Report:
         self._sections: list[str] = []
 
     def add(self, ability: str, records: list[Record]) -> None:
-        """Choose the examples of an ability."""
+        """Add the section of an ability."""
         baseline = ABILITIES[ability].baseline
         about = f"<p>Baseline: {html.escape(baseline.name)}.</p>" if baseline else ""
         sorts = [
@@ -48,10 +48,10 @@ class Report:
         self._sections.append("\n".join([f'<h2 id="{ability}">{_title(ability)}</h2>', about, *sorts]))
 
     def write(self, path: Path, scores: dict[str, Any], model: str) -> Path:
-        """Write the page to a file *.html, or as index.html of a folder. Returns the file."""
+        """Write the report to a file *.html, or to index.html in a folder. Returns the file."""
         file = path if path.suffix in (".html", ".htm") else path / "index.html"
         file.parent.mkdir(parents=True, exist_ok=True)
-        said = {
+        summary = {
             "seed": str(scores["seed"]),
             "scenes of each": str(scores["n"]),
             "shift": scores["shift"] or "none",
@@ -60,7 +60,7 @@ class Report:
         text = filled(
             resources.files("seedx_stickers") / "assets" / "eval.html",
             model=html.escape(model),
-            facts=facts(said),
+            facts=facts(summary),
             table=_table(scores),
             sections="\n".join(self._sections),
         )
@@ -69,7 +69,7 @@ class Report:
 
 
 def chosen(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """The best, the worst, and some of the others at random, by the first score and then by the mean of the rest."""
+    """The best, the worst and random other examples; ranked by the first score, then by the mean of the others."""
     order = sorted(records, key=_rank, reverse=True)
     best, rest = order[:EACH], order[EACH:]
     worst, rest = rest[::-1][:EACH], rest[:-EACH]
@@ -101,41 +101,41 @@ def _title(name: str) -> str:
 
 
 def _card(ability: str, record: Record) -> str:
-    """One example: each turn with what was said, what is right and what came."""
-    item, ways = record.item, WAYS.get(ABILITIES[ability].ask, ())
+    """One example: the prompt, the expected and the actual reply of each turn."""
+    item, labels = record.item, REPLY_LABELS.get(ABILITIES[ability].ask, ())
     parts: list[str] = []
-    right = came = item.pictures[-1] if item.pictures else None
-    for turn, said in enumerate(item.turns):
-        parts.append(_said("user", "", said.content))
+    expected = actual = item.pictures[-1] if item.pictures else None
+    for turn, prompt in enumerate(item.turns):
+        parts.append(_content("user", "", prompt.content))
         truth = item.truth[turn]
-        parts.append(_reply("truth", "expected", truth, right))
-        right = truth.images[-1] if truth.images else right
-        for label, reply in zip(ways or ("answered",), record.answer[turn:], strict=False):
-            parts.append(_reply("model", label, reply, came))
-            came = reply.images[-1] if reply.images and not ways else came
+        parts.append(_reply("truth", "expected", truth, expected))
+        expected = truth.images[-1] if truth.images else expected
+        for label, reply in zip(labels or ("answered",), record.answer[turn:], strict=False):
+            parts.append(_reply("model", label, reply, actual))
+            actual = reply.images[-1] if reply.images and not labels else actual
     values = " · ".join(f"{_title(k)} {shown(k, value)}" for k, value in record.values.items() if value is not None)
     parts.append(f'<div class="score">{values}{" · unseen" if item.example.unseen else ""}</div>')
     return f'<div class="card{" wide" if _is_wide(record) else ""}">' + "".join(parts) + "</div>"
 
 
 def _is_wide(record: Record) -> bool:
-    """Whether an example is shown over the whole width: long or many pictures."""
+    """Whether an example has the whole width: for a long picture, or for many."""
     replies = (*record.item.truth, *record.answer)
     every = [*record.item.pictures, *(picture for reply in replies for picture in reply.images)]
     return any(picture.width > LONG * picture.height for picture in every) or len(every) > MANY
 
 
 def _reply(kind: str, label: str, reply: Reply, picture: Image.Image | None) -> str:
-    """A reply; its boxes are drawn on the picture that they are about, a slide as it looks."""
+    """A reply, with its boxes drawn on `picture` and its slide rendered."""
     more = [mark_boxes(picture, reply.boxes)] if picture and reply.boxes else []
     if SLIDE in reply.text:
         with contextlib.suppress(ValueError):
             more.append(Slide.parse(reply.content).to_image(2 * SIDE))
-    return _said(kind, label, reply.content, figures([(each, "") for each in more], SIDE))
+    return _content(kind, label, reply.content, figures([(each, "") for each in more], SIDE))
 
 
-def _said(kind: str, label: str, content: Sequence[object], more: str = "") -> str:
-    """Texts and pictures in order; pictures that follow each other share a row."""
+def _content(kind: str, label: str, content: Sequence[object], more: str = "") -> str:
+    """Texts and pictures in order; consecutive pictures share a row."""
     parts: list[str] = []
     row: list[tuple[Image.Image, str]] = []
     for part in content:

@@ -1,7 +1,7 @@
-"""`seedx eval stickers`: ask a model about held-out scenes, score what it answers, average.
+"""`seedx eval stickers`: present held-out scenes to a model, score its answers, average the scores.
 
-A quarter of the scenes hold a pair of objects, or an object on a background, that never occurs in training; the scores
-are averaged over all scenes, and apart over the others ("seen") and those ("unseen").
+A quarter of the scenes contain a pair of objects, or an object on a background, that never occurs in training. The
+scores are averaged over all scenes, over those with such a combination ("unseen"), and over the rest ("seen").
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ from typing import Any
 from tqdm import tqdm
 
 from seedx.errors import SeedxError
-from seedx_stickers import judge
 from seedx_stickers.evaluation.abilities import ABILITIES, item_of, trained_item
 from seedx_stickers.evaluation.baselines import Pool, by_chance
 from seedx_stickers.evaluation.item import Item
 from seedx_stickers.evaluation.model import Answer, Model
 from seedx_stickers.evaluation.shifts import SHIFTS
-from seedx_stickers.judge import Judge
+from seedx_stickers.judge import Judge, load_judge
 from seedx_stickers.scoring import Values
 
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one item."""
+    """An item, the answer to it and its scores."""
 
     item: Item
     answer: Answer
@@ -49,23 +48,23 @@ def evaluate_stickers(
     """Score a model on `n` scenes of each ability.
 
     Args:
-        abilities: keys of `ABILITIES`; by default all, or all that read where there is a shift.
-        shift: a key of `SHIFTS`: pictures unlike those of training.
-        trained: how many examples of training chance and the baselines answer from; 0: leave them out.
-        watch: called after each ability with its name and all that came of it.
+        abilities: keys of `ABILITIES`; by default all, or with a shift all that only read pictures.
+        shift: a key of `SHIFTS`: pictures out of the training distribution.
+        trained: the number of training examples that chance and the baselines answer from; 0: leave both out.
+        watch: called after each ability with its name and its records.
 
     Returns:
-        Nested scores, as `scores["questions"]["accuracy"]`: shares in 0..1, PSNR in dB. The same under "seen" and
-        "unseen", over the scenes of familiar and of held-out combinations, and under "chance" and "baseline", over all
-        scenes, for answers that need no model. The seconds that the model took per ability, under "seconds".
+        Nested scores, as `scores["questions"]["accuracy"]`: shares in 0..1, PSNR in dB. "seen" and "unseen" have the
+        same over the scenes of familiar and of held-out combinations; "chance" and "baseline" have the same over all
+        scenes, for answers made without the model; "seconds" has the time of the model for each ability.
 
     Raises:
-        SeedxError: no scenes, an unknown ability or shift, or a shift of what does more than read.
+        SeedxError: `n` or `batch` below 1, an unknown ability or shift, or a shift for an ability that draws.
     """
     chosen = _chosen(abilities, shift)
     if n < 1 or batch < 1:
-        raise SeedxError(f"evaluation needs at least one scene and one in a batch, not n={n}, batch={batch}")
-    critic, seconds = judge.load(), {}
+        raise SeedxError(f"n and batch must be at least one, not n={n}, batch={batch}")
+    judge, seconds = load_judge(), {}
     scores, chance, baseline = Scores(), Scores(), Scores()
     with tqdm(total=n * len(chosen), unit="scene", disable=not progress) as bar:
         for name in chosen:
@@ -73,13 +72,13 @@ def evaluate_stickers(
             start, records = time.perf_counter(), []
             for first in range(0, n, batch):
                 items = [item_of(seed, name, index, shift) for index in range(first, min(n, first + batch))]
-                records += _scored(critic, name, items, ABILITIES[name].ask(model, items))
+                records += _scored(judge, name, items, ABILITIES[name].ask(model, items))
                 bar.update(len(items))
             seconds[name] = round(time.perf_counter() - start, 2)
             scores.add(name, records)
             if trained:
                 pool = Pool([trained_item(seed, name, index) for index in range(trained)])
-                _without_model(critic, name, [record.item for record in records], pool, chance, baseline)
+                _without_model(judge, name, [record.item for record in records], pool, chance, baseline)
             if watch:
                 watch(name, records)
     simple = {"chance": chance.means(), "baseline": baseline.means()}
@@ -95,23 +94,23 @@ def _chosen(abilities: Sequence[str], shift: str | None) -> list[str]:
         raise SeedxError(f"unknown shift {shift!r}: choose from {', '.join(SHIFTS)}")
     reading = [name for name, ability in ABILITIES.items() if ability.reads]
     if other := [name for name in abilities if name not in reading]:
-        raise SeedxError(f"{other[0]!r} does more than read; a shift is for {', '.join(reading)}")
+        raise SeedxError(f"a shift needs an ability that only reads pictures ({', '.join(reading)}), not {other[0]!r}")
     return list(abilities or reading)
 
 
-def _scored(critic: Judge, name: str, items: list[Item], answers: Iterable[Answer]) -> list[Record]:
+def _scored(judge: Judge, name: str, items: list[Item], answers: Iterable[Answer]) -> list[Record]:
     score = ABILITIES[name].score
-    return [Record(item, answer, score(critic, item, answer)) for item, answer in zip(items, answers, strict=True)]
+    return [Record(item, answer, score(judge, item, answer)) for item, answer in zip(items, answers, strict=True)]
 
 
-def _without_model(critic: Judge, name: str, items: list[Item], pool: Pool, chance: Scores, baseline: Scores) -> None:
-    """Add what chance and the baseline get, where the ability has them."""
+def _without_model(judge: Judge, name: str, items: list[Item], pool: Pool, chance: Scores, baseline: Scores) -> None:
+    """Add the scores of chance and of the baseline, if the ability has them."""
     ability = ABILITIES[name]
     if ability.chance:
-        chance.add(name, _scored(critic, name, items, (by_chance(item, pool) for item in items)))
+        chance.add(name, _scored(judge, name, items, (by_chance(item, pool) for item in items)))
     if ability.baseline:
         answer = ability.baseline.answer
-        baseline.add(name, _scored(critic, name, items, (answer(item, pool) for item in items)))
+        baseline.add(name, _scored(judge, name, items, (answer(item, pool) for item in items)))
 
 
 class Scores:
@@ -127,11 +126,11 @@ class Scores:
                     self._values[ability, name].append((record.item.example.unseen, value))
 
     def nested(self) -> dict[str, Any]:
-        """{ability: {score: mean}}, and the same under "seen" and "unseen" over their part of the examples."""
+        """{ability: {score: mean}}, and the same under "seen" and "unseen" over those examples."""
         return {**self.means(), "seen": self.means(lambda flag: not flag), "unseen": self.means(lambda flag: flag)}
 
     def means(self, wanted: Callable[[bool], bool] = lambda flag: True) -> dict[str, dict[str, float]]:
-        """Averages over the examples whose being unseen is `wanted`."""
+        """Averages over the examples whose `unseen` flag is `wanted`."""
         means: dict[str, dict[str, float]] = {}
         for (ability, name), values in self._values.items():
             if chosen := [value for flag, value in values if wanted(flag)]:

@@ -1,7 +1,7 @@
-"""Pictures unlike any in training, whose right answers stay: small stickers under noise, coarse JPEG, turned stickers.
+"""Distribution shifts that keep the right answers: small stickers under noise, coarse JPEG, rotated stickers.
 
-A shift changes scenes before they are rendered, or pixels afterwards. Centres stay where they are, so that places,
-sides and orders do, and only boxes have to follow; a turned sticker keeps the box that it has upright.
+A shift changes scenes before they are rendered, or pixels afterwards. Centres do not move, so that places, sides and
+orders stay, and only boxes change; a rotated sticker keeps the box that it has upright.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from seedx_stickers.tasks import Example, Expected
 
 T = TypeVar("T")
 
-STICKERS = (0.13, 0.18)  # sizes, of the shorter side: in training, none is under 0.2
-SIGNS = (0.1, 0.13)  # heights of signs: in training, none is under 0.15
+STICKERS = (0.13, 0.18)  # sizes in fractions of the shorter side; training has none below 0.2
+SIGNS = (0.1, 0.13)  # heights of signs; training has none below 0.15
 NOISE = 12.0  # standard deviation, of 255 levels
-QUALITY = 30  # of the JPEG
-TURN = 30.0  # degrees, at most, either way
+QUALITY = 30  # JPEG quality
+TURN = 30.0  # degrees, the largest rotation in either direction
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ SHIFTS = {
 
 
 def shifted(rng: random.Random, example: Example, shift: Shift) -> Example:
-    """The example with every scene in another form, the same scene always in the same one."""
+    """The example with all scenes changed; equal scenes stay equal."""
     if shift.scene is _same:
         return example
     new: dict[Scene, Scene] = {}
@@ -82,7 +82,7 @@ def shifted(rng: random.Random, example: Example, shift: Shift) -> Example:
     return Example(example.kind, messages, [_expected(each, new) for each in example.expected])
 
 
-def _moved(part: Part, new: dict[Scene, Scene]) -> Part:
+def _moved(part: Part[Scene], new: dict[Scene, Scene]) -> Part[Scene]:
     if isinstance(part, Picture):
         return Picture(new[part.image])
     return dataclasses.replace(part, box=_boxes(new)[part.box]) if isinstance(part, Box) else part
@@ -98,6 +98,6 @@ def _expected(expected: Expected, new: dict[Scene, Scene]) -> Expected:
 
 
 def _boxes(new: dict[Scene, Scene]) -> dict[Corners, Corners]:
-    """Where the box of each sticker went."""
+    """The new box of each old box of a sticker."""
     pairs = ((old, now, *each) for old, now in new.items() for each in zip(old.stickers, now.stickers, strict=True))
     return {box(old, before): box(now, after) for old, now, before, after in pairs}

@@ -47,8 +47,11 @@ __all__ = [
 ]
 
 Makers = Mapping[str, Callable[[random.Random, Scene], tuple[str, str] | None]]
-MAKERS: dict[str, Makers] = {"panorama": PANORAMA_QUESTIONS, "text": SIGN_QUESTIONS}  # of questions, a kind's own
-ANY_SIZE = 0.5  # how often a picture to read is not one tile
+MAKERS: dict[str, Makers] = {
+    "panorama": PANORAMA_QUESTIONS,
+    "text": SIGN_QUESTIONS,
+}  # the questions of a kind
+ANY_SIZE = 0.5  # the share of pictures to read that are not one tile
 DRILLED = {"relation": 0.45, "how_many": 0.25, "yes_no": 0.12, "list": 0.1, "where": 0.08}
 DRILLED_SIGNS = {
     "word_yes_no": 0.27,
@@ -58,7 +61,7 @@ DRILLED_SIGNS = {
     "read_at": 0.12,
     "number": 0.08,
 }
-WHOLE = ("caption", "list", "read_all")  # asked once in a conversation, whatever the words, and mostly last
+WHOLE = ("caption", "list", "read_all")  # at most once in a conversation, and mostly last
 
 Turn = tuple[str, Expected]  # what the user says, and the answer
 
@@ -107,7 +110,7 @@ KINDS: dict[str, Callable[[random.Random, bool | None], Example]] = {
 
 
 # Kinds that can be narrowed down: "question:list", "edit:replace". With ":tiled", no picture has the size of one tile:
-# to put tiles together is learned only from those.
+# only those train the model to combine tiles.
 PARTS = {
     **{f"question:{type_}": partial(question, type_=type_) for type_ in QUESTIONS},
     "draw:unplaced": partial(draw, placed=0.0),  # more of several equal things, and of single large ones
@@ -121,7 +124,7 @@ def sample(rng: random.Random, kind: str, unseen: bool | None = False) -> Exampl
     """One example of a kind of `KINDS` or `PARTS`.
 
     Args:
-        unseen: False keeps held-out combinations out, True makes sure that there is one, None does not care.
+        unseen: False: no held-out combination; True: at least one; None: either.
 
     Raises:
         SeedxError: no such kind.
@@ -133,9 +136,9 @@ def sample(rng: random.Random, kind: str, unseen: bool | None = False) -> Exampl
 
 
 def conversation(rng: random.Random, any_size: float = 0.25) -> Example:
-    """Three to six turns of caption, questions and boxes about one picture, for training: its tokens are paid once.
+    """Three to six turns of caption, questions and boxes about one picture, for training: its tokens occur only once.
 
-    What tells the whole (`WHOLE`) mostly comes last: before it, answers have to be read from the picture, not from it.
+    What describes the whole picture (`WHOLE`) mostly comes last, so that other answers can't be copied from it.
     """
 
     def pick() -> tuple[str, str]:
@@ -146,7 +149,7 @@ def conversation(rng: random.Random, any_size: float = 0.25) -> Example:
 
 
 def drill(rng: random.Random, any_size: float = 0.35) -> Example:
-    """Six to nine turns of the questions that take more than finding one thing, about one picture, for training."""
+    """Six to nine turns of the harder questions about one picture, for training."""
     while len((scene := scene_to_read(rng, False, any_size)).stickers) < 2:
         pass
     types, weights = list(DRILLED), list(DRILLED.values())
@@ -154,7 +157,7 @@ def drill(rng: random.Random, any_size: float = 0.35) -> Example:
 
 
 def signs(rng: random.Random, any_size: float = 0.35) -> Example:
-    """Four to seven turns of the questions that take more than reading one sign, about one picture, for training."""
+    """Four to seven turns of the harder questions about the signs of one picture, for training."""
     while len((scene := signed_scene(rng, False, any_size)).signs) < 2:
         pass
     types, weights = list(DRILLED_SIGNS), list(DRILLED_SIGNS.values())
@@ -182,10 +185,9 @@ def mixture(rng: random.Random, weights: dict[str, float]) -> Example:
 
 
 def texts(n: int, seed: int) -> Iterator[str]:
-    """Prompts and answers of `n` training examples of all kinds, and the labels of their boxes: text to learn a
-    vocabulary from."""
+    """Prompts, answers and labels of boxes of `n` training examples of all kinds, to train a tokenizer on."""
     rng = random.Random(seed)
-    weights = dict.fromkeys((*KINDS, "conversation"), 1.0)  # the others have no words of their own
+    weights = dict.fromkeys((*KINDS, "conversation"), 1.0)  # the others have no texts of their own
     for _ in range(n):
         for message in mixture(rng, weights).messages:
             yield from (part.text for part in message.content if isinstance(part, Text))
@@ -193,7 +195,7 @@ def texts(n: int, seed: int) -> Iterator[str]:
 
 
 def _read(rng: random.Random, kind: str, draw_scene: Callable[[], tuple[Scene, str]]) -> Example:
-    """One turn about a scene; scenes with nothing to ask about are passed over."""
+    """One turn about a scene; scenes that have no such turn are skipped."""
     while True:
         scene, type_ = draw_scene()
         if turn := _turn(rng, scene, kind, type_):
@@ -201,7 +203,7 @@ def _read(rng: random.Random, kind: str, draw_scene: Callable[[], tuple[Scene, s
 
 
 def _about(rng: random.Random, kind: str, scene: Scene, wanted: int, pick: Callable[[], tuple[str, str]]) -> Example:
-    """Different turns about one scene, as many as wanted if it has them; `pick` gives the kind of one and its type."""
+    """Different turns about one scene, at most as many as wanted; `pick` gives the kind and the type of each."""
     turns: dict[tuple[object, ...], Turn] = {}
     for _ in range(8 * wanted):
         if len(turns) == wanted:
@@ -228,7 +230,7 @@ def _turn(rng: random.Random, scene: Scene, kind: str, type_: str) -> Turn | Non
 
 
 def _example(kind: str, scene: Scene, turns: list[Turn]) -> Example:
-    messages: list[Message] = []
+    messages: list[Message[Scene]] = []
     for said, expected in turns:
         messages.append(user(said) if messages else user(Image(scene), said))
         messages.append(assistant(*expected.boxes) if expected.boxes else assistant(expected.text))

@@ -1,4 +1,4 @@
-"""Finding things: the answer is boxes. The words differ from those of "where", whose answer is a place in words."""
+"""Finding things: the answer is boxes. The prompts differ from those of "where", which asks for a place in words."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ALL = (
 
 
 def box_turn(rng: random.Random, scene: Scene) -> tuple[str, tuple[Box, ...]] | None:
-    """A request for one thing or for all of a name, and its boxes from left to right, labelled with the names."""
+    """A request for one thing or for all things of a name, and their boxes from left to right, with labels."""
     groups: dict[str, list[Sticker]] = {}
     for sticker in left_to_right(scene):
         groups.setdefault(sticker.name, []).append(sticker)
@@ -56,7 +56,7 @@ def box_turn(rng: random.Random, scene: Scene) -> tuple[str, tuple[Box, ...]] | 
 
 
 def _crowded(ordered: list[Sticker]) -> bool:
-    """Whether two of them are too close along x for their order to be seen."""
+    """Whether two of them are too close along x for a clear order."""
     return any(b.x - a.x < 0.03 for a, b in pairwise(ordered))
 
 

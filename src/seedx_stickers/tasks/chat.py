@@ -1,11 +1,11 @@
-"""Conversations in which pictures come out and go on: what is drawn in one turn is asked about and edited in the next.
+"""Conversations with pictures: what is drawn in one turn is asked about and edited in the next.
 
     draw a cat on the left      -> Here it is. [picture]
     now add a star at the top   -> Here it is. [the same picture with a star]
     and where is it?            -> top
     then remove the cat         -> Here it is. [a star]
 
-"It" is what the turn before brought, moved or named. Three or four turns, short enough for a training row.
+"It" is what the turn before added, moved or named. Three or four turns, short enough for a training row.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from seedx_stickers.tasks.reading import off_border
 from seedx_stickers.tasks.stories import story, told
 from seedx_stickers.tasks.words import is_are, styled
 
-# A plan without "draw" begins with a picture of the user's.
+# A plan without "draw" starts with a picture of the user.
 PLANS = (
     ("draw", "edit", "ask", "edit"),
     ("draw", "ask", "edit", "edit"),
@@ -39,7 +39,7 @@ PLANS = (
     ("edit", "edit", "ask"),
     ("edit", "ask", "edit"),
 )
-# And these end in a story, which has nothing to do with what was before.
+# These end with a story, which is independent of the turns before.
 TO_A_STORY = (
     ("draw", "story"),
     ("ask", "story"),
@@ -50,7 +50,7 @@ TO_A_STORY = (
 )
 MOST_DRAWN = 3  # stickers in a first drawing: more leave no room for edits
 STORY_FRAMES = (3, 4)  # least and most pictures of a story in a conversation
-TRIES = 12  # for each turn, before the conversation is begun again
+TRIES = 12  # for each turn, before the whole conversation is sampled again
 
 BEFORE_EDIT = ("now", "now", "then", "and", "and now")
 BEFORE = {"ask": ("now", "and", "and"), "story": ("now", "and now", "then", "please")}
@@ -76,7 +76,7 @@ class Turn:
 
 
 def chat(rng: random.Random, unseen: bool | None = False, plans: Sequence[tuple[str, ...]] = PLANS) -> Example:
-    """One of the plans, equally often, and all operations equally often. Every edit is of what the turn before left."""
+    """One of the plans; plans and operations are equally likely. Every edit changes the picture of the turn before."""
     plan = rng.choice(plans)
     steps = [rng.choice(list(OPERATIONS)) if step == "edit" else step for step in plan]
     while True:
@@ -84,7 +84,7 @@ def chat(rng: random.Random, unseen: bool | None = False, plans: Sequence[tuple[
         turns = _turns(rng, steps, given, avoid=unseen is False)
         if turns and unseen in (None, any(is_unseen(turn.scene) for turn in turns)):
             break
-    messages: list[Message] = []
+    messages: list[Message[Scene]] = []
     for turn in turns:
         said = styled(rng, turn.said)
         messages.append(user(Image(given), said) if given and not messages else user(said))
@@ -92,7 +92,7 @@ def chat(rng: random.Random, unseen: bool | None = False, plans: Sequence[tuple[
     return Example("chat", messages, [turn.expected for turn in turns])
 
 
-def _answer(expected: Expected) -> tuple[Part | str, ...]:
+def _answer(expected: Expected) -> tuple[Part[Scene] | str, ...]:
     if expected.boxes:
         return expected.boxes
     if expected.frames:
@@ -138,7 +138,7 @@ def _drawn(rng: random.Random, avoid: bool) -> Turn:
 
 
 def _story(rng: random.Random, avoid: bool) -> Turn:
-    """A short one, for there is a conversation before it."""
+    """A short story, since there is a conversation before it."""
     example = story(rng, False if avoid else None, rng.randint(*STORY_FRAMES), begun=False)
     (said,) = example.messages[0].content
     assert isinstance(said, Text)

@@ -1,4 +1,4 @@
-"""Drawing from a description: the picture is `compose` of what the words name, so it follows from them alone."""
+"""Drawing from a description: the picture is `layout.compose` of the description, which determines it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BACKGROUND_WORDS = {
 
 
 def draw(rng: random.Random, unseen: bool | None = False, placed: float = 0.6) -> Example:
-    """One to four things; three in five, or another share, name their places, three in four a background."""
+    """One to four things; the share `placed` names their places, three in four name a background."""
     while True:
         background = rng.choice(list(BACKGROUNDS)) if rng.random() < 0.75 else None
         asks = _asks(rng, background or "white", placed, avoid=unseen is False)
@@ -69,7 +69,7 @@ def _asks(rng: random.Random, background: str, placed: float, avoid: bool) -> li
 
 
 def _places(rng: random.Random, count: int) -> list[str]:
-    """Different places; seldom neighbours, which make all stickers smaller."""
+    """Different places; rarely neighbouring ones, because they make all stickers smaller."""
     close = rng.random() < 0.25
     while True:
         places = rng.sample(list(PLACES), count)

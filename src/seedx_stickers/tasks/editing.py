@@ -1,4 +1,4 @@
-"""Editing: a scene, an instruction, and the scene that differs from it in what was asked and in nothing else."""
+"""Editing: a scene, an instruction, and the scene after exactly this change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seedx_stickers.tasks.reading import WEARABLE, dressed, pick_names, with_cha
 from seedx_stickers.tasks.words import FAR, a, at, called, styled
 
 ADDED = 0.3  # size of a sticker that an edit adds
-GAP = 0.01  # least distance between stickers, as in sampled scenes
+GAP = 0.01  # the least distance between stickers, as in sampled scenes
 EVERYWHERE: Corners = (0.0, 0.0, 1.0, 1.0)
 
 ADD = (
@@ -87,7 +87,7 @@ WEAR = (
 
 @dataclasses.dataclass(frozen=True)
 class Edit:
-    """One change: what is said, the scene after it, and the fields of the same names in `Expected`."""
+    """One change: the instruction, the scene after it, and fields of the same names as in `Expected`."""
 
     instruction: str
     target: Scene
@@ -97,7 +97,7 @@ class Edit:
 
 
 def edit(rng: random.Random, unseen: bool | None = False, operation: str = "") -> Example:
-    """One of the operations of `OPERATIONS`, equally often or only one of them, on a scene of one tile."""
+    """A random operation of `OPERATIONS`, or a given one, on a scene of one tile."""
     operation = operation or rng.choice(list(OPERATIONS))
     while True:
         source = scene_to_edit(rng, avoid=unseen is False)
@@ -134,7 +134,7 @@ def scene_to_edit(rng: random.Random, avoid: bool) -> Scene:
 
 
 def _chosen(rng: random.Random, scene: Scene) -> tuple[int, str] | None:
-    """A sticker that words can name, and the words."""
+    """A sticker with an unambiguous name, and the name."""
     index = rng.randrange(len(scene.stickers))
     words = called(rng, scene, scene.stickers[index], side=True)
     return (index, words) if words else None

@@ -1,4 +1,4 @@
-"""What every task gives: a conversation, and what scoring its answers needs."""
+"""An example of a task: a conversation, and what is needed to score its answers."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ class Frame:
 
 @dataclass(frozen=True)
 class Expected:
-    """What is right in one answer. Each task fills what it has.
+    """The ground truth of one answer. A task sets the fields that apply to it.
 
     Attributes:
-        text: the answer's words; compare them after `normalise`.
+        text: of the answer; compared after `normalise`.
         type: the type of the question, or the edit's operation.
         boxes: the boxes asked for, left to right.
         source: the scene that is read.
         target: the scene to be drawn.
-        asked: the things that a drawing names, with counts and places.
-        names: of an edit, the object that it changes, then the object or background that it brings.
-        place: the place that an edit names.
-        touched: boxes of an edit outside which source and target are equal.
+        asked: the things that the prompt of a drawing names, with counts and places.
+        names: of an edit: the object that it changes, then the object or background that it adds.
+        place: the place in the instruction of an edit.
+        touched: boxes outside which the source and the target of an edit are equal.
         frames: the sentences of a story and their pictures.
-        pictures: all scenes that are read, in order, where there are several.
+        pictures: all scenes that are read, in order, if there are several.
     """
 
     text: str = ""
@@ -50,10 +50,10 @@ class Expected:
 
 @dataclass
 class Example:
-    """A conversation whose pictures are scenes (`Image(scene)`), and what is expected of each assistant's turn."""
+    """A conversation whose pictures are scenes (`Image(scene)`), and the ground truth of each assistant's turn."""
 
     kind: str
-    messages: list[Message]
+    messages: list[Message[Scene]]
     expected: list[Expected] = field(default_factory=list)
 
     @property

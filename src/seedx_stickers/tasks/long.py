@@ -1,7 +1,7 @@
 """Very long pictures, panoramas and tall pages up to 1:8, with up to thirty small things.
 
-What is asked goes along the longer side: its thirds, its ends, what comes next. A direction reads from left to right on
-a panorama and from top to bottom on a page. `panorama.py` has the shorter ones.
+Questions are about places along the longer side: its thirds, its ends, what comes next, from left to right on a
+panorama and from top to bottom on a page. `panorama.py` has shorter pictures.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ RATIOS = (4, 5, 6, 7, 8)
 SMALL = (0.2, 0.4)  # sizes of the things, of the shorter side
 FEWEST, MOST = 8, 30  # things
 DENSITY = 5  # most things on a square of the shorter side
-STEP = 0.12  # least distance of things that follow each other along the longer side, of the shorter side
+STEP = 0.12  # the least distance along the longer side between things, in fractions of the shorter side
 
-# Thirds and ends from the beginning to the end, and the words for the way on and back.
+# Names of thirds and ends, and the words for both directions.
 WIDE = (("left", "middle", "right"), ("right of", "left of"))
 TALL = (("top", "middle", "bottom"), ("below", "above"))
 
@@ -56,7 +56,7 @@ GROUP = (
     "how many {xs} are in the picture?",
     "tell me how many {xs} there are",
 )
-GROUPS = ("animal", "vehicle")  # the groups of `art.py` about which nobody can be of two minds
+GROUPS = ("animal", "vehicle")  # the groups of `art.py` with clear members
 
 
 def long(rng: random.Random, unseen: bool | None = False) -> Example:
@@ -113,7 +113,7 @@ def end(rng: random.Random, scene: Scene) -> Turn | None:
 
 
 def next_thing(rng: random.Random, scene: Scene) -> Turn | None:
-    """What follows a thing, when nothing else is nearly as far along."""
+    """What comes after a thing, if nothing else is nearly as close."""
     ordered = _ordered(scene)
     on, back = _words(scene)[1]
     way = rng.choice((on, back))
@@ -165,12 +165,12 @@ def _ordered(scene: Scene) -> list[Sticker]:
 
 
 def _follows(scene: Scene, here: Sticker, there: Sticker) -> bool:
-    """Whether the two are far enough apart along the longer side for their order to be seen."""
+    """Whether the two are far enough apart along the longer side for a clear order."""
     longer, shorter = max(scene.width, scene.height), min(scene.width, scene.height)
     return abs(_along(scene, there) - _along(scene, here)) * longer >= STEP * shorter
 
 
 def _named(rng: random.Random, scene: Scene, stickers: Sequence[Sticker]) -> tuple[str, Sticker] | None:
-    """One of the stickers that a name suffices for, and the name."""
+    """A sticker whose name is unambiguous, and the name."""
     choices = [(name, s) for s in stickers if (name := called(rng, scene, s))]
     return rng.choice(choices) if choices else None

@@ -1,4 +1,4 @@
-"""Wide panoramas with many small things: what the thumbnail alone can't show and the tiles can."""
+"""Wide panoramas with many small things, which only the tiles show clearly, not the thumbnail."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Questions with one short answer, of eight types. Each maker gives (question, answer), or None if the scene has none.
 
-A question is asked only when its answer is beyond doubt: the object is named by words that fit it alone, and it is
-clear of the border that the answer turns on by `MARGIN`.
+A question is only made if its answer is unambiguous: the name fits one object alone, which is at least `MARGIN` away
+from the border that decides the answer.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ YES_NO = (
 )
 BACKGROUND_YES_NO = ("is the background {x}?", "does it have {a} background?", "is it {on}?")
 SETTING_YES_NO = ("is it {on}?", "is this {on}?", "are we {on}?")
-# How to ask for each side: the same words serve "is the dog ... the cat?" and "what is ... the cat?".
+# The words for each side, for "is the dog ... the cat?" and for "what is ... the cat?".
 SIDES = {
     "left": ("left of", "to the left of", "on the left of"),
     "right": ("right of", "to the right of", "on the right of"),
@@ -127,7 +127,7 @@ def _named(sticker: Sticker) -> str:
 
 
 def alone_at(scene: Scene, place: str) -> Sticker | None:
-    """The only sticker at a place, where a side ("left") is the whole side of the picture."""
+    """The only sticker at a place; a side ("left") means the whole side of the picture."""
     near = [s for s in scene.stickers if _at(s, place, MARGIN)]
     return near[0] if len(near) == 1 and _at(near[0], place, -MARGIN) else None
 
@@ -160,7 +160,7 @@ def how_many(rng: random.Random, scene: Scene) -> Turn | None:
 
 
 def absent(rng: random.Random, scene: Scene) -> str:
-    """The name of an object that is not in the scene, half of the time one that is close to something in it."""
+    """The name of an object that is not in the scene, half of the time one similar to an object in it."""
     there = {name for s in scene.stickers for name in (s.name, *s.wears)}
     away = [name for name in OBJECTS if name not in there]
     like = OBJECTS[rng.choice(scene.stickers).name]
@@ -259,5 +259,5 @@ QUESTIONS: dict[str, Callable[[random.Random, Scene], Turn | None]] = {
     "yes_no": yes_no,
     "relation": relation,
 }
-# Which scene has something to ask about.
+# The kind of scene that a type of question needs.
 FLAVOUR = {"colour": "coloured", "how_many": "repeated"}

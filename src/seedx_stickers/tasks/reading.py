@@ -15,7 +15,7 @@ COLOURED = [name for name, thing in OBJECTS.items() if thing.colour]
 FACES = [name for name, thing in OBJECTS.items() if thing.face]
 WEARABLE = [name for name, thing in OBJECTS.items() if thing.wearable]
 
-# What a scene has to offer to questions, and how often.
+# Kinds of scenes, by the questions that they allow, and their shares.
 FLAVOURS = {"plain": 0.45, "coloured": 0.2, "repeated": 0.25, "wearing": 0.1}
 
 CAPTION_PROMPTS = (
@@ -38,8 +38,8 @@ def scene_to_read(
     """A scene of one to four stickers (six on long ones).
 
     Args:
-        any_size: how often its size is not one tile but any.
-        flavour: a key of `FLAVOURS`, drawn by default.
+        any_size: the probability that its size is not one tile.
+        flavour: a key of `FLAVOURS`; random by default.
     """
     flavour = flavour or rng.choices(list(FLAVOURS), list(FLAVOURS.values()))[0]
     while True:
@@ -86,7 +86,7 @@ def pick_names(
 ) -> list[str]:
     """`count` object names, the given ones first and the others different from all before.
 
-    With `avoid`, those added make no held-out pair as long as one can be found.
+    With `avoid`, the added names make no held-out pair, if such names are found.
     """
     names = list(first or [])
     pool = pool or list(OBJECTS)
@@ -100,7 +100,7 @@ def pick_names(
 
 
 def dressed(rng: random.Random, scene: Scene, thing: str | None = None) -> Scene:
-    """The scene with `thing`, or any wearable one, on an animal's face that is there once, if one is large enough."""
+    """The scene with `thing`, or a random wearable, on an animal of a unique name, if one is large enough."""
     order = list(range(len(scene.stickers)))
     rng.shuffle(order)
     thing = thing or rng.choice(WEARABLE)
@@ -123,13 +123,13 @@ def left_to_right(scene: Scene) -> list[Sticker]:
 
 
 def in_order(scene: Scene, gap: float = 0.03) -> bool:
-    """Whether different things are far enough apart along x for their order to be seen."""
+    """Whether different things are far enough apart along x for a clear order."""
     ordered = left_to_right(scene)
     return all(b.x - a.x >= gap or a.name == b.name for a, b in pairwise(ordered))
 
 
 def listing(scene: Scene) -> str:
-    """ "a cat, a dog and two stars": left to right by centre, equal things together where the first of them stands."""
+    """ "a cat, a dog and two stars": left to right by centre; equal things are counted at the first of them."""
     groups: dict[tuple[str, tuple[str, ...]], int] = {}
     for sticker in left_to_right(scene):
         groups[sticker.name, sticker.wears] = groups.get((sticker.name, sticker.wears), 0) + 1
@@ -148,12 +148,12 @@ def caption(scene: Scene) -> str:
 
 
 def off_border(fraction: float, margin: float) -> bool:
-    """Whether a coordinate is clear of the borders of the thirds."""
+    """Whether a coordinate is far enough from the borders of the thirds."""
     return min(abs(fraction - 1 / 3), abs(fraction - 2 / 3)) >= margin
 
 
 def caption_turn(rng: random.Random, scene: Scene) -> tuple[str, str] | None:
-    """A prompt and the caption; None if the order or a place would be a matter of taste."""
+    """A prompt and the caption; None if the order or a place is ambiguous."""
     clear = all(off_border(s.x, 0.02) and off_border(s.y, 0.02) for s in scene.stickers)
     if not (clear and in_order(scene)):
         return None

@@ -1,7 +1,7 @@
-"""Several pictures in one turn, and one question about them: to count over them, to find in them, to tell them apart.
+"""Several pictures in one turn, and one question about them: to count over them, to find in them, to compare them.
 
-Each maker gives (scenes, question, answer). It is told to `avoid` held-out pairs when it picks names; whether it found
-a way is checked on the result. "What changed?" is answered in the few sentences of `CHANGES`.
+Each maker returns (scenes, question, answer). With `avoid` it tries to pick names without held-out pairs; the result is
+checked. "What changed?" is answered by one of the sentences of `CHANGES`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from seedx.messages import Image, assistant, user
+from seedx.messages import Image, Message, assistant, user
 from seedx_stickers.art import BACKGROUNDS, OBJECTS
 from seedx_stickers.layout import apart
 from seedx_stickers.scenes import Scene, is_unseen, sample
@@ -63,7 +63,7 @@ CHANGED = (
     "what is different in the second picture?",
     "tell me what changed",
 )
-# The one sentence for each operation, of the names in `Edit`.
+# The sentence of each operation, from the names in `Edit`.
 CHANGES: dict[str, Callable[..., str]] = {
     "add": lambda new: f"{a(new)} {_was(new)} added",
     "remove": lambda old: f"the {old} {is_are(old)} gone",
@@ -84,12 +84,15 @@ def several(rng: random.Random, unseen: bool | None = False) -> Example:
         if unseen in (None, any(is_unseen(scene) for scene in scenes)):
             break
     expected = Expected(answer, type_, source=scenes[0], pictures=tuple(scenes))
-    messages = [user(*(Image(scene) for scene in scenes), styled(rng, question)), assistant(answer)]
+    messages: list[Message[Scene]] = [
+        user(*(Image(scene) for scene in scenes), styled(rng, question)),
+        assistant(answer),
+    ]
     return Example("several", messages, [expected])
 
 
 def more(rng: random.Random, avoid: bool) -> Turn:
-    """Which picture has most of a thing; in a quarter of the cases all have as many."""
+    """Which picture has most of a thing; in a quarter of the cases all have the same number."""
     number = _number(rng)
     if rng.random() < 0.25:
         counts, answer = [rng.randint(1, 3)] * number, "the same"
@@ -112,7 +115,7 @@ def total(rng: random.Random, avoid: bool) -> Turn:
 
 
 def which(rng: random.Random, avoid: bool) -> Turn:
-    """The picture that alone holds a thing or, in one of five cases, has a background."""
+    """The only picture with a thing or, in one of five cases, with a background."""
     number = _number(rng)
     right = rng.randrange(number)
     if rng.random() < 0.2:
@@ -139,7 +142,7 @@ def in_all(rng: random.Random, avoid: bool) -> Turn:
 
 
 def difference(rng: random.Random, avoid: bool) -> Turn:
-    """The one thing that only one of two pictures holds; the other may have things of its own, too."""
+    """The one thing that only one of two pictures contains; the other may have things of its own, too."""
     first, *shared = rng.sample(list(OBJECTS), rng.randint(2, 3))
     other = _scene(rng, shared, avoid, without=[first])
     one = _scene(rng, [first, *shared], avoid, fill=False)
@@ -150,8 +153,7 @@ def difference(rng: random.Random, avoid: bool) -> Turn:
 
 
 def changed(rng: random.Random, avoid: bool) -> Turn:
-    """A picture and its edit, with every operation equally often. What is changed is there once, so that its name
-    suffices."""
+    """A picture and its edit; operations are equally likely. The name of what changes is unique."""
     operation = rng.choice(list(CHANGES))
     while True:
         scene = scene_to_edit(rng, avoid)
@@ -184,8 +186,8 @@ def _was(name: str) -> str:
 
 
 def _with_counts(rng: random.Random, counts: Sequence[int], avoid: bool) -> tuple[str, list[Scene]]:
-    """A word, and scenes with so many things that it names each. Half of the words for coloured things leave the
-    colour out: "cars" are red and blue ones."""
+    """A word, and scenes with these numbers of things that it names. Half of the words for coloured things omit the
+    colour: "cars" are red and blue ones."""
     name = rng.choice(list(OBJECTS))
     word = OBJECTS[name].kind if rng.random() < 0.5 else name
     named = [other for other, thing in OBJECTS.items() if word in (other, thing.kind)]

@@ -1,4 +1,4 @@
-"""Text-rich pictures: one to three signs with words and numbers between the stickers, and questions about them."""
+"""Text-rich pictures: one to three signs with words or numbers between the stickers, and questions about them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def text(rng: random.Random) -> str:
 
 
 def with_sign(rng: random.Random, scene: Scene, words: str, heights: tuple[float, float] = HEIGHTS) -> Scene | None:
-    """The scene with a sign somewhere where nothing is, None if no such place was found."""
+    """The scene with a sign at a free place; None if no such place was found."""
     for _ in range(40):
         sign = Sign(words, 0.5, 0.5, rng.uniform(*heights), rng.choice(list(PANELS)))
         x0, y0, _, _ = sign_box(sign, scene.width, scene.height)
@@ -102,7 +102,7 @@ def signed_scene(rng: random.Random, unseen: bool | None = False, any_size: floa
     """One to three signs with different texts, and none to two stickers.
 
     Args:
-        any_size: how often the scene is not one tile.
+        any_size: the probability that the size of the scene is not one tile.
     """
     while True:
         size = other_size(rng) if rng.random() < any_size else (TILE, TILE)
@@ -157,7 +157,7 @@ def number(rng: random.Random, scene: Scene) -> Turn | None:
 
 
 def next_to(rng: random.Random, scene: Scene) -> Turn | None:
-    """Asked when one sign is at most half as far from the sticker as any other."""
+    """Only if one sign is at most half as far from the sticker as any other."""
     choices = [(name, sticker) for sticker in scene.stickers if (name := called(rng, scene, sticker))]
     if not choices or len(scene.signs) < 2:
         return None
@@ -169,7 +169,7 @@ def next_to(rng: random.Random, scene: Scene) -> Turn | None:
 
 
 def _far(scene: Scene, sign: Sign, sticker: Sticker) -> float:
-    """Pixels between what is nearest of the two."""
+    """The distance in pixels between the nearest parts of the two."""
     a, b = sign_box(sign, scene.width, scene.height), box(scene, sticker)
     across = max(0.0, a[0] - b[2], b[0] - a[2]) * scene.width
     down = max(0.0, a[1] - b[3], b[1] - a[3]) * scene.height
@@ -192,7 +192,7 @@ def word_where(rng: random.Random, scene: Scene) -> Turn | None:
 
 
 def read_all(rng: random.Random, scene: Scene) -> Turn | None:
-    """From top to bottom, by centres that are clearly one below the other."""
+    """From top to bottom, if all centres are clearly below each other."""
     ordered = sorted(scene.signs, key=lambda sign: sign.y)
     if len(ordered) < 2 or any(b.y - a.y < MARGIN for a, b in pairwise(ordered)):
         return None
@@ -200,7 +200,7 @@ def read_all(rng: random.Random, scene: Scene) -> Turn | None:
 
 
 def _clear(sign: Sign) -> bool:
-    """Whether it is beyond doubt in which third each of its coordinates lies."""
+    """Whether the third of each of its coordinates is unambiguous."""
     return all(min(abs(value - 1 / 3), abs(value - 2 / 3)) >= MARGIN for value in (sign.x, sign.y))
 
 

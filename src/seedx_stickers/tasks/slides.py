@@ -1,7 +1,7 @@
 """Slides: a title, some words and a picture, as JSON with the picture behind its image element.
 
-All of a slide follows from the words that ask for it: the topic decides the title, the words, the picture and, unless
-one is asked for, the layout.
+The prompt determines the whole slide: the topic determines the title, the text, the picture and, if the prompt names
+none, the layout.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ LAYOUTS: dict[str, Layout] = {
 
 @dataclass(frozen=True)
 class Topic:
-    """What a slide says about a theme of wishes, and how it looks; `name` is the theme without an animal."""
+    """The text and the layout of a slide about a theme of `wishes.py`; `name` is the theme without an animal."""
 
     name: str
     layout: str
@@ -107,7 +107,7 @@ TOPICS: dict[str, Topic] = {
     "winter night": Topic("winter nights", "big", "It gets dark early."),
     "desert": Topic("the desert", "bottom", "Drink enough water."),
 }
-DRAWN = ("right", "left", "top", "bottom")  # by number of stickers, where the topic is what a drawing shows
+DRAWN = ("right", "left", "top", "bottom")  # by number of stickers, for slides about what a drawing shows
 
 PROMPTS = (
     "a slide about {it}",
@@ -126,7 +126,7 @@ ENDS = ("plan", "day", "idea", "week", "trip", "party", "story", "lesson", "drea
 
 @dataclass(frozen=True)
 class Content:
-    """What a slide is asked to be about, in the words of the prompt, and what stands on it."""
+    """The subject of a slide, in the words of the prompt, and its content."""
 
     words: str
     title: str
@@ -137,8 +137,7 @@ class Content:
 
 
 def slide(rng: random.Random, unseen: bool | None = False) -> Example:
-    """About a theme, three times in four, or about what its picture shows. Some prompts name the layout, some the
-    title."""
+    """A slide about a theme (three in four) or about what its picture shows. Some prompts name the layout or title."""
     while True:
         content = _theme(rng) if rng.random() < 0.75 else _drawing(rng, unseen)
         if apart(content.scene) and unseen in (None, is_unseen(content.scene)):
@@ -158,7 +157,7 @@ def slide(rng: random.Random, unseen: bool | None = False) -> Example:
 
 
 def _with(said: str, more: str) -> str:
-    """The prompt with more words, before the mark of a question."""
+    """The prompt with more words, inserted before a question mark."""
     return f"{said[:-1]}{more}?" if said.endswith("?") else said + more
 
 
@@ -183,7 +182,7 @@ def _who(rng: random.Random, theme: Theme) -> Ask | None:
 
 
 def _drawing(rng: random.Random, unseen: bool | None) -> Content:
-    """One or two kinds of things, so that the words stay few."""
+    """One or two kinds of things, to keep the text short."""
     while True:
         expected = draw(rng, unseen).expected[0]
         if len(expected.asked) <= 2 and not any(ask.wears for ask in expected.asked):
@@ -197,8 +196,8 @@ def _drawing(rng: random.Random, unseen: bool | None) -> Content:
     return Content(words, title, (_capital(caption(scene)),), layout, asks, scene)
 
 
-def _parts(layout: Layout, title: str, content: Content) -> list[Part]:
-    """The picture comes last: it is drawn from the words before it."""
+def _parts(layout: Layout, title: str, content: Content) -> list[Part[Scene]]:
+    """The parts of the answer. The picture comes last, because it is drawn from the text before it."""
     title_size, body_size = layout.sizes
     elements: list[dict[str, Any]] = [
         {"type": "text", **_locs(layout.title), "paragraphs": [_paragraph(title, title_size)]},

@@ -1,7 +1,7 @@
 """Stories: sentences and pictures in turn.
 
-What happens follows from the prompt alone: the k-th frame is told by the k-th line of the tale, the last one by its
-ending, and a picture holds what its sentence names: the hero first, with what it wears, then the things.
+The prompt determines the story: the sentence of the k-th frame is the k-th line of the tale, that of the last frame its
+ending, and a picture contains what its sentence names: first the hero with what it wears, then the things.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from seedx.errors import SeedxError
 from seedx.messages import Image, Message, Part, Text, assistant, user
 from seedx_stickers.art import BACKGROUNDS, OBJECTS
 from seedx_stickers.layout import Ask, apart, compose
-from seedx_stickers.scenes import is_unseen
+from seedx_stickers.scenes import Scene, is_unseen
 from seedx_stickers.tasks.example import Example, Expected, Frame
 from seedx_stickers.tasks.reading import FACES, WEARABLE
 from seedx_stickers.tasks.tales import TALES, Tale
@@ -24,7 +24,7 @@ from seedx_stickers.tasks.words import NUMBERS, counted, plural, styled
 
 FRAMES = (3, 6)  # least and most pictures of a story in training
 LONGEST = 10  # pictures that every tale has lines for
-DRESSED = 0.3  # how often the hero wears something
+DRESSED = 0.3  # the share of heroes that wear something
 
 ABOUT = (
     "tell a story about {it} in {n} pictures",
@@ -64,7 +64,7 @@ _GROUND = re.compile(
 
 @functools.lru_cache(maxsize=4096)
 def said(sentence: str) -> tuple[tuple[str, ...], str | None]:
-    """What a sentence names: the objects, in order and each once, and the background, None if there is none.
+    """What a sentence names: the distinct objects in order, and the background or None.
 
     >>> said("Under a blue sky, the cat meets two mice.")
     (('cat', 'mouse'), 'blue')
@@ -80,12 +80,12 @@ def story(
 ) -> Example:
     """A story from a prompt or, half of the time, from its first picture and sentence.
 
-    What the hero wears is told in the prompt, or seen in the first picture alone; the first sentence of the answer
-    names it, the others do not.
+    What the hero wears is named by the prompt or only shown in the first picture; of the answer, the first sentence
+    alone names it.
 
     Args:
         frames: how many pictures the answer has; by default a number within `FRAMES`.
-        begun: whether the first picture is given; by default it is half of the time.
+        begun: whether the first picture is given; by default in half of the cases.
 
     Raises:
         SeedxError: more frames than the tales have lines for, or none.
@@ -104,19 +104,22 @@ def story(
     first = whole[0] if begun else None
     answer = (_named(whole[begun], hero), *whole[begun + 1 :])
     prompt = _continued(rng, whole[0], hero, count) if first else _asked(rng, tale, hero, count)
-    messages: list[Message] = [user(Image(first.scene), prompt) if first else user(prompt), assistant(*told(answer))]
+    messages: list[Message[Scene]] = [
+        user(Image(first.scene), prompt) if first else user(prompt),
+        assistant(*told(answer)),
+    ]
     text = "".join(frame.text for frame in answer)
     expected = Expected(text, "story", source=first.scene if first else None, asked=(hero,), frames=answer)
     return Example("story", messages, [expected])
 
 
-def told(frames: Sequence[Frame]) -> tuple[Part, ...]:
+def told(frames: Sequence[Frame]) -> tuple[Part[Scene], ...]:
     """Sentences and pictures in turn."""
     return tuple(part for frame in frames for part in (Text(frame.text), Image(frame.scene)))
 
 
 def tell(tale: Tale, hero: Ask, count: int) -> tuple[Frame, ...]:
-    """The tale in `count` frames, with "the cat" for a hero, whatever it wears."""
+    """The tale in `count` frames; sentences name the hero without what it wears."""
     frames = []
     for line in (*tale.lines[: count - 1], tale.ending):
         text = line.format(x=f"the {hero.name}")
@@ -127,7 +130,7 @@ def tell(tale: Tale, hero: Ask, count: int) -> tuple[Frame, ...]:
 
 
 def _alone(hero: Ask, frames: tuple[Frame, ...]) -> bool:
-    """Whether the hero meets none of its own name."""
+    """Whether the hero meets no animal of its own name."""
     return not any(hero.name in said(frame.text.replace(hero.name, "", 1))[0] for frame in frames)
 
 

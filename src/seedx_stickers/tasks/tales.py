@@ -1,7 +1,7 @@
-"""What the stories tell: ten tales of ten lines and an ending each.
+"""The texts of the stories: ten tales of ten lines and an ending each.
 
-A line names the hero (`{x}`: "the cat"), one or two things in the order in which they stand, and where that is: its
-picture holds just that.
+A line names the hero (`{x}`: "the cat"), one or two things in the order in which they stand, and the background. Its
+picture contains exactly these.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tale:
-    """`names` and `clause` are what a prompt calls it, with `{x}` where the hero goes ("a cat with a hat")."""
+    """`names` and `clause` are its names in prompts; `{x}` is replaced by the hero ("a cat with a hat")."""
 
     names: tuple[str, ...]
     clause: str

@@ -1,6 +1,6 @@
 """Drawing from two pictures: an animal of one tries on what the other shows; the animals of both come together.
 
-A drawing keeps to the last picture that was given, so that the one to be changed comes last.
+The last given picture is the condition of a drawing, so the picture to be changed comes last.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seedx_stickers.tasks.reading import FACES, WEARABLE, dressed, in_order, lef
 from seedx_stickers.tasks.wishes import ANIMALS, explanation
 from seedx_stickers.tasks.words import called, styled
 
-# What a prompt does not name has to be seen in the first picture.
+# What a prompt does not name must be read from the first picture.
 SEEN = (
     "put this on the {x}",
     "try this on the {x}",
@@ -93,7 +93,7 @@ def together(rng: random.Random, unseen: bool | None = False) -> Example:
 
 
 def _scene(rng: random.Random, pool: list[str], count: int, avoid: bool, first: list[str] | None = None) -> Scene:
-    """Different things, in a row as drawings have them or anywhere, each with room around it."""
+    """Different things, in a row as in drawings or at random places, with space around each."""
     while True:
         background = rng.choice(list(BACKGROUNDS))
         names = pick_names(rng, count, background, avoid, first, pool)

@@ -1,4 +1,4 @@
-"""High-level wishes: the picture is designed from a theme, and the answer says how."""
+"""High-level wishes: the picture is composed from a theme, and the answer describes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANIMALS = [name for name, thing in OBJECTS.items() if thing.group == "animal"]
 
 @dataclass(frozen=True)
 class Theme:
-    """The things that stand for a wish, the most telling first, and its wordings, with `{who}` where an animal goes."""
+    """The things that represent a wish, the most typical first, and its prompts; `{who}` is replaced by an animal."""
 
     things: tuple[str, ...]
     background: str
@@ -148,7 +148,7 @@ PROMPTS = (
 
 
 def wish(rng: random.Random, unseen: bool | None = False) -> Example:
-    """A theme, for one animal or two where it is for somebody, and its picture with one sentence that explains it."""
+    """A theme, for one or two animals if its prompt names some, and its picture with a sentence that explains it."""
     while True:
         theme = THEMES[rng.choice(list(THEMES))]
         who = Ask(rng.choice(ANIMALS), 2 if rng.random() < 0.25 else 1) if theme.animal else None
@@ -164,7 +164,7 @@ def wish(rng: random.Random, unseen: bool | None = False) -> Example:
 
 
 def design(theme: Theme, who: Ask | None) -> tuple[Ask, ...]:
-    """What stands in the picture of a theme: the animals first, then as many of its things as make four stickers."""
+    """The content of the picture of a theme: first the animals, then its things, up to four stickers."""
     first = (who,) if who else ()
     room = 4 - (who.count if who else 0)
     return (*first, *(Ask(name) for name in theme.things[:room]))

@@ -28,7 +28,7 @@ def plural(name: str) -> str:
 
 
 def a(name: str) -> str:
-    """With its indefinite article: "a cat", "an owl", "sunglasses"."""
+    """A name with its indefinite article: "a cat", "an owl", "sunglasses"."""
     if PLURALS.get(name) == name and name != "fish":
         return name
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
@@ -61,7 +61,7 @@ def on(background: str) -> str:
 
 
 def styled(rng: random.Random, text: str) -> str:
-    """As people type: with a capital or not, with the last mark or not."""
+    """The text as people type it: with or without a capital, with or without a final mark."""
     if text.endswith("?") and rng.random() < 0.15:
         text = text[:-1]
     elif text[-1].isalnum() and rng.random() < 0.25:
@@ -70,7 +70,7 @@ def styled(rng: random.Random, text: str) -> str:
 
 
 def called(rng: random.Random, scene: Scene, sticker: Sticker, side: bool = False) -> str | None:
-    """Words without article that mean this sticker alone, None if there are none.
+    """An unambiguous name of this sticker without article; None if there is none.
 
     "cat"; "car" or "red car" when there is one car; with `side`, "dog on the right" when there are two far apart.
     """
@@ -91,7 +91,7 @@ def called(rng: random.Random, scene: Scene, sticker: Sticker, side: bool = Fals
 
 
 def normalise(answer: str) -> str:
-    """The form in which two answers are compared: case, articles, marks, number words and the order of a list are gone.
+    """The form in which answers are compared: it removes case, articles, punctuation, number words and list order.
 
     >>> normalise("Two stars and a cat.")
     '2 stars, cat'

@@ -1,4 +1,4 @@
-"""Scenes as the pixels that the stages train on."""
+"""Scenes as pixels for training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seedx_stickers.scenes import TILE, Scene, render
 
 
 def scene_pixels(scene: Scene, side: int = TILE) -> Tensor:
-    """(3, side, side) in -1..1, as the autoencoder reads them."""
+    """(3, side, side) in -1..1, the input of the autoencoder."""
     image = render(scene)
     if image.size != (side, side):
         image = image.resize((side, side))
@@ -23,7 +23,7 @@ def scene_pixels(scene: Scene, side: int = TILE) -> Tensor:
 
 
 def as_tile(pixels: Tensor) -> Tensor:
-    """Pixels in -1..1 (..., 3, S, S) -> as the visual tokenizer reads them."""
+    """Pixels (..., 3, S, S) in -1..1, normalised for the visual tokenizer."""
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
     return ((pixels + 1) / 2 - mean) / std
 

@@ -1,7 +1,7 @@
-"""The stickers world as data: "stickers:KIND" is an endless source of one of its tasks, generated on the fly.
+"""The data source "stickers:KIND": an endless stream of examples of one task, generated as it is read.
 
-Record n of a unit is a function of the unit's name, n and the run's seed, so a position is one number and workers have
-no state. Its pictures are scenes, rendered when they are opened.
+Record n of a unit depends on the name of the unit, n and the seed of the run alone, so a position is one number and a
+worker has no state. Pictures are scenes, which are rendered when they are opened.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from seedx.data.sources import Unit
 from seedx.errors import SeedxError
 from seedx.messages import Message, to_json
 from seedx_stickers import tasks
+from seedx_stickers.scenes import Scene
 from seedx_stickers.tasks.documents import DOCUMENTS
 
 KINDS = (*DOCUMENTS, *tasks.MANY_TURNS, *tasks.KINDS, *tasks.PARTS)
 
 
-class GeneratedRecord(Record):
-    """A record with its pictures in memory."""
+class Generated(Record):
+    """A record whose pictures are scenes, not files."""
 
     def image(self, value: Any) -> Any:
         return value
@@ -32,7 +33,7 @@ class GeneratedRecord(Record):
 
 @dataclass(frozen=True)
 class Endless:
-    """A `data.sources.Unit` that never ends."""
+    """A unit of a data source (`seedx.data.sources.Unit`)."""
 
     kind: str
     number: int
@@ -45,10 +46,7 @@ class Endless:
     def read(self, position: int | None = None) -> Iterator[tuple[int, Record]]:
         for n in count(position or 0):
             where = f"{self.name}/{n}"
-            yield (
-                n + 1,
-                GeneratedRecord(where, to_json(_conversation(self.kind, random.Random(f"{self.seed}/{where}")))),
-            )
+            yield n + 1, Generated(where, to_json(_conversation(self.kind, random.Random(f"{self.seed}/{where}"))))
 
 
 def units(kind: str, parts: int, run: str) -> list[Unit]:
@@ -58,7 +56,7 @@ def units(kind: str, parts: int, run: str) -> list[Unit]:
     return [Endless(kind, number, run) for number in range(parts)]
 
 
-def _conversation(kind: str, rng: random.Random) -> list[Message]:
+def _conversation(kind: str, rng: random.Random) -> list[Message[Scene]]:
     return DOCUMENTS[kind](rng) if kind in DOCUMENTS else tasks.mixture(rng, {kind: 1.0}).messages
 
 

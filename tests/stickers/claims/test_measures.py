@@ -1,4 +1,4 @@
-"""What is measured of a variant, on a model with random weights."""
+"""The measurements of a variant, on a model with random weights."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from seedx.messages import map_images
 from seedx.prompt import prepare
 from seedx_stickers.claims import contact_sheet, drawing, reading, redrawing
 from seedx_stickers.claims.examples import examples, many_tiles
-from seedx_stickers.claims.predicted_features import regress, relative_errors, with_norms_of
+from seedx_stickers.claims.predicted_features import predicted_and_true, relative_errors, with_norms_of
 from seedx_stickers.scenes import is_unseen
 
 
@@ -23,13 +23,13 @@ def test_examples_follow_from_the_seed_and_a_quarter_is_unseen():
 
 
 def test_the_error_is_that_of_training(tiny):
-    asked = examples("draw", 1, 3)
-    drawn, wanted = regress(tiny.model, asked)
+    items = examples("draw", 1, 3)
+    predicted, true = predicted_and_true(tiny.model, items)
     model = tiny.model
-    rows = [prepare(map_images(item.example.messages, decode), model.tokenizer, model.config) for item in asked]
+    rows = [prepare(map_images(item.example.messages, decode), model.tokenizer, model.config) for item in items]
     with torch.no_grad():
         losses = model.seedx(collate(rows, model.tokenizer.specials.pad))
-    assert float((drawn - wanted).square().sum()) == pytest.approx(float(losses.image_sum), rel=1e-4)
+    assert float((predicted - true).square().sum()) == pytest.approx(float(losses.sums["image"]), rel=1e-4)
 
 
 def test_errors_are_relative_to_the_mean_picture():
@@ -44,14 +44,14 @@ def test_errors_are_relative_to_the_mean_picture():
 def test_reading_is_scored_by_kind_and_type(tiny):
     measured = reading.questions(tiny, 1, 2, kind="panorama")
     assert len(measured.scores["panorama"]) == 2 and any(name.startswith("panorama.") for name in measured.scores)
-    assert measured.samples[0].shown.width == 4 * measured.samples[0].shown.height
+    assert measured.samples[0].input.width == 4 * measured.samples[0].input.height
     assert len(reading.boxes(tiny, 1, 2, tiled=True).scores["boxes"]) == 2
 
 
 def test_drawings_are_judged_as_they_are_and_rescaled(tiny):
     measured = drawing.drawings(tiny, 1, 2, rescaled=True)
     assert {"all_objects", "rescaled.all_objects"} <= measured.scores.keys()
-    assert measured.samples[0].given.size == (96, 96)
+    assert measured.samples[0].output.size == (96, 96)
     variety = drawing.variety(tiny, 1, 2).scores
     assert min(variety["between seeds"]) > 0 and len(variety["true pictures"]) == 2
 
@@ -59,7 +59,7 @@ def test_drawings_are_judged_as_they_are_and_rescaled(tiny):
 def test_redrawing_by_features_condition_and_autoencoder_differ(tiny):
     ways = {by: redrawing.reconstructions(tiny, 1, 1, by=by) for by in ("features", "condition", "autoencoder")}
     assert len({measured.scores["psnr"][0] for measured in ways.values()}) == 3
-    edited = {by: redrawing.edits(tiny, 1, 2, by=by).samples[0].given for by in ("features", "condition")}
+    edited = {by: redrawing.edits(tiny, 1, 2, by=by).samples[0].output for by in ("features", "condition")}
     assert edited["features"].tobytes() != edited["condition"].tobytes()
 
 

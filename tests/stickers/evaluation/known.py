@@ -1,4 +1,4 @@
-"""Models whose scores are known: one that is always right, and one that never is."""
+"""Models with known scores: one that is always right, and one that is always wrong."""
 
 from seedx.inference.reply import Reply
 from seedx.messages import Image, Text, images
@@ -11,13 +11,13 @@ SILENCE = Reply(())
 
 
 def key(conversation):
-    """What the user has said so far, words and pixels."""
+    """The user's messages so far, text and pixels."""
     parts = [part for message in conversation if message.role == "user" for part in message.content]
     return tuple(part.text if isinstance(part, Text) else part.image.tobytes() for part in parts)
 
 
 class Oracle:
-    """Knows every answer, by all that was said before. From thumbnails alone it sees nothing."""
+    """Knows the answer to every conversation; from thumbnails alone it replies nothing."""
 
     def __init__(self, shift=None):
         self.answers, self.asked = {}, []
@@ -36,7 +36,7 @@ class Oracle:
 
 
 class Fool:
-    """Says nothing where it may, and where it has to draw, gives back the last picture, or one and the same."""
+    """Replies nothing unless it must draw; then it returns the last picture, or always the same one."""
 
     def reply_batch(self, conversations, *, drawing="auto", **options):
         return [Reply((Text("Well."), Image(last(each)))) if drawing == "force" else SILENCE for each in conversations]

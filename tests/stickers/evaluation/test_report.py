@@ -76,5 +76,6 @@ def test_the_command_writes_scores_and_page(tiny_folder, tmp_path, capsys):
     assert main(["eval", "stickers", "--model", str(tiny_folder), *options]) == 0
     shown = capsys.readouterr()
     scores = json.loads(shown.out)
-    assert scores["shift"] == "jpeg" and {"iou", "acc50"} < scores["boxes"].keys() == scores["chance"]["boxes"].keys()
+    assert scores["shift"] == "jpeg"
+    assert {"iou", "acc@iou0.5"} < scores["boxes"].keys() == scores["chance"]["boxes"].keys()
     assert str(tmp_path / "index.html") in shown.err and (tmp_path / "index.html").is_file()

@@ -61,5 +61,5 @@ def test_turned_stickers_stay_in_their_places():
 def test_an_oracle_is_right_about_shifted_pictures_and_only_reading_is_asked():
     scores = evaluate_stickers(Oracle("rotated"), SEED, N, shift="rotated", trained=0)
     assert list(scores["seconds"]) == READING and scores["shift"] == "rotated"
-    assert scores["questions"]["accuracy"] == scores["boxes"]["acc50"] == scores["text"]["accuracy"] == 1
+    assert scores["questions"]["accuracy"] == scores["boxes"]["acc@iou0.5"] == scores["text"]["accuracy"] == 1
     assert scores["reconstruct"]["psnr_condition"] == 60

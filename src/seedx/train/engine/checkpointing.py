@@ -33,13 +33,13 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 from torch.distributed.checkpoint.staging import BlockingAsyncStager
 
+from seedx.deprecated import rename_keys
 from seedx.errors import SeedxError
-from seedx.train.deprecated import upgrade_checkpoint
 from seedx.train.engine import checkpoint_files
 from seedx.train.engine.parallel import World, local_shard, optimizer_parameters
 
@@ -162,7 +162,7 @@ class CheckpointManager:
             if f"average/{name}" not in targets:  # a run that averages only from now on
                 local_shard(value).copy_(local_shard(targets[f"model/{name}"]))
         rest = torch.load(path / checkpoint_files.REST, weights_only=True)
-        state.update(upgrade_checkpoint(rest, str(path)))
+        state.update(rename_keys("checkpoint", rest))
 
     def _on_first(self, function: Callable[[], None]) -> None:
         self._together(function if self.world.first else lambda: None)
@@ -182,6 +182,27 @@ class CheckpointManager:
         if failures:
             raise OSError(failures[0])
         return [value for value, _ in outcomes]
+
+
+@torch.no_grad()
+def load_weights(path: Path, model: nn.Module, average: bool) -> None:
+    """Load the trained parameters of one checkpoint into a model on one process, whatever number of ranks wrote it.
+
+    Args:
+        average: take their moving average, if the checkpoint has it.
+
+    Raises:
+        SeedxError: it holds other parameters than the model trains, or can't be loaded.
+    """
+    reader = dcp.FileSystemReader(path)
+    stored = reader.read_metadata().state_dict_metadata
+    parameters = optimizer_parameters(model)
+    _expect_parameters({name: p.shape for name, p in parameters.items()}, stored, path)
+    prefix = "average" if average and any(key.startswith("average/") for key in stored) else "model"
+    try:
+        dcp.load({f"{prefix}/{name}": p.detach() for name, p in parameters.items()}, storage_reader=reader)
+    except CheckpointException as error:
+        raise SeedxError(f"{path} can't be loaded: {_cause(error)}") from error
 
 
 def _cause(error: BaseException) -> str:

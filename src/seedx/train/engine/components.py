@@ -10,7 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from seedx.checkpoint import native
+from seedx.checkpoint import native, weights
+from seedx.checkpoint.hub import locate
+from seedx.checkpoint.parts import part_state
 from seedx.config import PRESETS, Config, nearest
 from seedx.errors import SeedxError
 from seedx.train.engine.parallel import current_world
@@ -72,7 +74,7 @@ def source(recipe: Recipe, folder: Path, runs: bool = False) -> Source:
         return Source(folder, config_of(folder, recipe.config), "run", run)
     if init in ("", "scratch"):
         return Source(folder, config_of(folder, recipe.config), init)
-    found = native.locate(init)
+    found = locate(init)
     return Source(found, config_of(found, recipe.config), "model")
 
 
@@ -91,7 +93,7 @@ def config_of(folder: Path, preset: str) -> Config:
 
 def has(folder: Path, name: str) -> bool:
     """Whether a part is in the folder, in one file or in several."""
-    return any((folder / f"{name}{end}.safetensors").is_file() for end in ("", "-00001"))
+    return bool(weights.find(folder, name))
 
 
 @torch.no_grad()
@@ -99,7 +101,7 @@ def read(module: nn.Module, folder: Path, part: str, name: str = "", sharded: bo
     """Load a part of a folder into its module, one tensor at a time. A module on the meta device gets its memory.
 
     Args:
-        part: as in `native.modules`.
+        part: as in `checkpoint.parts.modules`.
         name: of the file, where it is not the part's.
         sharded: whether `parallel.shard` will shard it, so that a rank needs only its shard. With several ranks, the
             parameters of a module on the meta device then become views of the file, in its precision: nothing is read
@@ -108,11 +110,10 @@ def read(module: nn.Module, folder: Path, part: str, name: str = "", sharded: bo
     Raises:
         SeedxError: the file is missing, or holds other names or shapes.
     """
-    expected = native.part_state(part, module)
+    expected = part_state(part, module)
     views = {key for key, _ in module.named_parameters()} if sharded and current_world().size > 1 else set()
     found: dict[str, Tensor] = {}
-    stored = native.read(folder, name or part)
-    for key, tensor in native.checked(stored, expected, f"{folder.name}/{name or part}"):
+    for key, tensor in native.read_part(folder, name or part, expected).items():
         if expected[key].is_meta:
             found[key] = tensor if key in views else tensor.to(expected[key].dtype, copy=True)
         else:
@@ -123,7 +124,7 @@ def read(module: nn.Module, folder: Path, part: str, name: str = "", sharded: bo
 def write(module: nn.Module, folder: Path, part: str, name: str = "") -> None:
     """Write a part where `read` finds it."""
     folder.mkdir(parents=True, exist_ok=True)
-    native.write(folder, name or part, native.part_state(part, module).items())
+    weights.write(folder, name or part, part_state(part, module))
 
 
 def replace_text(file: Path, text: str) -> None:

@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from seedx.model.losses import weighted_total
 from seedx.train.engine.parallel import World
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import Stage, to_device
@@ -38,16 +38,10 @@ def accumulate(
         with attention_kernels(world.device):  # backward, too: with checkpointing it runs forward passes
             with autocast(recipe, world.device):
                 losses = stage.losses(to_device(batch, world.device))
-            weighted_loss(losses, counts, stage.weights).backward()
+            weighted_total(losses, counts, stage.weights).backward()
         sums.update({name: float(value.detach()) for name, value in losses.items()})
     values = {name: total / max(1, counts[name]) for name, total in _total(sums, world).items()}
     return values | {"loss": sum(weight * values[name] for name, weight in stage.weights.items())}, counts
-
-
-def weighted_loss(sums: Mapping[str, Tensor], counts: Mapping[str, float], weights: Mapping[str, float]) -> Tensor:
-    """A micro-batch's contribution to the loss of the global batch; zero for a loss without supervised values."""
-    parts = [weight / max(1, counts[name]) * sums[name] for name, weight in weights.items()]
-    return torch.stack(parts).sum()
 
 
 def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any]:

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from seedx.data.sample_errors import Faults
+from seedx.data.sample_errors import SampleErrors
 from seedx.errors import SeedxError
 from seedx.images import side_by_side
 from seedx.train.engine.activation_checkpoint import apply_activation_checkpointing
@@ -79,7 +79,7 @@ class Trainer:
         run.mkdir(parents=True, exist_ok=True)
         self.checkpoints = CheckpointManager(run, world, recipe.keep_last)
         self.position: Any = None  # of this rank's data
-        self.sample_errors = Faults()  # of this rank's data
+        self.sample_errors = SampleErrors()  # of this rank's data
         self.skipped, self.skipped_in_a_row = 0, 0  # steps whose loss or gradient was not finite
         self.losses: list[float] = []  # since the last checkpoint
         self.start, self.saved = 0, time.monotonic()
@@ -112,7 +112,7 @@ class Trainer:
             return 0
         self.position, self.skipped = state["data"], state["skipped_steps"]
         if self.world.first:  # it has those of all ranks, which are summed when they are gathered
-            self.sample_errors = Faults.from_json(state["sample_errors"])
+            self.sample_errors = SampleErrors.from_json(state["sample_errors"])
         return start
 
     def _save(self, step: int) -> None:
@@ -213,12 +213,12 @@ class Trainer:
     def _write_metrics(self, step: int, lr: float, log: MetricsLogger | None) -> None:
         errors = self._all_sample_errors()
         if log:
-            log.write(step, {"lr": lr, "skipped_steps": self.skipped, "sample_errors": errors.causes})
+            log.write(step, {"lr": lr, "skipped_steps": self.skipped, "sample_errors": errors.counts})
         errors.check(self.recipe.max_sample_errors)
 
-    def _all_sample_errors(self) -> Faults:
+    def _all_sample_errors(self) -> SampleErrors:
         """Of all ranks."""
-        total = Faults()
+        total = SampleErrors()
         for errors in self.world.gather(self.sample_errors):
             total.merge(errors)
         return total

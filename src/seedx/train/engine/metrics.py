@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from seedx.train.deprecated import upgrade_log
+from seedx.deprecated import rename_keys
 from seedx.train.engine.throughput import measured_peak, vendor_peak
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import TALLIES
@@ -105,9 +105,11 @@ def read_log(file: Path) -> list[dict[str, Any]]:
     records = []
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
         try:
-            records.append(upgrade_log(json.loads(line)))
+            record = json.loads(line)
         except json.JSONDecodeError:
             continue
+        # A new record with `mfu` has `utilization` as well, which is what the old `mfu` was.
+        records.append(record if "utilization" in record else rename_keys("log record", record))
     return records
 
 

@@ -20,8 +20,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from seedx.data.loader import left_to_parent
-from seedx.data.sample_errors import Faults
+from seedx.data.loader import leave_process_group
+from seedx.data.sample_errors import SampleErrors
 from seedx.train.recipe import Recipe
 
 B = TypeVar("B")
@@ -42,7 +42,7 @@ class Step:
     micro: list[Any]
     state: Any = None
     keys: list[str] = field(default_factory=list)
-    sample_errors: Faults = field(default_factory=Faults)
+    sample_errors: SampleErrors = field(default_factory=SampleErrors)
 
 
 class Stage(Protocol):
@@ -96,7 +96,7 @@ class GeneratedDataStage:
             sampler=range(step, self.recipe.steps),
             num_workers=self.recipe.workers,
             collate_fn=_identity,
-            worker_init_fn=left_to_parent,
+            worker_init_fn=leave_process_group,
         )
 
     def merge_states(self, states: list[Any]) -> None:

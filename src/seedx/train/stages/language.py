@@ -18,12 +18,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from seedx import plugins
-from seedx.batch import IGNORE, Batch, Encoded, collate
+from seedx.batch import Batch, Encoded, collate
 from seedx.config import Config, LoraConfig, from_dict
 from seedx.data.pictures import decode
 from seedx.data.stream import Row
 from seedx.errors import SeedxError
 from seedx.messages import Message, map_images
+from seedx.model.losses import Losses, loss_counts, loss_weights
 from seedx.model.seedx import SeedX
 from seedx.prompt import prepare
 from seedx.tiling import to_picture
@@ -72,8 +73,7 @@ class LanguageStage(PackedDataStage):
         self.options: Options = from_dict(Options, recipe.options, "options.")
         source = components.source(recipe, folder)
         self.config = _with_lora(source.config, recipe)
-        bridge = self.config.bridge
-        self.weights = overridden({"text": bridge.text_weight, "image": bridge.image_weight}, recipe.losses, "loss")
+        self.weights = overridden(loss_weights(self.config.bridge), recipe.losses, "loss")
         self.tokenizer = load_or_train_tokenizer(source.folder, self.config, plugins.named(self.options.corpus))
         self.encode = Encode(self.tokenizer, self.config, recipe.max_seq_len, recipe.too_long)
         self.model = self._model(source)
@@ -85,10 +85,14 @@ class LanguageStage(PackedDataStage):
             digest = vision_digest(self.model.vision, "bfloat16" if recipe.bf16 else "float32")
             self.cache = FeatureCache(self.options.feature_cache, self._features, digest)
 
+    def build_model(self, config: Config) -> SeedX:
+        """The model to train, without its weights; a variant of this stage may return a modified one."""
+        return SeedX(config)
+
     def _model(self, source: Source) -> SeedX:
         language, bridge = source.find("language"), source.find("bridge")
         with torch.device("meta" if language and bridge else "cpu"):
-            model = SeedX(self.config)
+            model = self.build_model(self.config)
         components.read(model.vision, source.folder, "vision")
         if bridge:
             components.read(model, source.folder, "bridge", sharded=True)
@@ -124,19 +128,15 @@ class LanguageStage(PackedDataStage):
             return self.model.vision(pixels.to(device))
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        vision, bridge = self.config.vision, self.config.bridge
-        drawn = 0 if batch.targets is None else len(batch.targets)
-        width = vision.output_dim if bridge.regression == "mse" else 1
         return {
-            "text": int((batch.labels[:, 1:] != IGNORE).sum()),
-            "image": drawn * vision.pooled * width,
+            **loss_counts(batch, self.config),
             "samples": int((batch.position_ids == 0).sum()),
             "tokens": int((batch.input_ids != self.tokenizer.specials.pad).sum()),
         }
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        losses = self.model(batch)
-        return {"text": losses.text_sum, "image": losses.image_sum}
+        losses: Losses = self.model(batch)
+        return losses.sums
 
     def sample(self, step: int) -> list[Image.Image]:
         """The first target pictures, then those that the folder's de-tokenizer decodes from predicted features; none if

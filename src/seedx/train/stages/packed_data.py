@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from seedx.data.loader import Loader
-from seedx.data.sample_errors import Faults
+from seedx.data.sample_errors import SampleErrors
 from seedx.data.stream import Encode, Row
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import Step
@@ -62,7 +62,7 @@ class PackedDataStage:
             workers=recipe.workers,
             ahead=recipe.global_batch_size // ranks,
             state=state,
-            max_faults=recipe.max_sample_errors,
+            max_sample_errors=recipe.max_sample_errors,
             run=f"{recipe.name}/{recipe.seed}",
         )
 
@@ -95,10 +95,10 @@ def prefetched(items: Iterator[T]) -> Iterator[T]:
             yield item
 
 
-def _sample_errors(rows: Sequence[Row]) -> Faults:
-    total = Faults()
+def _sample_errors(rows: Sequence[Row]) -> SampleErrors:
+    total = SampleErrors()
     for row in rows:
-        total.merge(row.faults)
+        total.merge(row.sample_errors)
     return total
 
 
@@ -108,7 +108,7 @@ def _statistics(rows: Sequence[Row], length: int) -> list[str]:
     lengths = sorted(n for one in encoded for n in _documents(one.position_ids.tolist()))
     if not lengths:
         return ["no sample could be read"]
-    causes = ", ".join(f"{number} {cause}" for cause, number in errors.causes.items())
+    causes = ", ".join(f"{number} {cause}" for cause, number in errors.counts.items())
     tokens, supervised = sum(lengths), sum(int((one.labels >= 0).sum()) for one in encoded)
     read = sum(len(one.tiles) for one in encoded if one.tiles is not None)
     drawn = sum(len(one.targets) for one in encoded if one.targets is not None)
@@ -118,7 +118,7 @@ def _statistics(rows: Sequence[Row], length: int) -> list[str]:
         f"nine in ten up to {lengths[math.ceil(0.9 * len(lengths)) - 1]}, the longest {lengths[-1]}",
         f"{len(lengths) / len(rows):.1f} documents in a row of {length}, {tokens / len(rows) / length:.1%} of it used",
         "a document, for `seedx plan`: --tokens {:.0f} --tiles {:.2f} --drawn {:.2f} --learned {:.0f}".format(*each),
-        f"samples left out, besides {errors.good} good ones: {causes or 'none'}",
+        f"samples left out, besides {errors.used} that are used: {causes or 'none'}",
     ]
 
 

@@ -1,12 +1,18 @@
 """Old names of recipes, logs and checkpoints: still read, with a warning that names the new one."""
 
+import dataclasses
 import json
 import warnings
 
 import pytest
 import torch
+from toy import RECIPE, Toy
 
-from seedx.train.deprecated import RENAMED, upgrade_changes, upgrade_checkpoint, upgrade_log, upgrade_recipe
+from seedx.deprecated import RENAMED
+from seedx.train.engine import checkpoint_files
+from seedx.train.engine.loop import train
+from seedx.train.engine.metrics import read_log
+from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
 from seedx.train.recipe import Recipe, as_json, differences, load_recipe
 
 VALUES = {bool: True, int: 7, float: 0.25, str: "tiny"}
@@ -32,10 +38,11 @@ def test_old_options_and_values_are_read(tmp_path):
     with pytest.warns(FutureWarning) as caught:
         recipe = load_recipe(path)
     assert recipe.too_long == "truncate" and recipe.options == {"predicted_feature_ratio": 0.5}
-    (warning,) = caught
-    assert str(path) in str(warning.message) and "too_long = 'cut' is now 'truncate'" in str(warning.message)
-    assert "options.guessed is now options.predicted_feature_ratio" in str(warning.message)
-    with pytest.warns(FutureWarning, match="options.guessed is now"):
+    told = [str(warning.message) for warning in caught]
+    assert len(told) == 3 and all(text.startswith(str(path)) for text in told)
+    for renamed in ("too_long = 'cut' is now 'truncate'", "guessed is now predicted_feature_ratio", "start is now"):
+        assert any(renamed in text for text in told), renamed
+    with pytest.warns(FutureWarning, match="guessed is now"):
         assert upgrade_changes({"options.guessed": 0.1}) == {"options.predicted_feature_ratio": 0.1}
 
 
@@ -50,7 +57,7 @@ def test_old_options_and_values_are_read(tmp_path):
     ],
 )
 def test_the_start_of_a_stage_was_told_by_a_model_and_an_option(old, init_from):
-    with pytest.warns(FutureWarning, match="now init_from"):
+    with pytest.warns(FutureWarning, match="is now init_from"):
         new = upgrade_recipe(old, "a recipe")
     assert new.get("init_from") == init_from and not new.get("options")
 
@@ -59,6 +66,12 @@ def test_a_start_by_the_command_overrides_the_recipe(tmp_path):
     path = write(tmp_path, 'init_from = "scratch"')
     with pytest.warns(FutureWarning, match="options.start is now init_from = ''"):
         assert load_recipe(path, **{"options.start": True}).init_from == ""
+
+
+def test_old_format_options_are_read(tmp_path):
+    path = write(tmp_path, "[[data]]", 'source = "a.tar"', "options = { min_ratio = 0.5 }")
+    with pytest.warns(FutureWarning, match="data.0: min_ratio is now min_aspect_ratio"):
+        assert load_recipe(path).data[0].options == {"min_aspect_ratio": 0.5}
 
 
 def test_both_names_of_a_key_are_an_error(tmp_path):
@@ -83,29 +96,17 @@ def test_a_run_of_an_old_recipe_has_not_changed():
     assert changed == ["global_batch_size: 4 -> 8"]
 
 
-def test_an_old_log_is_read_under_the_new_names():
+def test_an_old_log_is_read_under_the_new_names(tmp_path):
     old = {"step": 3, "loss": 1.0, "bad_steps": 2, "faults": {"filtered": 1}, "mfu": 0.4}
     new = {"step": 3, "loss": 1.0, "skipped_steps": 2, "sample_errors": {"filtered": 1}, "utilization": 0.4}
-    assert upgrade_log(old) == new == upgrade_log(new)
-    both = {"mfu": 0.3, "utilization": 0.4}  # a new record: against the vendor's peak and the measured one
-    assert upgrade_log(both) == both
-
-
-def test_an_old_checkpoint_is_read_under_the_new_names():
-    with pytest.warns(FutureWarning, match="run/step-1: bad_steps is now skipped_steps"):
-        new = upgrade_checkpoint({"data": None, "bad_steps": 2, "faults": {}}, "run/step-1")
-    assert new == {"data": None, "skipped_steps": 2, "sample_errors": {}}
+    both = {"step": 4, "mfu": 0.3, "utilization": 0.4}  # against the vendor's peak, and the measured one
+    file = tmp_path / "log.jsonl"
+    file.write_text("".join(json.dumps(record) + "\n" for record in (old, new, both)))
+    assert read_log(file) == [new, new, both]
 
 
 def test_a_run_resumes_from_an_old_checkpoint(tmp_path):
     """A checkpoint as it was written before: other names in rest.pt, whose checksum is in the manifest."""
-    import dataclasses
-
-    from toy import RECIPE, Toy
-
-    from seedx.train.engine import checkpoint_files
-    from seedx.train.engine.loop import train
-
     half = dataclasses.replace(RECIPE, steps=4)
     train(Toy(half), half, tmp_path / "run", tmp_path / "out")
     path = checkpoint_files.path(tmp_path / "run/checkpoints", 4)
@@ -117,5 +118,5 @@ def test_a_run_resumes_from_an_old_checkpoint(tmp_path):
         name: one for name, one in checkpoint_files.checksums(path, 0).items() if name in manifest["files"]
     }
     (path / checkpoint_files.MANIFEST).write_text(json.dumps(manifest))
-    with pytest.warns(FutureWarning, match="faults is now sample_errors"):
-        assert train(Toy(), RECIPE, tmp_path / "run", tmp_path / "out")
+    assert train(Toy(), RECIPE, tmp_path / "run", tmp_path / "out")
+    assert [record["step"] for record in read_log(tmp_path / "run/log.jsonl")] == list(range(RECIPE.steps))

@@ -1,4 +1,7 @@
-"""Ways to put items to a model. Each gives an answer per item: the replies to its turns, or to two ways of asking."""
+"""How items are presented to a model.
+
+Each protocol returns one answer per item: its replies, one for each turn, or one for each variant of the same turn.
+"""
 
 from __future__ import annotations
 
@@ -16,26 +19,26 @@ from seedx_stickers.evaluation.item import Item
 from seedx_stickers.evaluation.model import Answer, Model
 from seedx_stickers.tasks import Expected
 
-TURN_TOKENS = 100  # of a reply in a conversation, at most: one that never ends must leave room for the turns after it
+TURN_TOKENS = 100  # at most, of a reply in a conversation: a reply without an end must leave room for later turns
 
 
-def once(model: Model, items: list[Item]) -> list[Answer]:
-    """The first turn; the model decides with what it answers."""
+def single_turn(model: Model, items: list[Item]) -> list[Answer]:
+    """The first turn; the model chooses between text, boxes and a picture."""
     return [(reply,) for reply in _replies(model, items)]
 
 
-def drawn(model: Model, items: list[Item]) -> list[Answer]:
-    """The first turn, which is to be answered with a picture."""
+def draw(model: Model, items: list[Item]) -> list[Answer]:
+    """The first turn; the reply must contain a picture."""
     return [(reply,) for reply in _replies(model, items, drawing="force")]
 
 
-def told(model: Model, items: list[Item]) -> list[Answer]:
-    """A story: pictures must come, and keep to none that was given."""
+def story(model: Model, items: list[Item]) -> list[Answer]:
+    """A story in one reply, which must contain pictures. No given picture is used as a condition."""
     return [(reply,) for reply in _replies(model, items, drawing="force", condition=False)]
 
 
-def told_on(model: Model, items: list[Item]) -> list[Answer]:
-    """A story as `Pipeline.story` tells it: where it ends early, it is gone on with from its last picture."""
+def continued_story(model: Model, items: list[Item]) -> list[Answer]:
+    """A story as `Pipeline.story` makes it: continued from its last picture until the number of frames is reached."""
     openings, frames = [item.conversation() for item in items], [len(item.expected.frames) for item in items]
     whole = stories(model.reply_batch, openings, frames, [item.seed for item in items])
     return [
@@ -43,47 +46,48 @@ def told_on(model: Model, items: list[Item]) -> list[Answer]:
     ]
 
 
-def designed(model: Model, items: list[Item]) -> list[Answer]:
-    """A slide: its picture keeps to none that was given."""
+def slide(model: Model, items: list[Item]) -> list[Answer]:
+    """A slide. No given picture is used as a condition."""
     return [(reply,) for reply in _replies(model, items, condition=False)]
 
 
-def tiled_and_thumbnail(model: Model, items: list[Item]) -> list[Answer]:
-    """The first turn twice: its pictures in tiles, and their thumbnails alone."""
+def tiles_and_thumbnail(model: Model, items: list[Item]) -> list[Answer]:
+    """The first turn twice: with the pictures cut into tiles, and with their thumbnails alone."""
     return list(zip(_replies(model, items), _replies(model, items, tiling=False), strict=True))
 
 
-def redrawn(model: Model, items: list[Item]) -> list[Answer]:
-    """The picture from its features alone, and with itself as the condition."""
+def reconstruct(model: Model, items: list[Item]) -> list[Answer]:
+    """The picture decoded from its features alone, and with itself as the condition."""
     pictures, seeds = [item.pictures[0] for item in items], [item.seed for item in items]
     plain = model.reconstruct_batch(pictures, None, seeds)
     conditioned = model.reconstruct_batch(pictures, pictures, seeds)
-    return [(shown(one), shown(other)) for one, other in zip(plain, conditioned, strict=True)]
+    return [(picture_reply(one), picture_reply(other)) for one, other in zip(plain, conditioned, strict=True)]
 
 
-def turn_by_turn(model: Model, items: list[Item]) -> list[Answer]:
-    """All turns, each after what the model itself answered to those before. It decides how it answers."""
+def multi_turn(model: Model, items: list[Item]) -> list[Answer]:
+    """All turns, each after the model's own replies to the turns before. The model chooses the form of each reply."""
     return _converse(model, items, dict.fromkeys((False, True), "auto"))
 
 
-def turn_by_turn_as_told(model: Model, items: list[Item]) -> list[Answer]:
-    """The same; it has to draw where a picture is expected, and must not elsewhere."""
+def multi_turn_forced(model: Model, items: list[Item]) -> list[Answer]:
+    """Like `multi_turn`, but the model must draw where a picture is expected, and must not draw elsewhere."""
     return _converse(model, items, {True: "force", False: "forbid"})
 
 
-def nothing(model: Model, items: list[Item]) -> list[Answer]:
+def no_model(model: Model, items: list[Item]) -> list[Answer]:
+    """No replies: what is scored does not depend on the model."""
     return [() for _ in items]
 
 
-def shown(picture: Image.Image) -> Reply:
-    """A reply that is this picture."""
+def picture_reply(picture: Image.Image) -> Reply:
+    """A reply that consists of this picture."""
     return Reply((Picture(picture),))
 
 
-# Where an answer holds a reply to each of two ways of asking, their names.
-WAYS: dict[Callable[[Model, list[Item]], list[Answer]], tuple[str, ...]] = {
-    tiled_and_thumbnail: ("from tiles", "from the thumbnail"),
-    redrawn: ("from its features", "with itself as the condition"),
+# The labels of the replies of protocols that present the same turn twice.
+REPLY_LABELS: dict[Callable[[Model, list[Item]], list[Answer]], tuple[str, ...]] = {
+    tiles_and_thumbnail: ("from tiles", "from the thumbnail"),
+    reconstruct: ("from its features", "with itself as the condition"),
 }
 
 
@@ -95,7 +99,11 @@ def _replies(
 
 
 def _converse(model: Model, items: list[Item], drawing: dict[bool, Drawing]) -> list[Answer]:
-    """`drawing` says how a turn is asked whose answer is no picture or is one. Items at the same turn go together."""
+    """All turns of all items, batched over items at the same turn.
+
+    Args:
+        drawing: the drawing mode of a turn, by whether a picture is expected.
+    """
     answers: list[Answer] = [() for _ in items]
     for turn in range(max(len(item.turns) for item in items)):
         groups: dict[Drawing, list[int]] = defaultdict(list)
