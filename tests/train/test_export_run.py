@@ -94,7 +94,7 @@ def test_mistakes_are_named(make_run, tmp_path, tiny_folder):
     recipe = json.loads((run / "recipe.json").read_text())
     for other in ({"trained": ["language.*.layers.0.*"]}, {"lora": True, "trained": ["*lora_*"]}):
         (run / "recipe.json").write_text(json.dumps(recipe | other))
-        with pytest.raises(SeedxError, match="holds other parameters than this recipe trains"):
+        with pytest.raises(SeedxError, match="has other parameters than this recipe trains"):
             export(run, tmp_path / "out")
     file = next((run / "checkpoints" / "step-00000006").glob("__0_*"))
     file.write_bytes(file.read_bytes()[:-1])
