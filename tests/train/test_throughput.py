@@ -11,11 +11,12 @@ from seedx.train.engine.metrics import MetricsLogger
 from seedx.train.planning.clusters import CLUSTERS
 
 
-def test_peaks_are_the_planners():
-    assert throughput.peak_of("NVIDIA H100 80GB HBM3") == CLUSTERS["h100"].tflops * 1e12
-    assert throughput.peak_of("NVIDIA A100-SXM4-80GB") == CLUSTERS["a100-80g"].tflops * 1e12
-    assert throughput.peak_of("NVIDIA H100 PCIe") is None and throughput.peak_of("NVIDIA GeForce RTX 4090") is None
-    assert throughput.vendor_peak(torch.device("cpu"), torch.bfloat16) is None
+def test_the_peak_is_the_planners(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100 80GB HBM3")
+    cuda, cpu = torch.device("cuda"), torch.device("cpu")
+    assert throughput.stated_peak(cuda, torch.bfloat16) == CLUSTERS["h100"].tflops * 1e12
+    assert throughput.stated_peak(cuda, torch.float32) is None  # the table has bf16
+    assert throughput.stated_peak(cpu, torch.bfloat16) is None
 
 
 def test_a_matrix_product_is_counted():
@@ -26,7 +27,7 @@ def test_a_matrix_product_is_counted():
 @pytest.mark.parametrize("vendor", [None, 4e12])
 def test_mfu_is_of_the_vendors_peak_and_utilization_of_the_measured_one(tmp_path, monkeypatch, vendor):
     monkeypatch.setattr(metrics, "measured_peak", lambda device, dtype: 2e12)
-    monkeypatch.setattr(metrics, "vendor_peak", lambda device, dtype: vendor)
+    monkeypatch.setattr(metrics, "stated_peak", lambda device, dtype: vendor)
     with MetricsLogger(tmp_path, RECIPE, 0, torch.device("cpu")) as log:
         log.flops = 10**12
         log.step(0, {"loss": 1.0}, {"samples": 1})

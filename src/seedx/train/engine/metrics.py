@@ -23,7 +23,7 @@ import torch
 from tqdm import tqdm
 
 from seedx.deprecated import rename_keys
-from seedx.train.engine.throughput import measured_peak, vendor_peak
+from seedx.train.engine.throughput import measured_peak, stated_peak
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import TALLIES
 
@@ -48,7 +48,7 @@ class MetricsLogger:
         self.file, self.recipe = run / "log.jsonl", recipe
         self.flops = 0  # of a step on this rank; 0: unknown
         dtype = torch.bfloat16 if recipe.bf16 else torch.float32
-        peaks = {"utilization": measured_peak(device, dtype), "mfu": vendor_peak(device, dtype)}
+        peaks = {"utilization": measured_peak(device, dtype), "mfu": stated_peak(device, dtype)}
         self.peaks = {name: peak for name, peak in peaks.items() if peak}
         truncate_log(self.file, start)
         self.board = _board(run, start)

@@ -8,10 +8,9 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from seedx.train.planning.clusters import CLUSTERS
+from seedx.train.planning.clusters import vendor_peak
 
 SIDE = {"cpu": 1024, "cuda": 8192}  # of the matrices
-OTHER_BOARDS = ("pcie", "nvl")  # slower than the SXM boards that `CLUSTERS` describes
 
 
 def count_flops(run: Callable[[], object]) -> int:
@@ -36,16 +35,8 @@ def measured_peak(device: torch.device, dtype: torch.dtype, repeats: int = 5) ->
     return 2 * side**3 / min(seconds[1:])  # the first one warms up
 
 
-def vendor_peak(device: torch.device, dtype: torch.dtype) -> float | None:
+def stated_peak(device: torch.device, dtype: torch.dtype) -> float | None:
     """FLOP/s that the vendor states for a device; None if unknown, as for a CPU."""
     if device.type != "cuda" or dtype != torch.bfloat16:
         return None
-    return peak_of(torch.cuda.get_device_name(device))
-
-
-def peak_of(name: str) -> float | None:
-    """Dense bf16 FLOP/s of a GPU by its name, such as "NVIDIA H100 80GB HBM3"; None if `CLUSTERS` does not have it."""
-    words = name.lower().replace("-", " ").split()
-    if any(board in words for board in OTHER_BOARDS):
-        return None
-    return next((1e12 * c.tflops for key, c in CLUSTERS.items() if key.partition("-")[0] in words), None)
+    return vendor_peak(torch.cuda.get_device_name(device))
