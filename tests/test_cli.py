@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import shutil
 import subprocess
 import sys
 
@@ -12,7 +13,6 @@ from PIL import Image
 from seedx import cli
 from seedx.cli import main, verbs
 from seedx.errors import SeedxError
-from seedx.train import run as train_run
 from seedx.verbs import bench, repl
 
 SHORT = ["--max-new-tokens", "24"]
@@ -146,7 +146,7 @@ def test_verify_fails_with_1_and_train_takes_changes(tmp_path, capsys, monkeypat
     assert "FAIL" in capsys.readouterr().out
 
     called = []
-    monkeypatch.setattr(train_run, "run", lambda *arguments, **changes: called.append((arguments, changes)))
+    monkeypatch.setattr("seedx.train.run.run", lambda *arguments, **changes: called.append((arguments, changes)))
     assert main(["train", "a.toml", "--folder", str(tmp_path), "--set", "steps=10", "name=x"]) == 0
     ((recipe, folder, threads, accept), changes) = called[0]
     assert (str(recipe), folder, threads, accept) == ("a.toml", tmp_path, None, False)
@@ -233,6 +233,25 @@ def raising(error):
         raise error
 
     return raise_it
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("config.json", "config.json is not JSON"),
+        ("vision.safetensors", "vision.safetensors can't be read as weights"),
+        ("tokenizer.json", "can't be read; download it again"),
+    ],
+)
+def test_a_broken_file_of_a_model_is_one_line(name, problem, tiny_folder, tmp_path, capsys):
+    shutil.copytree(tiny_folder, tmp_path / "model")
+    (tmp_path / "model" / name).write_bytes((tiny_folder / name).read_bytes()[:100])
+    assert problem in mistake(capsys, "draw", "a cat", "--out", tmp_path / "a.png", "--model", tmp_path / "model")
+
+
+def test_a_broken_file_of_the_release_is_one_line(tmp_path, capsys):
+    (tmp_path / "qwen_vit_G.pt").write_text("x")
+    assert "qwen_vit_G.pt can't be read as weights" in mistake(capsys, "convert", tmp_path, tmp_path / "out")
 
 
 def test_files_that_cannot_be_written_are_one_line(run, picture, monkeypatch, tmp_path):

@@ -127,19 +127,18 @@ def find(arguments: list[str], known: dict[str, Verb]) -> tuple[str, list[str]]:
     Raises:
         SeedxError: there is no such verb.
     """
-    for words in (2, 1):
-        name = " ".join(arguments[:words])
+    for length in (2, 1):
+        name = " ".join(arguments[:length])
         if name in known:
-            return name, arguments[words:]
+            return name, arguments[length:]
     prefix = f"{arguments[0]} "
     if not any(name.startswith(prefix) for name in known):
         prefix = ""
     word = arguments[1] if prefix else arguments[0]
     words = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
     near = difflib.get_close_matches(word, words, n=1)
-    hint = (
-        f"did you mean {prefix + near[0]!r}?" if near else f"choose from {', '.join(prefix + each for each in words)}"
-    )
+    choice = ", ".join(prefix + each for each in words)
+    hint = f"did you mean {prefix + near[0]!r}?" if near else f"choose from {choice}"
     raise SeedxError(f"there is no verb {prefix + word!r}: {hint}")
 
 
