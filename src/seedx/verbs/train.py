@@ -33,10 +33,10 @@ def train(
     """
     import logging
 
+    changes = dict(_assignment(text) for text in set)
     from seedx.train.run import look, run
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    changes = dict(_assignment(text) for text in set)
     with file_errors():
         if dry_run:
             print(look(recipe, folder, **changes))
