@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 
 import pytest
 from PIL import Image
@@ -69,8 +70,16 @@ def test_the_suites_of_eval_are_verbs_of_the_library_and_of_other_packages(capsy
 def test_the_old_name_of_a_verb_works_and_warns(capsys):
     assert main(["export", "geneval", "none.jsonl", "--out", "here"]) == 2
     warning, error = capsys.readouterr().err.splitlines()
-    assert warning == "seedx: warning: `seedx export geneval` is now `seedx eval export geneval`"
+    new = "`seedx export geneval` is now `seedx eval export geneval`. The old name is read for one more release"
+    assert warning == f"seedx: warning: {new}"
     assert error == "seedx: there is no 'none.jsonl'"
+
+
+def test_other_warnings_are_shown_as_they_are(monkeypatch, capsys):
+    monkeypatch.setattr("seedx.checkpoint.info.info", lambda name: warnings.warn("look", stacklevel=1) or [])
+    with pytest.warns(UserWarning, match="look"):
+        assert main(["info"]) == 0
+    assert not capsys.readouterr().err
 
 
 def test_draw_edit_and_reconstruct_write_pictures(run, picture):
