@@ -12,11 +12,11 @@ SDXL's own `unet` folder is not written: the de-tokenizer's file has every weigh
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from huggingface_hub import save_torch_state_dict
 from torch import Tensor
 
 from seedx import tokenizer
@@ -40,7 +40,7 @@ def write_release(
         name: "tiny", a model folder, or a hub id.
         target: a new or an empty folder.
         dtype: precision to store; None: as it is in the model folder.
-        progress: called for each tensor with its part and its size in bytes.
+        progress: called for each tensor with its part and its stored size in bytes.
 
     Raises:
         SeedxError: no such model, `target` is not empty, or a weight is missing, unknown or of another shape.
@@ -49,28 +49,37 @@ def write_release(
     config = native.read_config(folder)
     seedx, detokenizer = build(config)
     parts = modules(seedx, detokenizer)
-
-    def state(part: str, theirs: str) -> dict[str, Tensor]:
-        """One part under the release's names. Its tensors are mapped from the disk unless `dtype` converts them."""
-        tensors = native.read_part(folder, part)
-        weights.check(tensors, part_state(part, parts[part]), f"{folder.name}/{part}")
-        stored = {}
-        for key, tensor in tensors.items():
-            stored[key] = tensor.to(dtype)
-            if progress:
-                progress(part, tensor.nbytes)
-        return to_release(theirs, stored)
-
     stage = "second_stage" if config.detokenizer.condition else "first_stage"
+
+    def official(part: str, name: str) -> dict[str, Tensor]:
+        return to_release(name, native.read_part(folder, part, part_state(part, parts[part])))
+
+    def report(part: str) -> Callable[[int], None] | None:
+        return functools.partial(progress, part) if progress else None
+
     with native.replacing(target) as aside:
         for place in ("agent", "llm", f"seed_detokenizer/{stage}", "vae", "tokenizer"):
             (aside / place).mkdir(parents=True)
         tokenizer.load(folder).save(aside / "tokenizer")
-        torch.save(state("vision", "visual_encoder"), aside / "qwen_vit_G.pt")
-        torch.save(state("bridge", "agent"), aside / "agent" / "pytorch_model.bin")
-        torch.save(state("detokenizer", stage), aside / "seed_detokenizer" / stage / "pytorch_model.bin")
+        for part, name, file in (
+            ("vision", "visual_encoder", "qwen_vit_G.pt"),
+            ("bridge", "agent", "agent/pytorch_model.bin"),
+            ("detokenizer", stage, f"seed_detokenizer/{stage}/pytorch_model.bin"),
+        ):
+            _save_bin(official(part, name), aside / file, dtype, report(part))
         seedx.language.llm.config.save_pretrained(aside / "llm")
-        save_torch_state_dict(state("language", "llm"), aside / "llm", max_shard_size=SHARD_BYTES)
+        weights.write(aside / "llm", "model", official("language", "llm"), dtype, SHARD_BYTES, report("language"))
         detokenizer.vae.model.save_config(aside / "vae")
-        vae = "diffusion_pytorch_model{suffix}.safetensors"
-        save_torch_state_dict(state("vae", "vae"), aside / "vae", filename_pattern=vae, max_shard_size=SHARD_BYTES)
+        vae = official("vae", "vae")
+        weights.write(aside / "vae", "diffusion_pytorch_model", vae, dtype, SHARD_BYTES, report("vae"))
+
+
+def _save_bin(
+    tensors: dict[str, Tensor], file: Path, dtype: torch.dtype | None, progress: Callable[[int], None] | None
+) -> None:
+    stored = {}
+    for name, tensor in tensors.items():
+        stored[name] = tensor.to(dtype) if dtype else tensor
+        if progress:
+            progress(stored[name].nbytes)
+    torch.save(stored, file)

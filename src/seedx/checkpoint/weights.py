@@ -13,10 +13,11 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -62,7 +63,7 @@ def read(*files: Path) -> dict[str, Tensor]:
     """The tensors of some files by name, mapped from the disk.
 
     Raises:
-        SeedxError: two of the files hold a tensor of the same name.
+        SeedxError: a file is not readable as weights, or two of the files hold a tensor of the same name.
     """
     found: dict[str, Tensor] = {}
     for file in files:
@@ -74,10 +75,13 @@ def read(*files: Path) -> dict[str, Tensor]:
 
 
 def _mapped(file: Path) -> dict[str, Tensor]:
-    if file.suffix == ".safetensors":
-        with safe_open(file, "pt") as tensors:
-            return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (it is no dictionary)
-    return dict(torch.load(file, map_location="cpu", mmap=True, weights_only=True))
+    try:
+        if file.suffix == ".safetensors":
+            with safe_open(file, "pt") as tensors:
+                return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (it is no dictionary)
+        return dict(torch.load(file, map_location="cpu", mmap=True, weights_only=True))
+    except (SafetensorError, UnpicklingError, RuntimeError) as error:  # the last: torch's, of what is no zip archive
+        raise SeedxError(f"{file} can't be read as weights, download or save it again: {error}") from error
 
 
 def check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:
