@@ -172,4 +172,5 @@ def _filesystem(path: str) -> tuple[Any, str]:
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise ImportError(f'{path} is remote, which needs fsspec: pip install "seedx[data]"') from error
-    return url_to_fs(path)
+    found: tuple[Any, str] = url_to_fs(path)
+    return found
