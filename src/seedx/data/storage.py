@@ -171,8 +171,7 @@ def _filesystem(path: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
 
-        return url_to_fs(path)
+        found: tuple[Any, str] = url_to_fs(path)
     except ImportError as error:  # fsspec itself, or what it needs for this scheme
-        raise MissingPackageError(
-            f'{path} is remote, which needs fsspec: pip install "seedx[data]" ({error})'
-        ) from error
+        raise MissingPackageError(f'{path} is remote, which needs fsspec: pip install "seedx[data]" ({error})') from error
+    return found
