@@ -93,7 +93,7 @@ def commands(model: Path, folder: Path) -> dict[str, list[str]]:
         "verify": ["verify", str(folder / "golden")],
         "bench": ["bench", "--repeats", "1", "--json", *use],
         "train": ["train", str(folder / "recipe.toml"), "--folder", str(model), "--dry-run"],
-        "plan": ["plan", str(ROOT / "recipes/17b/3-pretrain.toml"), "--json"],
+        "plan": ["plan", str(folder / "recipe.toml"), "--gpus", "1", "--json"],
         # A random model writes no slide, and the folder is no release: the errors of the verbs themselves.
         "slide": ["slide", "cats", "--out", str(folder / "slide.json"), *use, *SHORT],
         "convert": ["convert", str(folder), str(folder / "converted")],
