@@ -1,4 +1,4 @@
-"""`python -m seedx_stickers.claims`: train and measure what is missing, and write docs/claims.md.
+"""`python -m seedx_stickers.claims`: train and measure what is missing, and write docs/results/claims.md.
 
 Run it from the root of the repository. An interrupted run is resumed by the same command.
 """
@@ -25,7 +25,7 @@ def main(
     model: str = "tiny",
     recipes: Path = Path("recipes/claims"),
     root: Path = Path("runs/claims"),
-    out: Path = Path("docs/claims.md"),
+    out: Path = Path("docs/results/claims.md"),
     quick: bool = False,
     dry_run: bool = False,
     report_only: bool = False,

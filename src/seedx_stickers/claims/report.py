@@ -1,4 +1,4 @@
-"""Writes docs/claims.md from the existing results; missing results are marked as missing."""
+"""Writes docs/results/claims.md from the existing results; missing results are marked as missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from seedx_stickers.claims.verdict import PHRASES, Finding, Results, find, overa
 INTRODUCTION = """# The paper's claims, tested in miniature
 
 `make claims` writes this report: it trains and measures what is missing, claim by claim, with the recipes in
-[`recipes/claims`](../recipes/claims); `make claims ROW=3` does one claim. Every variant starts from the tiny model
+`recipes/claims`; `make claims ROW=3` does one claim. Every variant starts from the tiny model
 (digest of its files: {model}), with the weights reinitialised that its claim names, and is trained by the stages that
 trained that model. Scores are means over the seeds {seeds}, followed by the score of each seed; a seed determines the
 training, the reinitialised weights and the examples, a quarter of which contain a combination of things that never
