@@ -24,6 +24,7 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from seedx.checkpoint import native
+from seedx.checkpoint.hub import bundled
 from seedx.config import TINY, BridgeConfig, Config, LanguageConfig
 from seedx.inference.generate import Prompt, RowRequest, SamplingSettings, generate
 from seedx.model.seedx import SeedX
@@ -138,8 +139,7 @@ def measure(model: SeedX, repeats: int) -> dict[str, float | str]:
 def models() -> list[SeedX]:
     """The tiny model, bundled or else with random weights, and a larger one with random weights."""
     torch.manual_seed(0)
-    bundled = native.bundled("tiny") is not None
-    tiny = native.load("tiny").seedx if bundled else SeedX(TINY).eval()
+    tiny = native.load("tiny").seedx if bundled("tiny") else SeedX(TINY).eval()
     return [tiny, SeedX(SMOL).eval()]
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 import torch
 
 from seedx.checkpoint import native
+from seedx.checkpoint.parts import Model
 from seedx.config import TINY
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
@@ -66,7 +67,7 @@ def make_model(folder: Path) -> Path:
         language=dataclasses.replace(TINY.language, layers=1, vocab_size=tokenizer.vocab_size),
     )
     detokenizer = Detokenizer(config.detokenizer, config.vision.output_dim)
-    native.save(native.Model(config, SeedX(config), detokenizer, tokenizer), folder)
+    native.save(Model(config, SeedX(config), detokenizer, tokenizer), folder)
     return folder
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from seedx.checkpoint import native
+from seedx.checkpoint.parts import Model
 from seedx.config import TINY
 from seedx.inference import pipeline
 from seedx.model.detokenizer import Detokenizer
@@ -34,7 +35,7 @@ def tiny_folder(tmp_path_factory):
         language=dataclasses.replace(TINY.language, layers=2, vocab_size=tokenizer.vocab_size, context=400),
         detokenizer=dataclasses.replace(TINY.detokenizer, steps=2),
     )
-    model = native.Model(config, SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim), tokenizer)
+    model = Model(config, SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim), tokenizer)
     folder = tmp_path_factory.mktemp("models") / "tiny"
     native.save(model, folder)
     return folder

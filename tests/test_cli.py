@@ -1,5 +1,6 @@
-"""The command line as a user meets it: results on stdout, a mistake as one line on stderr and exit code 2."""
+"""The command line: results on stdout, a user's mistake as one line with exit code 2, a bug as a traceback."""
 
+import errno
 import io
 import json
 import subprocess
@@ -9,9 +10,10 @@ import pytest
 from PIL import Image
 
 from seedx import cli
-from seedx.cli import VERBS, main
-from seedx.inference import bench
-from seedx.verbs import repl
+from seedx.cli import main, verbs
+from seedx.errors import SeedxError
+from seedx.train import run as train_run
+from seedx.verbs import bench, repl
 
 SHORT = ["--max-new-tokens", "24"]
 
@@ -46,17 +48,29 @@ def mistake(capsys, *arguments):
 
 def test_help_lists_every_verb():
     shown = subprocess.run([sys.executable, "-m", "seedx.cli", "--help"], capture_output=True, text=True, check=True)
-    assert all(f"  {name} " in shown.stdout for name in VERBS)
+    assert all(f"  {name} " in shown.stdout for name in verbs())
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_explains_itself(verb, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main([verb, "--help"])
-    assert stop.value.code == 0
+@pytest.mark.parametrize(("name", "verb"), verbs().items())
+def test_every_verb_explains_itself(name, verb, capsys):
+    assert main([*name.split(), "--help"]) == 0
     shown = capsys.readouterr().out
-    assert shown.startswith(f"usage: seedx {verb}")
-    assert VERBS[verb].__doc__.splitlines()[0] in " ".join(shown.split())
+    assert shown.startswith(f"usage: seedx {name}")
+    assert verb.__doc__.splitlines()[0] in " ".join(shown.split())
+
+
+def test_the_suites_of_eval_are_verbs_of_the_library_and_of_other_packages(capsys):
+    for arguments in (["eval"], ["eval", "--help"]):
+        assert main(arguments) == 0
+        shown = capsys.readouterr().out
+        assert "  eval export " in shown and "  eval stickers " in shown and "  draw " not in shown
+
+
+def test_the_old_name_of_a_verb_works_and_warns(capsys):
+    assert main(["export", "geneval", "none.jsonl", "--out", "here"]) == 2
+    warning, error = capsys.readouterr().err.splitlines()
+    assert warning == "seedx: warning: `seedx export geneval` is now `seedx eval export geneval`"
+    assert error == "seedx: there is no 'none.jsonl'"
 
 
 def test_draw_edit_and_reconstruct_write_pictures(run, picture):
@@ -107,10 +121,12 @@ def test_chat_without_a_prompt_is_a_conversation(run, picture, monkeypatch):
 
 
 def test_bench_times_every_verb(run, monkeypatch):
-    monkeypatch.setattr(bench, "_median", lambda name, verb, repeats: 0.25)
+    monkeypatch.setattr(bench, "median_seconds", lambda name, verb, repeats: 0.25)
     seconds = json.loads(run("bench", "--json")[1])
     assert seconds.pop("load") > 0
     assert set(seconds.values()) == {0.25} and {"question", "picture", "edit"} <= set(seconds)
+    lines = [line.split() for line in run("bench")[1].splitlines()]
+    assert ["panorama", "question", "0.250"] in lines and len(lines) == 2 + len(seconds)
 
 
 def test_info_counts(run, tiny_folder, capsys):
@@ -120,13 +136,17 @@ def test_info_counts(run, tiny_folder, capsys):
     assert rows[-1]["parameters"] == sum(row["parameters"] for row in rows[:-1])
 
 
+def test_a_folder_of_runs_is_not_taken_for_a_run(tmp_path, capsys):
+    assert "is not a run: expected recipe.json" in mistake(capsys, "export", f"{tmp_path}@3", tmp_path / "out")
+
+
 def test_verify_fails_with_1_and_train_takes_changes(tmp_path, capsys, monkeypatch):
     (tmp_path / "f_any_res.json").write_text("{}")
     assert main(["verify", str(tmp_path)]) == 1
     assert "FAIL" in capsys.readouterr().out
 
     called = []
-    monkeypatch.setattr(run, "run", lambda *arguments, **changes: called.append((arguments, changes)))
+    monkeypatch.setattr(train_run, "run", lambda *arguments, **changes: called.append((arguments, changes)))
     assert main(["train", "a.toml", "--folder", str(tmp_path), "--set", "steps=10", "name=x"]) == 0
     ((recipe, folder, threads, accept), changes) = called[0]
     assert (str(recipe), folder, threads, accept) == ("a.toml", tmp_path, None, False)
@@ -137,27 +157,94 @@ def test_verify_fails_with_1_and_train_takes_changes(tmp_path, capsys, monkeypat
     ("arguments", "problem"),
     [
         (["drow", "a cat"], "there is no verb 'drow': did you mean 'draw'?"),
-        (["draw"], "PROMPT"),
-        (["draw", "a cat", "--stpes", "3"], "--stpes"),
-        (["draw", "a cat", "--steps", "many"], "--steps"),
-        (["draw", "a cat", "--steps", "0"], "steps is at least 1, not 0"),
+        (["eval", "stikers"], "there is no verb 'eval stikers': did you mean 'eval stickers'?"),
+        (["eval", "dogs"], "there is no verb 'eval dogs': choose from eval export, eval stickers"),
+        (["eval", "--seed", "7"], "there is no verb 'eval --seed': choose from eval export, eval stickers"),
         (["draw", "a cat", "--model", "huge"], "unknown model 'huge'"),
-        (["draw", "a cat", "--out", "cat.foo"], "must end in the name of a picture format"),
+        (["draw", "a cat", "--out", "cat.foo"], "must end in the name of an image format"),
+        (["draw", "a cat", "--out", "cat.psd"], "must end in the name of an image format"),  # read, not written
         (["draw", "a cat", "--out", "nowhere/cat.png"], "there is no folder 'nowhere'"),
-        (["chat", "hi", "--drawing", "maybe"], "'maybe'"),
         (["chat", "--json"], "--json answers one prompt"),
         (["chat", " "], "the prompt is empty"),
-        (["eval", "dogs"], "'dogs'"),
         (["train", "none.toml"], "none.toml"),
+        (["train", "."], ".: Is a directory"),
+        (["plan", "."], ".: Is a directory"),
         (["train", "none.toml", "--set", "steps"], "name=value"),
+        (["plot"], "at least one run"),
+        (["plot", "nowhere"], "nowhere has no log.jsonl"),
+        (["export", "nowhere", "out"], "'nowhere' is not a run"),
         (["convert", "nowhere", "folder", "--sizes", "huge"], "17b"),
+        (["convert", "nowhere", "folder"], "nowhere has no visual_encoder"),
+        (["convert", "nowhere", "folder", "--to", "release"], "unknown model 'nowhere'"),
         (["verify", "nowhere"], "'nowhere'"),
         (["info", "huge"], "unknown model 'huge'"),
+        (["bench", "--repeats", "0"], "repeats must be at least 1, not 0"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, problem, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert problem in mistake(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["draw"], "PROMPT"),
+        (["draw", "a cat", "--stpes", "3"], "--steps INT"),
+        (["draw", "a cat", "--steps", "many"], "--steps"),
+        (["draw", "a cat", "--steps", "0"], "steps is at least 1, not 0"),
+        (["chat", "hi", "--drawing", "maybe"], "'maybe'"),
+        (["eval", "export", "mmbench", "file", "--out", "here"], "'mmbench'"),
+        (["convert", "a", "b", "--to", "peft"], "'peft'"),
+    ],
+)
+def test_options_that_cannot_be_read_are_shown_by_tyro_with_exit_code_2(arguments, problem, capsys):
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert not out and problem in " ".join(err.split()) and f"seedx {arguments[0]}" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (SeedxError("two\nlines"), 2, "seedx: two lines\n"),
+        (KeyboardInterrupt(), 130, "seedx: interrupted\n"),
+        (BrokenPipeError(), 0, ""),
+    ],
+)
+def test_what_a_verb_raises_decides_the_exit_code(error, code, said, monkeypatch, capsys):
+    monkeypatch.setattr("seedx.checkpoint.info.info", raising(error))
+    monkeypatch.setattr(sys, "stdout", io.StringIO())  # a broken pipe closes it
+    assert main(["info"]) == code
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), OSError("x"), ImportError("x"), KeyError("x")])
+def test_any_other_exception_is_a_bug_with_its_traceback(error, monkeypatch, capsys):
+    monkeypatch.setattr("seedx.checkpoint.info.info", raising(error))
+    assert main(["info"]) == 70
+    *trace, last = capsys.readouterr().err.splitlines()
+    assert trace[0].startswith("Traceback") and type(error).__name__ in trace[-1]
+    assert last.startswith("seedx: this is a bug in seedx") and "the version, 0." in last
+
+
+def raising(error):
+    def raise_it(*arguments):
+        raise error
+
+    return raise_it
+
+
+def test_files_that_cannot_be_written_are_one_line(run, picture, monkeypatch, tmp_path):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device", "drawing.png")
+
+    (tmp_path / "work" / "file").write_text("")
+    code, _, err = run("chat", "draw a cat", "--drawing", "force", "--out", "file/folder", *SHORT)
+    assert (code, err.count("\n")) == (2, 1) and "file/folder" in err
+    assert run("story", "a cat", "--out", "file")[2].endswith("'file' is a file: give the name of a folder\n")
+    monkeypatch.setattr(Image.Image, "save", full)
+    assert run("draw", "a cat", *SHORT)[::2] == (2, "seedx: drawing.png: No space left on device\n")
 
 
 def test_bad_pictures_are_one_line(capsys, tmp_path, tiny_folder, picture):
@@ -170,5 +257,5 @@ def test_bad_pictures_are_one_line(capsys, tmp_path, tiny_folder, picture):
 
 
 def test_no_arguments_and_the_version(capsys):
-    assert main([]) == 0 and capsys.readouterr().out == cli.overview() + "\n"
+    assert main([]) == 0 and capsys.readouterr().out == cli.overview(verbs()) + "\n"
     assert main(["--version"]) == 0 and capsys.readouterr().out.startswith("seedx 0.")

@@ -38,7 +38,7 @@ def test_path_bytes_file_and_picture_are_the_same(tmp_path: Path) -> None:
     assert all(picture.mode == "RGB" and picture.tobytes() == noise().tobytes() for picture in opened)
 
 
-def test_a_missing_file_a_folder_and_text_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_file_a_folder_and_text_have_errors_of_their_own(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no\.png' does not exist"):
         open_image(tmp_path / "no.png")
     with pytest.raises(ValueError, match="is a folder"):
@@ -51,13 +51,13 @@ def test_a_missing_file_a_folder_and_text_are_told_apart(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_a_truncated_picture_is_refused(kind: str) -> None:
+def test_a_truncated_picture_is_an_error(kind: str) -> None:
     data = encoded(noise(), kind)
     with pytest.raises(ValueError, match="damaged or truncated"):
         open_image(data[: len(data) // 2])
 
 
-def test_a_truncated_picture_that_was_opened_already_is_refused() -> None:
+def test_a_truncated_picture_that_is_open_already_is_an_error() -> None:
     data = encoded(noise())
     with pytest.raises(ValueError, match="damaged or truncated"):
         open_image(PIL.Image.open(io.BytesIO(data[: len(data) // 2])))
@@ -65,7 +65,7 @@ def test_a_truncated_picture_that_was_opened_already_is_refused() -> None:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("side", [14_000, 40_000])
-def test_a_huge_picture_is_refused_before_it_is_decoded(side: int) -> None:
+def test_a_huge_picture_is_an_error_before_it_is_decoded(side: int) -> None:
     with pytest.raises(ValueError, match=f"has {side} x {side} pixels, more than the .* allowed"):
         open_image(png_header(side, side))
 
@@ -86,7 +86,7 @@ def test_the_limit_is_configurable() -> None:
     assert open_image(encoded(noise()), max_pixels=64 * 48).size == (64, 48)
 
 
-def test_one_pixel_is_a_picture() -> None:
+def test_one_pixel_is_a_valid_picture() -> None:
     assert open_image(encoded(PIL.Image.new("RGB", (1, 1), "red"))).getpixel((0, 0)) == (255, 0, 0)
 
 
@@ -99,7 +99,7 @@ def test_exif_orientation_is_applied() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 10))
-def test_every_orientation_is_as_pillow_turns_it_and_only_once(orientation: int) -> None:
+def test_every_orientation_is_transposed_once_as_by_pillow(orientation: int) -> None:
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
     data = encoded(noise(), exif=exif)
@@ -119,7 +119,7 @@ def test_exif_data_that_pillow_cannot_write_does_not_matter() -> None:
     assert open_image(bytes(data)).size == (48, 64)
 
 
-def test_what_is_transparent_is_white() -> None:
+def test_transparent_pixels_are_white() -> None:
     half = PIL.Image.new("RGBA", (2, 1), (255, 0, 0, 255))
     half.putpixel((1, 0), (0, 0, 0, 0))
     for picture in (half, half.convert("RGBA").quantize(), half.convert("LA")):
@@ -138,6 +138,6 @@ def test_sixteen_bits_are_scaled_and_other_modes_converted() -> None:
 
 
 def test_the_filter_on_size_and_ratio() -> None:
-    assert large_enough((100, 50), min_side=50, min_ratio=0.5)
-    assert not large_enough((100, 50), min_side=51, min_ratio=0.5)
-    assert not large_enough((50, 101), min_side=50, min_ratio=0.5)
+    assert large_enough((100, 50), min_side=50, min_aspect_ratio=0.5)
+    assert not large_enough((100, 50), min_side=51, min_aspect_ratio=0.5)
+    assert not large_enough((50, 101), min_side=50, min_aspect_ratio=0.5)

@@ -5,7 +5,7 @@ import pickle
 import PIL.Image
 
 from seedx.images import open_image
-from seedx.messages import Box, Image, Message, Text, assistant, images, map_images, user
+from seedx.messages import Box, Image, Message, Text, assistant, images, map_images, merge_texts, user
 
 
 def test_map_images_changes_the_pictures_and_nothing_else() -> None:
@@ -21,6 +21,13 @@ def test_map_images_changes_the_pictures_and_nothing_else() -> None:
 def test_sources_are_opened() -> None:
     (opened,) = map_images([user(Image(PIL.Image.new("L", (3, 2))), "what?")], open_image)
     assert isinstance(opened.content[0], Image) and opened.content[0].image.mode == "RGB"
+
+
+def test_texts_that_follow_each_other_are_merged() -> None:
+    picture, box = Image("a.png"), Box((0, 0, 1, 1))
+    parts = [Text("a"), Text(" b"), picture, picture, Text("c"), box, Text(""), Text("d")]
+    assert merge_texts(parts) == [Text("a b"), picture, picture, Text("c"), box, Text("d")]
+    assert merge_texts([]) == [] and parts[0] == Text("a")
 
 
 def test_messages_are_pickled() -> None:

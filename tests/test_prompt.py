@@ -6,6 +6,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from seedx.verify.release_faults import find_fault
 
 from seedx import tiling
 from seedx.batch import Encoded, collate, concatenate
@@ -17,7 +18,6 @@ from seedx.tiling import CLIP_STD, Picture, Tiles, normalise, thumbnail, tile_im
 from seedx.tokenizer import Tokenizer, load
 from seedx.verify.conversation_cases import conversations
 from seedx.verify.encoding_rows import World
-from seedx.verify.release_faults import find_fault
 
 GOLDEN = Path(__file__).parent / "golden"
 CONFIG = replace(TINY, bridge=replace(TINY.bridge, queries=2), tiling=replace(TINY.tiling, tile=8))
@@ -45,7 +45,7 @@ def text_of(encoded: Encoded, tokenizer: Tokenizer) -> str:
     return tokenizer.decode(encoded.input_ids.tolist())
 
 
-def learned(encoded: Encoded, tokenizer: Tokenizer) -> str:
+def supervised(encoded: Encoded, tokenizer: Tokenizer) -> str:
     kept = encoded.labels != -100
     assert torch.equal(encoded.labels[kept], encoded.input_ids[kept])
     return tokenizer.decode(encoded.labels[kept].tolist())
@@ -75,7 +75,7 @@ def test_the_worked_example(tokenizer: Tokenizer) -> None:
     encoded = make(messages, tokenizer)
     first, second = f"[INST] Draw a cat. [/INST]\nHere.{DRAWN}", f"\n[INST] {READ}Add a hat. [/INST]\n{DRAWN}"
     assert text_of(encoded, tokenizer) == f"<s>{first}{second}</s>"
-    assert learned(encoded, tokenizer) == "Here.<img><img></s>"
+    assert supervised(encoded, tokenizer) == "Here.<img><img></s>"
     assert (encoded.reads, encoded.draws) == ((0,), (0, 1))
     assert encoded.read_mask.sum() == 2 and encoded.draw_mask.sum() == 4
     assert not (encoded.read_mask & encoded.draw_mask).any()
@@ -121,7 +121,7 @@ def test_boxes_are_text_with_their_label_before(tokenizer: Tokenizer) -> None:
     encoded = make([user("where?"), assistant("At ", Box(box), " or ", Box(box, "cat"), Box(box, "dog"))], tokenizer)
     answer = f"At {whole} or cat {whole} dog {whole}</s>"
     assert text_of(encoded, tokenizer) == f"<s>[INST] where? [/INST]\n{answer}"
-    assert learned(encoded, tokenizer) == answer
+    assert supervised(encoded, tokenizer) == answer
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_boxes_are_text_with_their_label_before(tokenizer: Tokenizer) -> None:
 def test_context_needs_no_user(messages: list[Message], text: str, labels: str, tokenizer: Tokenizer) -> None:
     encoded = make(messages, tokenizer)
     assert text_of(encoded, tokenizer) == f"<s>{text}</s>"
-    assert learned(encoded, tokenizer) == labels
+    assert supervised(encoded, tokenizer) == labels
 
 
 def test_a_prompt_is_the_beginning_of_what_is_trained(tokenizer: Tokenizer) -> None:
@@ -160,7 +160,7 @@ def test_an_unanswered_turn_is_not_trained(tokenizer: Tokenizer) -> None:
     assert with_question.tiles is None
 
 
-def test_what_is_too_long_is_dropped_or_cut_before_an_image(tokenizer: Tokenizer) -> None:
+def test_a_conversation_that_is_too_long_is_dropped_or_truncated_before_an_image(tokenizer: Tokenizer) -> None:
     messages = [user("x"), assistant("yes", picture(16, 8)), user("more"), assistant("no")]
     whole = make(messages, tokenizer)
     starts = [int(mask.nonzero()[0]) - 1 for mask in (whole.draw_mask, whole.read_mask)]
@@ -168,16 +168,19 @@ def test_what_is_too_long_is_dropped_or_cut_before_an_image(tokenizer: Tokenizer
     assert prepare(messages, tokenizer, CONFIG, max_length=len(whole) - 1) is None
     first = int((whole.labels != -100).nonzero()[0])
     for limit in range(1, len(whole)):
-        cut = prepare(messages, tokenizer, CONFIG, max_length=limit, too_long="cut")
+        short = prepare(messages, tokenizer, CONFIG, max_length=limit, too_long="truncate")
         if limit <= first:
-            assert cut is None
+            assert short is None
             continue
-        assert cut is not None and len(cut) <= limit
-        assert torch.equal(cut.input_ids, whole.input_ids[: len(cut)])
+        assert short is not None and len(short) <= limit and short.truncated
+        assert torch.equal(short.input_ids, whole.input_ids[: len(short)])
         inside = [start for start, length in zip(starts, (4, 12), strict=True) if start < limit < start + length]
-        assert len(cut) == (inside[0] if inside else limit)
-        tiles, targets = 0 if cut.tiles is None else len(cut.tiles), 0 if cut.targets is None else len(cut.targets)
-        assert (cut.read_mask.sum(), cut.draw_mask.sum()) == (2 * tiles, 2 * targets)
+        assert len(short) == (inside[0] if inside else limit)
+        tiles, targets = (
+            0 if short.tiles is None else len(short.tiles),
+            0 if short.targets is None else len(short.targets),
+        )
+        assert (short.read_mask.sum(), short.draw_mask.sum()) == (2 * tiles, 2 * targets)
 
 
 def test_only_what_is_read_is_cut_into_tiles(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +228,7 @@ def test_the_release_tokenizer_sees_a_turn_as_a_whole() -> None:
     assert encoded.read_mask.sum() == encoded.draw_mask.sum() == 2
 
 
-def test_images_may_be_features_made_before(tokenizer: Tokenizer) -> None:
+def test_images_may_be_features(tokenizer: Tokenizer) -> None:
     features = Tiles(torch.randn(3, 4, 5), torch.rand(3, 2))
     encoded = make([user(Image(features), "x"), assistant(Image(features))], tokenizer)
     assert encoded.tiles is features.pixels or torch.equal(encoded.tiles, features.pixels)  # type: ignore[arg-type]
@@ -236,7 +239,7 @@ def test_images_may_be_features_made_before(tokenizer: Tokenizer) -> None:
         collate([encoded, make([user(picture(), "x"), assistant("y")], tokenizer)], pad=3)
 
 
-def test_images_may_be_decoded_before(tokenizer: Tokenizer) -> None:
+def test_images_may_be_decoded_tensors(tokenizer: Tokenizer) -> None:
     image = picture()
     decoded = Image(torch.from_numpy(np.array(image.image)).permute(2, 0, 1))
     talk = [user(decoded, "x"), assistant(decoded)]
@@ -264,7 +267,7 @@ def test_collate_pads_to_the_longest(tokenizer: Tokenizer) -> None:
     assert collate([short], pad=3, length=50).input_ids.shape == (1, 50)
 
 
-def test_collate_names_what_is_wrong(tokenizer: Tokenizer) -> None:
+def test_collate_says_what_is_wrong(tokenizer: Tokenizer) -> None:
     messages = [user("x", picture()), assistant("y")]
     without = encode(messages, tokenizer, CONFIG, tiles=[1])
     assert without is not None

@@ -56,11 +56,11 @@ def test_fit_is_the_fewest_tiles_that_hold_the_image(size: tuple[int, int], grid
 @pytest.mark.parametrize(
     ("size", "grid"), [((4000, 4000), (2, 2)), ((9000, 20), (6, 1)), ((90, 40), (3, 2)), ((1, 10**6), (1, 6))]
 )
-def test_fit_scales_down_past_the_cap(size: tuple[int, int], grid: tuple[int, int]) -> None:
+def test_fit_scales_down_past_the_limit_of_tiles(size: tuple[int, int], grid: tuple[int, int]) -> None:
     assert choose_grid(size, FIT) == grid
 
 
-def test_no_grid_within_the_cap_keeps_more_of_the_image() -> None:
+def test_no_allowed_grid_keeps_more_of_the_image() -> None:
     def kept(size: tuple[int, int], grid: tuple[int, int]) -> float:
         return min(grid[0] * 20 / size[0], grid[1] * 20 / size[1], 1.0)
 
@@ -126,7 +126,7 @@ def test_a_panorama_keeps_small_things_that_the_thumbnail_loses() -> None:
     assert tiles[:-1].min() < tiles[-1].min() - 0.5
 
 
-def test_mistakes_are_named() -> None:
+def test_users_mistakes() -> None:
     with pytest.raises(ValueError, match='"fit" or "pinpoints"'):
         choose_grid((5, 5), TilingConfig(policy="best"))
     with pytest.raises(ValueError, match="columns x rows"):

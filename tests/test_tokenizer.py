@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from seedx.tokenizer import JsonTokenizer, Tokenizer, load, train_tokenizer
+from seedx.errors import SeedxError
+from seedx.tokenizer import JsonTokenizer, Tokenizer, load, special_tokens, train_tokenizer
 from seedx.tokens import ADDED_TOKENS, box_to_text
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -91,3 +92,21 @@ def test_a_tokenizer_without_our_tokens_is_refused() -> None:
     content["added_tokens"] = content["added_tokens"][:4]
     with pytest.raises(ValueError, match="lacks"):
         JsonTokenizer(json.dumps(content))
+
+
+def test_special_tokens_of_both_kinds_of_file() -> None:
+    llama = load(GOLDEN / "llama_tokenizer").specials
+    assert (llama.bos, llama.eos, llama.pad) == (1, 2, 0)  # padded by <unk>, as the release does
+    content = (GOLDEN / "tokenizer" / "tokenizer.json").read_text(encoding="utf-8")
+    parsed = json.loads(content)
+    parsed["added_tokens"] = [token for token in parsed["added_tokens"] if token["content"] != "<pad>"]
+    specials = JsonTokenizer(json.dumps(parsed)).specials
+    assert specials.pad == specials.eos == JsonTokenizer(content).specials.eos
+
+
+def test_special_tokens_are_found_by_name() -> None:
+    ids = {token: 10 + i for i, token in enumerate(ADDED_TOKENS)}
+    specials = special_tokens(ids | {"<|begin|>": 5, "<|end|>": 7}, bos="<|begin|>", eos="<|end|>", pad="<|end|>")
+    assert (specials.bos, specials.eos, specials.pad, specials.image_start) == (5, 7, 7, 110)
+    with pytest.raises(SeedxError, match="no token '</s>', which ends a sequence"):
+        special_tokens(ids | {"<s>": 1}, bos="<s>", eos="</s>", pad="<s>")

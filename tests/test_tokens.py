@@ -48,7 +48,7 @@ def test_a_box_comes_back_within_two_marks() -> None:
 
 
 @pytest.mark.parametrize("box", [(0.5, 0, 0.2, 1), (0, 0, 1.2, 1), (0, 0, 100, 50), (0, 0, 1), (0, 0, float("nan"), 1)])
-def test_a_bad_box_is_refused(box: tuple[float, ...]) -> None:
+def test_an_invalid_box_is_an_error(box: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="fraction"):
         box_to_text(box)
 
@@ -65,7 +65,7 @@ def test_boxes_are_found_with_the_spaces_of_the_release() -> None:
     assert text_to_boxes(text) == [Box((0.25, 0.25, 0.75, 0.75), "It is at")]
 
 
-def test_malformed_boxes_are_passed_over() -> None:
+def test_malformed_boxes_are_skipped() -> None:
     text = f"a<box_start><loc-1><loc-2><box_end>cat {box_to_text((0, 0, 1, 1))} b <box_start><loc-3>"
     assert [box.label for box in text_to_boxes(text)] == ["cat"]
     assert strip_boxes(text) == "acat b"

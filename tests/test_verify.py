@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from seedx.verify import kind, main, verify
+from seedx.cli import main
+from seedx.verify import kind, verify
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -25,7 +26,7 @@ def folder(tmp_path):
 def test_a_right_case_passes(folder, capsys):
     (result,) = verify(folder)
     assert result.passed and result.name == "b_other" and 0 < result.error < 5e-5 and result.checks == 15
-    assert main(folder) == 0
+    assert main(["verify", str(folder)]) == 0
     assert "1 of 1 pass" in capsys.readouterr().out
 
 
@@ -34,14 +35,14 @@ def test_a_wrong_number_fails(folder, capsys):
     tensors = load_file(file)
     tensors["out/no_kv_proj/y"][0, 0, 0] += 2e-4
     save_file(tensors, file)
-    assert main(folder, as_json=True) == 1
+    assert main(["verify", str(folder), "--json"]) == 1
     (case,) = json.loads(capsys.readouterr().out)["cases"]
     assert not case["passed"] and case["worst"] == "no_kv_proj/y" and 1e-4 < case["error"] < 3e-4
 
 
 def test_a_broken_case_fails_and_says_why(folder, capsys):
     (folder / "b_other.safetensors").unlink()
-    assert main(folder) == 1
+    assert main(["verify", str(folder)]) == 1
     assert "FAIL at FileNotFoundError" in capsys.readouterr().out
 
 

@@ -59,10 +59,10 @@ def test_other_sizes_pass(folder):
     assert len(results) == len(MAKERS) and all(result.checks > 1 for result in results)
 
 
-def test_faults_of_the_release_that_the_public_cases_do_not_show(folder):
+def test_bugs_of_the_release_that_the_public_cases_do_not_show(folder):
     checks = [name for name, _ in kind("g")(folder, "g_other")]
     for ours, count in (("kept if it fits;", 2), ("kept if it fits)", 1), ("kept)", 1), ("the whole sample", 1)):
-        assert sum(f"(fault: {ours}" in name for name in checks) == count, ours
+        assert sum(f"(bug of the release; here {ours}" in name for name in checks) == count, ours
     assert sum("(dropped)" in name for name in checks) == 5
 
 

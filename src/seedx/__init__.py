@@ -7,21 +7,32 @@ model.chat("what is on the left?", images=["a.png"]).text
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from seedx.errors import SeedxError
 
 if TYPE_CHECKING:
+    import torch
+
     from seedx.inference.pipeline import Pipeline
 
-__all__ = ["__version__", "load"]
+__all__ = ["SeedxError", "__version__", "load"]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
-def load(name: str | Path = "tiny", **options: Any) -> Pipeline:
-    """Load a model: "tiny" (bundled), a folder, or a hub id. Options and errors are those of `pipeline.load`.
+def load(
+    name: str | Path = "tiny",
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    max_pixels: int | None = None,
+    progress: bool = False,
+) -> Pipeline:
+    """Load a model: "tiny" (bundled), a folder, or a hub id. Arguments and errors are those of `pipeline.load`.
 
     Importing `seedx` costs nothing; torch is imported here.
     """
     from seedx.inference import pipeline
 
-    return pipeline.load(name, **options)
+    return pipeline.load(name, device=device, dtype=dtype, max_pixels=max_pixels, progress=progress)

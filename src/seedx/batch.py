@@ -23,8 +23,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seedx.errors import SeedxError
-
 IGNORE = -100  # a label without a loss
 
 
@@ -72,7 +70,7 @@ class Encoded:
             order.
         tiles, tile_positions: (r, 3, S, S) or (r, Q, D), and (r, 2); None until they are loaded, or if nothing is read.
         targets: (m, 3, S, S) or (m, Q, D); None until they are loaded, or if nothing is drawn.
-        cut: it was too long, and ends early.
+        truncated: it was too long, and ends early.
     """
 
     input_ids: Tensor
@@ -85,7 +83,7 @@ class Encoded:
     tiles: Tensor | None = None
     tile_positions: Tensor | None = None
     targets: Tensor | None = None
-    cut: bool = False
+    truncated: bool = False
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -98,15 +96,15 @@ def collate(rows: Sequence[Encoded], pad: int, length: int | None = None) -> Bat
         pad: the id of padding, `tokenizer.specials.pad`.
 
     Raises:
-        SeedxError: no rows, a row longer than `length`, images that were not loaded, or pixels and features mixed.
+        ValueError: no rows, a row longer than `length`, images that were not loaded, or pixels and features mixed.
     """
     longest = max((len(row) for row in rows), default=0)
     length = length or longest
     if not 0 < longest <= length:
-        raise SeedxError(f"a batch of length {length} needs rows of 1 to {length} tokens, the longest has {longest}")
+        raise ValueError(f"a batch of length {length} needs rows of 1 to {length} tokens, the longest has {longest}")
     for row in rows:
         if (row.tiles is not None, row.targets is not None) != (bool(row.read_mask.any()), bool(row.draw_mask.any())):
-            raise SeedxError("a row's tiles and targets must be loaded if it has placeholders for them: use prepare")
+            raise ValueError("a row's tiles and targets must be loaded if it has placeholders for them: use prepare")
     return Batch(
         input_ids=torch.stack([_pad(row.input_ids, length, pad) for row in rows]),
         labels=torch.stack([_pad(row.labels, length, IGNORE) for row in rows]),
@@ -132,7 +130,7 @@ def concatenate(documents: Sequence[Encoded]) -> Encoded:
         tiles=_join(d.tiles for d in documents),
         tile_positions=_join(d.tile_positions for d in documents),
         targets=_join(d.targets for d in documents),
-        cut=any(d.cut for d in documents),
+        truncated=any(d.truncated for d in documents),
     )
 
 
@@ -148,5 +146,5 @@ def _join(tensors: Iterable[Tensor | None]) -> Tensor | None:
     given = [tensor for tensor in tensors if tensor is not None]
     kinds = sorted({(tuple(tensor.shape[1:]), str(tensor.dtype)) for tensor in given})
     if len(kinds) > 1:  # torch would join uint8 pixels and normalised ones
-        raise SeedxError(f"a batch's images are all pixels of one size, or all features of one shape, not {kinds}")
+        raise ValueError(f"a batch's images are all pixels of one size, or all features of one shape, not {kinds}")
     return torch.cat(given) if given else None

@@ -1,7 +1,12 @@
 """The command `seedx`: one table of verbs.
 
-A verb is a function of `verbs/`: its signature and docstring are its options and its help. What it needs is imported
-inside it, so help is instant. A user's mistake is one line on stderr and exit code 2, never a traceback.
+A verb is a function (see `verbs/`). Its name is one word, or two: `eval export`. Exit codes:
+
+    0    done
+    1    a check failed, such as `seedx verify`
+    2    the user's mistake: one line on stderr, or a box where the options themselves can't be read
+    70   a bug in this library: a traceback
+    130  interrupted
 """
 
 from __future__ import annotations
@@ -9,141 +14,175 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
-import io
-import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from seedx import __version__, plugins
 from seedx.errors import SeedxError
-from seedx.verbs import make, use
+from seedx.verbs.bench import bench
+from seedx.verbs.chat import chat
+from seedx.verbs.convert import convert
+from seedx.verbs.draw import draw
+from seedx.verbs.edit import edit
+from seedx.verbs.eval_export import eval_export
 from seedx.verbs.export import export
+from seedx.verbs.ground import ground
+from seedx.verbs.info import info
 from seedx.verbs.plan import plan
+from seedx.verbs.plot import plot
+from seedx.verbs.reconstruct import reconstruct
+from seedx.verbs.slide import slide
+from seedx.verbs.story import story
+from seedx.verbs.train import train
+from seedx.verbs.verify import verify
 
-VERBS: dict[str, Callable[..., int | None]] = {
-    "chat": use.chat,
-    "draw": use.draw,
-    "edit": use.edit,
-    "ground": use.ground,
-    "reconstruct": use.reconstruct,
-    "slide": use.slide,
-    "story": use.story,
-    "train": make.train,
+Verb = Callable[..., int | None]
+
+VERBS: dict[str, Verb] = {
+    "chat": chat,
+    "draw": draw,
+    "edit": edit,
+    "ground": ground,
+    "reconstruct": reconstruct,
+    "slide": slide,
+    "story": story,
+    "train": train,
     "plan": plan,
-    "plot": make.plot,
+    "plot": plot,
     "export": export,
-    "bench": make.bench,
-    "convert": make.convert,
-    "verify": make.verify,
-    "info": make.info,
+    "convert": convert,
+    "info": info,
+    "verify": verify,
+    "bench": bench,
+    "eval export": eval_export,
 }
+RENAMED = {f"export {suite}": f"eval export {suite}" for suite in ("geneval", "imgedit", "gedit")}
 
-
-def verbs() -> dict[str, Callable[..., int | None]]:
-    """The library's verbs, and those of packages that can be imported."""
-    found = dict(VERBS)
-    for name in plugins.names("seedx.verbs"):
-        with contextlib.suppress(SeedxError):
-            found.setdefault(name, plugins.find("seedx.verbs", name))
-    return found
-
+HELP = ("-h", "--help", "help")
+BUG = 70  # EX_SOFTWARE of sysexits.h
 
 # How tyro shows a signature: --seed, not --settings.seed; no --no-json; no None to type; arguments by their names.
 MARKERS = ("OmitArgPrefixes", "FlagCreatePairsOff", "DisallowNone", "PositionalMetavarFromFieldName")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb.
+    """Run one verb and return the exit code (see the top of the file)."""
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except SeedxError as error:
+        print(f"seedx: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("seedx: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone (`seedx ... | head`)
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        return 0
+    except Exception:
+        traceback.print_exc()
+        print(
+            "seedx: this is a bug in seedx, not a mistake of yours: please report it with the traceback above, "
+            f"the command and the version, {__version__}",
+            file=sys.stderr,
+        )
+        return BUG
 
-    Returns:
-        The exit code: 0, 1 for a check that failed, 2 for a mistake.
-    """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(overview())
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in HELP:
+        print(overview(verbs()))
         return 0
     if arguments[0] in ("-V", "--version"):
         print(f"seedx {__version__}")
         return 0
+    arguments = _renamed(arguments)
+    known = VERBS if arguments[0] in VERBS else verbs()  # plugins are imported only where they are needed
+    group = {name: verb for name, verb in known.items() if name.startswith(f"{arguments[0]} ")}
+    if group and (len(arguments) == 1 or arguments[1] in HELP):
+        print(overview(group))
+        return 0
+    name, rest = find(arguments, known)
     try:
-        return parse(arguments[0], arguments[1:])() or 0
-    except (ValueError, OSError, ImportError) as error:
-        if isinstance(error, BrokenPipeError):
-            return _quiet_pipe()
-        print(f"seedx: {_one_line(str(error))}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("seedx: stopped", file=sys.stderr)
-        return 130
+        verb = parse(name, known[name], rest)
+    except SystemExit as stop:  # tyro has printed the help, or why it can't read the options
+        return int(stop.code or 0)
+    return verb() or 0
 
 
-def parse(name: str, arguments: Sequence[str]) -> Callable[[], int | None]:
+def verbs() -> dict[str, Verb]:
+    """The library's verbs, and those of other packages that can be imported."""
+    found = dict(VERBS)
+    for name in plugins.names("seedx.verbs"):
+        with contextlib.suppress(SeedxError):
+            found.setdefault(name.replace(".", " "), plugins.find("seedx.verbs", name))
+    return found
+
+
+def find(arguments: list[str], known: dict[str, Verb]) -> tuple[str, list[str]]:
+    """The verb that the arguments begin with, of two words or one, and the other arguments.
+
+    Raises:
+        SeedxError: there is no such verb.
+    """
+    for words in (2, 1):
+        name = " ".join(arguments[:words])
+        if name in known:
+            return name, arguments[words:]
+    prefix = f"{arguments[0]} "
+    if not any(name.startswith(prefix) for name in known):
+        prefix = ""
+    word = arguments[1] if prefix else arguments[0]
+    words = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
+    near = difflib.get_close_matches(word, words, n=1)
+    hint = (
+        f"did you mean {prefix + near[0]!r}?" if near else f"choose from {', '.join(prefix + each for each in words)}"
+    )
+    raise SeedxError(f"there is no verb {prefix + word!r}: {hint}")
+
+
+def parse(name: str, verb: Verb, arguments: list[str]) -> Callable[[], int | None]:
     """The verb with its options, ready to run.
 
     Raises:
-        SeedxError: no such verb, or options that it does not have.
+        SystemExit: the help, or options that can't be read, have been printed; the code is 0 or 2.
     """
-    known = VERBS if name in VERBS else verbs()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
-        raise SeedxError(f"there is no verb {name!r}: {hint}")
     import tyro  # a tenth of a second that `seedx --help` does without
-
-    verb = known[name]
 
     @functools.wraps(verb)
     def bound(*values: Any, **options: Any) -> Callable[[], int | None]:
         return functools.partial(verb, *values, **options)
 
-    box = io.StringIO()
     config = tuple(getattr(tyro.conf, marker) for marker in MARKERS)
-    try:
-        with contextlib.redirect_stderr(box):
-            return tyro.cli(bound, prog=f"seedx {name}", args=list(arguments), config=config)
-    except SystemExit as stop:
-        if stop.code:
-            raise SeedxError(f"{_unboxed(box.getvalue())} (see `seedx {name} --help`)") from None
-        raise
+    return tyro.cli(bound, prog=f"seedx {name}", args=arguments, config=config)
 
 
-def overview() -> str:
-    """What `seedx --help` says."""
-    known = verbs()
+def overview(known: dict[str, Verb]) -> str:
+    """The help that lists verbs."""
     width = max(map(len, known))
     lines = [f"  {name:<{width}}  {(verb.__doc__ or '').splitlines()[0]}" for name, verb in known.items()]
     return "\n".join(
         [
             "usage: seedx VERB [OPTIONS]",
             "",
-            "One model that reads, points, draws and edits.",
+            "SEED-X: one model that reads, locates, draws and edits.",
             "",
             *lines,
             "",
-            "`seedx VERB --help` tells what a verb takes.",
+            "`seedx VERB --help` lists a verb's options.",
         ]
     )
 
 
-def _unboxed(text: str) -> str:
-    """What stands in tyro's boxes, up to where each points to the help, on one line."""
-    rows = [re.sub(r"\x1b\[[0-9;]*m|\[/?bold\]", "", row).strip("│╭╮╰╯ ") for row in text.splitlines()]
-    rows = [row.strip("─ ") for row in rows]
-    title, *rest = [row for row in rows if row] or ["the options are not understood"]
-    end = next((i for i, row in enumerate(rest) if row.startswith(("For full helptext", "Argument helptext"))), None)
-    return " ".join(rest[:end]) or title
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _quiet_pipe() -> int:
-    """The reader of our output has gone (`seedx ... | head`): nothing is left to say."""
-    with contextlib.suppress(OSError):
-        sys.stdout.close()
-    return 0
+def _renamed(arguments: list[str]) -> list[str]:
+    """The arguments with a verb's old name replaced; a warning names the new one."""
+    old = " ".join(arguments[:2])
+    if old not in RENAMED:
+        return arguments
+    print(f"seedx: warning: `seedx {old}` is now `seedx {RENAMED[old]}`", file=sys.stderr)
+    return [*RENAMED[old].split(), *arguments[2:]]
 
 
 if __name__ == "__main__":

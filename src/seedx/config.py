@@ -10,11 +10,13 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from seedx.errors import SeedxError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -204,8 +206,15 @@ def to_dict(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def from_dict(cls: type, values: dict[str, Any], path: str = "") -> Any:
-    """Build dataclass `cls` from nested dictionaries. An unknown key is an error that suggests the nearest name."""
+def from_dict(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
+    """Build dataclass `cls` from nested dictionaries.
+
+    Args:
+        path: of `values` in a larger dictionary, for the message.
+
+    Raises:
+        SeedxError: a key that `cls` does not have; the message suggests the nearest one.
+    """
     hints = typing.get_type_hints(cls)
     unknown = [key for key in values if key not in hints]
     if unknown:
@@ -214,7 +223,7 @@ def from_dict(cls: type, values: dict[str, Any], path: str = "") -> Any:
 
 
 def nearest(name: str, known: Iterable[str], path: str = "") -> str:
-    """What to add to a message about an unknown name: the nearest known one, or all of them."""
+    """The end of a message about an unknown name: the nearest known one, or all of them."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {path + near[0]!r}?" if near else f"; known: {', '.join(known)}."

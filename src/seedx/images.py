@@ -1,4 +1,8 @@
-"""Opening pictures that other people made: any mode, any orientation, broken ones, and ones too large to decode."""
+"""The one module that opens pictures: any mode and orientation, a limit on their size, and errors that name them.
+
+Only what the caller gives is read: local files, bytes, open files, PIL pictures, or what renders itself. No address is
+fetched here; `data.record` finds the files that a record of a data set names.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,8 @@ from seedx.errors import SeedxError
 
 MAX_PIXELS = 178_956_970  # Pillow's own bound for a picture that may be an attack: about 13,000 x 13,000
 
-ORIENTATION = 0x0112  # the EXIF tag; how each of its values but 1 is brought upright
-TURNS = {
+ORIENTATION = 0x0112  # the EXIF tag
+TRANSPOSES = {  # which bring its values upright; 1 is upright
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
     4: Transpose.FLIP_TOP_BOTTOM,
@@ -32,12 +36,12 @@ _LOCK = threading.Lock()
 
 
 class ImageError(SeedxError):
-    """A picture that is not there, is not one, is damaged or too large. Its message says which picture, and why."""
+    """A picture that is missing, or is no picture that can be read. The message names the picture and the reason."""
 
 
 @runtime_checkable
 class Renderable(Protocol):
-    """A picture that is made when it is opened, such as a scene that a data source describes."""
+    """A picture that is rendered when it is opened, such as a scene that a data source describes."""
 
     def render(self) -> PIL.Image.Image: ...
 
@@ -48,11 +52,11 @@ Source = str | Path | bytes | IO[bytes] | PIL.Image.Image | Renderable
 def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
     """A picture as PIL in RGB, upright by its EXIF orientation, what is transparent on white.
 
-    A picture of a single pixel is a picture: it becomes tiles of one colour.
+    A picture of a single pixel is valid: it becomes tiles of one colour.
 
     Args:
-        source: a path, the bytes of a file, a file opened in binary mode, or a PIL picture.
-        max_pixels: a picture with more is refused before it is decoded.
+        source: a path, the bytes of a file, a file opened in binary mode, a PIL picture, or a `Renderable`.
+        max_pixels: a picture with more is an error before it is decoded.
 
     Raises:
         SeedxError: no such file, not a picture, a damaged or truncated one, or one too large; it says which.
@@ -61,7 +65,7 @@ def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Ima
 
 
 def read_header(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
-    """A picture with its size, format and EXIF data, which nothing has decoded yet. Arguments and errors as above."""
+    """A picture with its size, format and EXIF data, not decoded yet. Arguments and errors as of `open_image`."""
     name = _name(source)
     if isinstance(source, Renderable):
         source = source.render()
@@ -76,7 +80,7 @@ def read_header(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Im
 
 
 def decode(picture: PIL.Image.Image, name: str = "") -> PIL.Image.Image:
-    """What `read_header` gave -> what `open_image` gives.
+    """The result of `read_header` -> that of `open_image`.
 
     Raises:
         SeedxError: damaged or truncated.
@@ -88,17 +92,17 @@ def decode(picture: PIL.Image.Image, name: str = "") -> PIL.Image.Image:
         raise SeedxError(f"{name} is damaged or truncated ({error}): save or download it again") from error
 
 
-def turn_of(picture: PIL.Image.Image) -> Transpose | None:
-    """What brings a picture upright by its EXIF orientation; None if nothing has to.
+def upright_transpose(picture: PIL.Image.Image) -> Transpose | None:
+    """The transpose that brings a picture upright by its EXIF orientation; None if it is upright.
 
     Pillow's own `exif_transpose` rewrites the EXIF data too, and fails where a camera wrote some that it does not know.
     """
-    return TURNS.get(picture.getexif().get(ORIENTATION, 1))
+    return TRANSPOSES.get(picture.getexif().get(ORIENTATION, 1))
 
 
-def large_enough(size: tuple[int, int], *, min_side: int, min_ratio: float) -> bool:
-    """The release's filter on pictures to train on: the shorter side, and its ratio to the longer one."""
-    return min(size) >= min_side and min(size) / max(size) >= min_ratio
+def large_enough(size: tuple[int, int], *, min_side: int, min_aspect_ratio: float) -> bool:
+    """The release's filter of training pictures: by the shorter side, and its ratio to the longer one."""
+    return min(size) >= min_side and min(size) / max(size) >= min_aspect_ratio
 
 
 def side_by_side(pictures: Sequence[PIL.Image.Image]) -> PIL.Image.Image:
@@ -133,7 +137,7 @@ def _open(source: Any, name: str) -> PIL.Image.Image:
 
 @contextlib.contextmanager
 def _any_size() -> Iterator[None]:
-    """Pillow's own bound would hold whatever `max_pixels` says, and it is one for the process: lift it for a header."""
+    """Lift Pillow's own limit while a header is read: it is one for the process, and would override `max_pixels`."""
     with _LOCK:
         bound, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
         try:
@@ -144,10 +148,11 @@ def _any_size() -> Iterator[None]:
 
 def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:
     picture.load()  # some formats hold the EXIF data after the pixels
-    turn = turn_of(picture)
-    if turn is not None:
-        picture = picture.transpose(turn)
-        picture.info = {key: value for key, value in picture.info.items() if key == "transparency"}  # turned only once
+    transpose = upright_transpose(picture)
+    if transpose is not None:
+        picture = picture.transpose(transpose)
+        # Without the EXIF data: opened again, it would be transposed again.
+        picture.info = {key: value for key, value in picture.info.items() if key == "transparency"}
     if picture.mode.startswith("I"):
         picture = picture.convert("I")
         if np.asarray(picture).max() > 255:  # 16 bits, which Pillow would cut off at 255 instead of scaling them

@@ -12,24 +12,27 @@ it, it is read like any other image.
 
 Messages are generic in what an image is at each stage; `map_images` takes them from one stage to the next:
 
-    Message[Source]            a path, bytes, a file, a PIL picture or a scene to render  images.Source
-    Message[Picture]           opened: PIL in RGB, or uint8 (3, H, W)                     images, data.pictures
-    Message[Picture | Tiles]   some of them tiled already, or features                    tiling.tile_image
+    Message                    images.Source: a path, bytes, a file, a PIL picture or a scene to render
+    Message[Picture]           tiling.Picture: opened by images.open_image (PIL) or data.pictures.decode (uint8 tensor)
+    Message[Picture | Tiles]   tiling.Tiles: pixels or features of tiles that were made before
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from typing_extensions import TypeVar
 
 from seedx.errors import SeedxError
 
+if TYPE_CHECKING:  # only the name: Pillow is not loaded for messages of text
+    from seedx.images import Source
+
 Role = Literal["user", "assistant", "system"]
-P = TypeVar("P", covariant=True, default=Any)  # the picture: `Message` alone holds pictures of any stage
-Q = TypeVar("Q", default=Any)
+P = TypeVar("P", covariant=True, default="Source")  # the picture; `Message` alone is `Message[Source]`
+Q = TypeVar("Q")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def assistant(*parts: Part[P] | str) -> Message[P]:
 
 
 def system(*parts: Part[P] | str) -> Message[P]:
-    """Context without a template that is never learned: instructions, or what a pre-training document gives."""
+    """Context without a template that is never supervised: instructions, or what a pre-training document gives."""
     return Message("system", tuple(Text(part) if isinstance(part, str) else part for part in parts))
 
 
@@ -89,12 +92,12 @@ def map_images(messages: Iterable[Message[P]], function: Callable[[P], Q]) -> li
     return [Message(message.role, tuple(mapped(part) for part in message.content)) for message in messages]
 
 
-def merge_texts(parts: Iterable[Part[P]]) -> list[Part[P]]:
-    """The parts with neighbouring texts merged into one."""
-    merged: list[Part[P]] = []
+def merge_texts(parts: Iterable[Text | Q]) -> list[Text | Q]:
+    """The parts with texts that follow each other joined: "a", "b", picture, "c" -> "ab", picture, "c"."""
+    merged: list[Text | Q] = []
     for part in parts:
-        if isinstance(part, Text) and merged and isinstance(merged[-1], Text):
-            merged[-1] = Text(merged[-1].text + part.text)
+        if isinstance(part, Text) and merged and isinstance(last := merged[-1], Text):
+            merged[-1] = Text(last.text + part.text)
         else:
             merged.append(part)
     return merged

@@ -1,25 +1,25 @@
-r"""Messages -> ids, labels and masks: the one home of the prompt and of what is learned from it.
+r"""Messages -> ids, labels and masks: the one home of the prompt and of which tokens are supervised.
 
     <s>[INST] {user} [/INST]\n{assistant}\n[INST] {user} [/INST]\n{assistant}</s>
 
 A user's image is read: `<patch>`, placeholders, `</patch>` for each tile, then `<img>`, placeholders, `</img>` for the
 thumbnail, at its place in the content. An assistant's image is drawn: `<img>`, placeholders, `</img>`. From those alone
 the model could not tell what it drew, so the next user turn begins with the drawn images in the form that is read. With
-two placeholders (p p) and images of one tile; R and D mark what is read and drawn, L what is learned:
+two placeholders (p p) and images of one tile; R and D mark what is read and drawn, L the tokens with a text loss:
 
     user("Draw a cat."), assistant("Here.", image), user("Add a hat."), assistant(other image)
 
     <s>[INST] Draw a cat. [/INST]\nHere.<img>p p</img>\n[INST] <img>p p</img>Add a hat. [/INST]\n<img>p p</img></s>
                                    LLLLLLLLLLD D                    R R                          LLLLLD D      LLLL
 
-Learned are the assistant's text, `<img>` (when to draw) and EOS; never placeholders or `</img>`, which are forced.
-There is no EOS between turns. Each turn is encoded apart, as in the release: `\n[INST] ` belongs to the user's.
+The text loss is on the assistant's text, `<img>` (when to draw) and EOS; never on placeholders or `</img>`, which are
+forced. There is no EOS between turns. Each turn is encoded apart, as in the release: `\n[INST] ` belongs to the user's.
 
-A system message is context without a template: written as it is, and never learned. Before a user turn it ends in a new
-line. Pre-training's documents need nothing else:
+A system message is context without a template: written as it is, and never supervised. Before a user turn it ends in a
+new line. Pre-training's documents need nothing else:
 
-    image -> text    system(image), assistant("a red car")    <s><img>p p</img>a red car</s>    learned: a red car</s>
-    text -> image    system("a red car"), assistant(image)    <s>a red car<img>p p</img></s>    learned: <img></s>
+    image -> text    system(image), assistant("a red car")    <s><img>p p</img>a red car</s>    labels: a red car</s>
+    text -> image    system("a red car"), assistant(image)    <s>a red car<img>p p</img></s>    labels: <img></s>
     interleaved      assistant("One."), system(image), assistant("Two.", other image, "Three."), ...
 """
 
@@ -41,38 +41,38 @@ from seedx.tokens import box_to_text
 
 
 def encode(
-    messages: Sequence[Message],
+    messages: Sequence[Message[object]],
     tokenizer: Tokenizer,
     config: Config,
     *,
     tiles: Sequence[int] = (),
     for_generation: bool = False,
-    too_long: Literal["drop", "cut"] = "drop",
+    too_long: Literal["drop", "truncate"] = "drop",
     max_length: int | None = None,
 ) -> Encoded | None:
-    """Ids, labels and masks of a conversation; no pixels are looked at.
+    """Ids, labels and masks of a conversation, without its pixels.
 
     Args:
-        tiles: number of tiles, thumbnail included, of each of `messages.images(messages)`; one only drawn may have any
-            number.
-        for_generation: stop where the model goes on: after the last user turn, or within the assistant's last message.
-            Nothing is a target then. Otherwise an unanswered last user turn is left out.
-        too_long: what training does with a conversation over `max_length`. "drop" returns None; "cut" ends it there,
-            without EOS, and before an image that would be cut, and returns None only if nothing learned is left.
+        tiles: number of tiles, thumbnail included, of each of `messages.images(messages)`; ignored for an image that
+            is only drawn.
+        for_generation: end where the model continues: after the last user turn, or within the assistant's last
+            message. No image is a target then. Otherwise an unanswered last user turn is left out.
+        too_long: what training does with a conversation over `max_length`. "drop" returns None; "truncate" ends it
+            there, without EOS, or before the image that crosses it, and returns None only if no label is left.
         max_length: tokens; by default `config.language.context`.
 
     Raises:
-        SeedxError: nothing to encode or to learn from, no room left for an answer, or an unknown option.
+        SeedxError: nothing to encode or no assistant's message to train on, or no room left for an answer.
     """
-    if too_long not in ("drop", "cut"):
-        raise SeedxError(f'too_long is "drop" or "cut", not {too_long!r}')
+    if too_long not in ("drop", "truncate"):
+        raise ValueError(f'too_long must be "drop" or "truncate", not {too_long!r}')
     limit = max_length or config.language.context
     if len(tiles) != len(images(messages)):
-        raise SeedxError(
+        raise ValueError(
             f"{len(images(messages))} images in the messages need as many numbers of tiles, not {len(tiles)}"
         )
     writer = _Writer(tokenizer, config.bridge.queries, tiles)
-    writer.add([tokenizer.specials.bos], learn=False)
+    writer.add([tokenizer.specials.bos], supervised=False)
     _write(messages if for_generation else _until_answered(messages), writer)
     if for_generation:
         if len(writer.ids) >= limit:
@@ -82,11 +82,11 @@ def encode(
             )
         writer.drawn = []
         return writer.finish()
-    writer.add([tokenizer.specials.eos], learn=True)
+    writer.add([tokenizer.specials.eos], supervised=True)
     if len(writer.ids) > limit:
         if too_long == "drop":
             return None
-        writer.cut(limit)
+        writer.truncate(limit)
     return writer.finish() if any(label != IGNORE for label in writer.labels) else None
 
 
@@ -96,7 +96,7 @@ def prepare(
     config: Config,
     *,
     for_generation: bool = False,
-    too_long: Literal["drop", "cut"] = "drop",
+    too_long: Literal["drop", "truncate"] = "drop",
     max_length: int | None = None,
 ) -> Encoded | None:
     """`encode`, with the pictures tiled. One that is only drawn is not cut into tiles, nor is any if None is returned.
@@ -132,7 +132,7 @@ def prepare(
 
 
 class _Writer:
-    """A sequence as it grows, turn by turn."""
+    """The sequence, written turn by turn."""
 
     def __init__(self, tokenizer: Tokenizer, queries: int, tiles: Sequence[int]) -> None:
         self.tokenizer, self.specials, self.queries, self.tiles = tokenizer, tokenizer.specials, queries, tiles
@@ -140,17 +140,17 @@ class _Writer:
         self.labels: list[int] = []
         self.read: list[_Span] = []
         self.drawn: list[_Span] = []
-        self.was_cut = False
+        self.truncated = False
 
-    def add(self, ids: Sequence[int], learn: bool) -> None:
+    def add(self, ids: Sequence[int], supervised: bool) -> None:
         self.ids += ids
-        self.labels += ids if learn else [IGNORE] * len(ids)
+        self.labels += ids if supervised else [IGNORE] * len(ids)
 
     def turn(self, parts: Sequence[str | int], assistant: bool) -> None:
         """Append one turn of texts and numbers of images.
 
-        It is encoded as one, because what white space means depends on what is beside it. The images are found again by
-        their first token, which no text can hold.
+        The turn is encoded as a whole, because the ids of white space depend on what is beside it. The images are found
+        again by their first token, which no text can hold.
         """
         numbers = [part for part in parts if isinstance(part, int)]
         forms = {i: self.specials.image(self.queries) if assistant else self.read_form(i) for i in numbers}
@@ -159,20 +159,20 @@ class _Writer:
         at = 0
         for i in numbers:
             start = ids.index(forms[i][0], at)
-            self.add(ids[at:start], learn=assistant)
+            self.add(ids[at:start], supervised=assistant)
             at = start + len(forms[i])
             spans.append(_Span(i, len(self.ids), len(self.ids) + len(forms[i])))
-            self.add(ids[start : start + 1], learn=assistant)
-            self.add(ids[start + 1 : at], learn=False)
-        self.add(ids[at:], learn=assistant)
+            self.add(ids[start : start + 1], supervised=assistant)
+            self.add(ids[start + 1 : at], supervised=False)
+        self.add(ids[at:], supervised=assistant)
 
     def read_form(self, image: int) -> list[int]:
         return self.specials.patch(self.queries) * (self.tiles[image] - 1) + self.specials.image(self.queries)
 
-    def cut(self, limit: int) -> None:
-        """End at `limit` tokens, or before the image that lies across it."""
+    def truncate(self, limit: int) -> None:
+        """End at `limit` tokens, or before the image that crosses it."""
         end = min([limit, *(span.start for span in self.read + self.drawn if span.start < limit < span.end)])
-        self.was_cut = True
+        self.truncated = True
         del self.ids[end:], self.labels[end:]
         self.read = [span for span in self.read if span.end <= end]
         self.drawn = [span for span in self.drawn if span.end <= end]
@@ -192,19 +192,19 @@ class _Writer:
             draw_mask=draw_mask,
             reads=tuple(span.image for span in self.read),
             draws=tuple(span.image for span in self.drawn),
-            cut=self.was_cut,
+            truncated=self.truncated,
         )
 
 
 class _Span(NamedTuple):
-    """Where the tokens of an image are, its marks included."""
+    """Where the tokens of an image are, `<img>` and `</img>` included."""
 
     image: int
     start: int
     end: int
 
 
-def _write(messages: Sequence[Message], writer: _Writer) -> None:
+def _write(messages: Sequence[Message[object]], writer: _Writer) -> None:
     """Append every message."""
     if not any(message.content for message in messages):
         raise SeedxError("the conversation is empty: it needs at least one message with a text or an image")
@@ -224,10 +224,10 @@ def _write(messages: Sequence[Message], writer: _Writer) -> None:
         before.add(message.role)
 
 
-def _parts(message: Message, numbers: Iterator[int]) -> list[str | int]:
-    """Content as texts and the numbers of its images. A box is its label and its tokens; spaces part them."""
+def _parts(message: Message[object], numbers: Iterator[int]) -> list[str | int]:
+    """Content as texts and the numbers of its images. A box is its label and its tokens, with spaces between."""
     parts: list[str | int] = []
-    before: Part | None = None
+    before: Part[object] | None = None
     for part in message.content:
         if isinstance(part, Image):
             parts.append(next(numbers))
@@ -246,9 +246,9 @@ def _closed_line(parts: list[str | int]) -> list[str | int]:
     return parts if ended else [*parts, "\n"]
 
 
-def _until_answered(messages: Sequence[Message]) -> Sequence[Message]:
-    """Without what follows the assistant's last message: there is nothing to learn from it."""
+def _until_answered(messages: Sequence[Message[object]]) -> Sequence[Message[object]]:
+    """Without what follows the assistant's last message: none of it is supervised."""
     answers = [i for i, message in enumerate(messages) if message.role == "assistant"]
     if not answers:
-        raise SeedxError("a conversation to learn from needs a message of the assistant")
+        raise SeedxError("a conversation to train on needs a message of the assistant")
     return messages[: answers[-1] + 1]

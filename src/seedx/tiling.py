@@ -1,4 +1,4 @@
-"""An image of any size as square tiles that the visual tokenizer can read (SPEC section 3; paper, equation 1).
+"""An image of any size as square tiles that the visual tokenizer can read (paper, equation 1).
 
 A grid of columns x rows is chosen, the image is resized to fill it exactly (its ratio may change a little), and cut
 into tiles in raster order. The whole image, resized to one tile, comes last: the thumbnail. Each carries its centre in
@@ -8,8 +8,8 @@ into tiles in raster order. The whole image, resized to one tile, comes last: th
     tiles at (1/6, 1/2), (3/6, 1/2), (5/6, 1/2) and the thumbnail at (1/2, 1/2): N = 4
 
 A PIL picture is resized by PIL, exactly as the release does it. A picture decoded to a tensor (`data/pictures.py`, for
-training) goes the fast way: resized by torch, within 2 levels of PIL's, and left as uint8, a quarter of the bytes to
-hand over and to move to the device; the visual tokenizer normalises it there.
+training) is resized by torch, within 2 levels of PIL's result, and left as uint8, a quarter of the bytes to pass on and
+move to the device; the visual tokenizer normalises it there.
 
 Shapes: N tiles with the thumbnail, S side of a tile in pixels.
 """

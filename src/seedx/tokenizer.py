@@ -6,7 +6,7 @@ with white space beside an added token:
     "a cat <img>"   SentencePiece, as the release was trained   _a _cat <img>      the space is lost
                     tokenizer.json                              a _cat _ <img>     kept: a text comes back exactly
 
-Nobody may write an image by typing its tokens: `encode_parts`, the way of all messages, takes them as plain characters.
+Text can't forge an image: `encode_parts`, which encodes all messages, takes the tokens of an image as plain characters.
 """
 
 from __future__ import annotations
@@ -110,14 +110,15 @@ class SentencePieceTokenizer(Tokenizer):
             raise SeedxError(
                 'a tokenizer.model needs the package sentencepiece: pip install "seedx[release]"'
             ) from error
-        self._sp = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self._sp: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
         size = self._sp.get_piece_size()
         added = dict(added) if added else {token: size + i for i, token in enumerate(ADDED_TOKENS)}
-        bos, eos, unk = self._sp.bos_id(), self._sp.eos_id(), self._sp.unk_id()
-        specials = SpecialTokens.find(added, bos=bos, eos=eos, pad=unk)
-        self._control = {i: self._sp.id_to_piece(i) for i in (unk, bos, eos)}
+        ids = (self._sp.unk_id(), self._sp.bos_id(), self._sp.eos_id())
+        self._control: dict[int, str] = {i: self._sp.id_to_piece(i) for i in ids}
         self._names = {i: token for token, i in added.items()}
-        super().__init__(added | {name: i for i, name in self._control.items()}, specials, size + len(added))
+        tokens = added | {name: i for i, name in self._control.items()}
+        unk, bos, eos = (self._control[i] for i in ids)
+        super().__init__(tokens, special_tokens(tokens, bos=bos, eos=eos, pad=unk), size + len(added))
 
     def _encode_text(self, text: str, after: int | None, before: int | None) -> list[int]:
         text = text.lstrip() if after in self._names else text
@@ -151,7 +152,7 @@ class SentencePieceTokenizer(Tokenizer):
             else:
                 run.append(i)
                 last_was_control = False
-        return text + self._sp.decode(run)
+        return text + str(self._sp.decode(run))
 
     def save(self, folder: Path | str) -> None:
         (Path(folder) / "tokenizer.model").write_bytes(self._sp.serialized_model_proto())
@@ -172,18 +173,15 @@ class JsonTokenizer(Tokenizer):
         # The splitting at added tokens is done by the base class, by one rule for both kinds of file.
         self._plain = tokenizers.Tokenizer.from_str(json.dumps(parsed | {"added_tokens": []}))
         added = {token["content"]: token["id"] for token in parsed["added_tokens"]}
-        missing = [token for token in ("<s>", "</s>") if token not in added]
-        if missing:
-            raise SeedxError(f"tokenizer.json lists no added token {missing[0]!r}, which starts or ends a sequence")
-        bos, eos = added["<s>"], added["</s>"]
-        specials = SpecialTokens.find(added, bos=bos, eos=eos, pad=added.get("<pad>", eos))
+        specials = special_tokens(added, bos="<s>", eos="</s>", pad="<pad>" if "<pad>" in added else "</s>")
         super().__init__(added, specials, self._full.get_vocab_size(with_added_tokens=True))
 
     def _encode_text(self, text: str, after: int | None, before: int | None) -> list[int]:
         return self._plain.encode(text, add_special_tokens=False).ids if text else []
 
     def decode(self, ids: Sequence[int]) -> str:
-        return self._full.decode(list(ids), skip_special_tokens=False)
+        text: str = self._full.decode(list(ids), skip_special_tokens=False)
+        return text
 
     def save(self, folder: Path | str) -> None:
         self._full.save(str(Path(folder) / "tokenizer.json"))
@@ -205,13 +203,32 @@ def load(folder: Path | str) -> Tokenizer:
     raise SeedxError(f"no tokenizer in {str(folder)!r}: expected the file tokenizer.model or tokenizer.json")
 
 
+def special_tokens(vocabulary: Mapping[str, int], *, bos: str, eos: str, pad: str) -> SpecialTokens:
+    """The ids of SEED-X's added tokens and of those that start, end and pad a sequence, for every kind of file.
+
+    Args:
+        vocabulary: token -> id of at least these tokens.
+        bos, eos, pad: their names in this tokenizer.
+
+    Raises:
+        SeedxError: a token is missing.
+    """
+    for name, role in ((bos, "starts"), (eos, "ends"), (pad, "pads")):
+        if name not in vocabulary:
+            raise SeedxError(f"the tokenizer has no token {name!r}, which {role} a sequence: add it to its file")
+    return SpecialTokens.find(vocabulary, bos=vocabulary[bos], eos=vocabulary[eos], pad=vocabulary[pad])
+
+
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """Learn a byte-level BPE: `<pad>` 0, `<s>` 1, `</s>` 2, the 256 bytes, merges, and the 330 added tokens at the end.
+    """Train a byte-level BPE: `<pad>` 0, `<s>` 1, `</s>` 2, the 256 bytes, merges, and the 330 added tokens at the end.
 
     Args:
         texts: the corpus; what is between the template's marks, without them.
-        vocab_size: number of ids, the added tokens included (`LanguageConfig.vocab_size`). A corpus too small to learn
-            that many merges gives fewer: compare `vocab_size` of the result.
+        vocab_size: number of ids, the added tokens included (`LanguageConfig.vocab_size`). A corpus too small for that
+            many merges gives fewer: compare `vocab_size` of the result.
+
+    Raises:
+        SeedxError: `vocab_size` is less than the bytes, control tokens and added tokens take.
     """
     fewest = 256 + 3 + len(ADDED_TOKENS)
     if vocab_size < fewest:
@@ -236,8 +253,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
 
 
 def _with_template(texts: Iterable[str]) -> Iterator[str]:
-    """Each text is some turn's: its template counts as often as it does, and so becomes three tokens. Box tokens are
-    no text to learn from."""
+    """Each text with the template of its turn, which so becomes three tokens. Box tokens are left out of the corpus."""
     writable = _pattern(TEXT_TOKENS)
     for text in texts:
         yield from writable.split(text)[::2]

@@ -37,7 +37,7 @@ ADDED_TOKENS = (*PLACEHOLDERS, IMAGE_START, IMAGE_END, PATCH_START, PATCH_END, *
 TEXT_TOKENS = (*LOCS, BOX_START, BOX_END)  # the added tokens that people and models write as text
 
 _STEPS = len(LOCS)
-_OVERSHOOT = 1e-3  # rounding in a data set's own coordinates, forgiven
+_OVERSHOOT = 1e-3  # of a data set's coordinates by rounding, which is tolerated
 _BOX = re.compile(r"<box_start>((?:\s*<loc-\d+>){4})\s*<box_end>")
 _BOX_AND_SPACE = re.compile(r"[ \t]*<box_start>.*?(?:<box_end>|$)", re.DOTALL)
 _LOC = re.compile(r"<loc-(\d+)>")
@@ -46,7 +46,7 @@ _CLAUSE = re.compile(r"[.,;:!?](?=\s|$)|\n|<box_start>|<box_end>|<loc-\d+>")  # 
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """Ids of the tokens that mean something to the code. `placeholders` and `locs` are in order."""
+    """Ids of the special tokens. `placeholders` and `locs` are in order."""
 
     placeholders: tuple[int, ...]
     image_start: int
@@ -162,7 +162,7 @@ def text_to_boxes(text: str) -> list[Box]:
 
 
 def strip_boxes(text: str) -> str:
-    """The text without its boxes, and without a box that was begun and not finished."""
+    """The text without its boxes, and without an unfinished box."""
     return _BOX_AND_SPACE.sub("", text)
 
 

@@ -1,4 +1,4 @@
-"""The verbs of the command line that need the stickers: demo, eval. They are entry points of the group seedx.verbs."""
+"""`seedx demo` and `seedx eval stickers`: entry points of the group seedx.verbs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from seedx.verbs.shared import TINY, Source, print_json
+from seedx.verbs.options import TINY, Source
+from seedx.verbs.output import file_errors, print_json
 
 
-def evaluate(
-    suite: Literal["stickers"],
-    /,
+def eval_stickers(
     *,
     seed: int = 7,
     n: int = 500,
@@ -23,30 +22,30 @@ def evaluate(
     html: Path | None = None,
     source: Source = TINY,
 ) -> None:
-    """Score a model on held-out scenes, beside chance and a simple baseline.
+    """Score a model on held-out scenes of stickers, beside chance and a simple baseline.
 
     Args:
-        suite: what to ask about.
-        seed: of the scenes.
-        n: scenes for each ability.
-        batch: scenes at a time.
-        abilities: which of them, all unless given.
-        shift: ask about pictures unlike those of training; only reading and reconstruction.
+        seed: random seed of the scenes.
+        n: number of scenes for each ability.
+        batch: number of scenes at a time.
+        abilities: the abilities to evaluate; by default all.
+        shift: evaluate on out-of-distribution images; only reading and reconstruction.
         json: print one object of all scores.
-        html: file or folder of a page with the scores, and the best, the worst and random examples as pictures.
+        html: file or folder to write a report to: the scores, and the best, worst and random examples as images.
     """
+    from seedx.terminal import print_table
     from seedx_stickers.evaluation import as_table, evaluate_stickers
     from seedx_stickers.evaluation.report import Report
 
-    model = source.load()
-    model.engine.image_decoder.progress = False  # there is one bar for all
+    model = source.load(progress=False)  # there is one bar for all scenes
     report, bar = Report(), sys.stderr.isatty()
     scores = evaluate_stickers(
         model, seed, n, batch, abilities, progress=bar, shift=shift, watch=report.add if html else None
     )
-    print_json(scores) if json else print(as_table(scores))
+    print_json(scores) if json else print_table(as_table(scores))
     if html:
-        print(f"page: {report.write(html, scores, source.model)}", file=sys.stderr)
+        with file_errors():
+            print(f"report: {report.write(html, scores, source.model)}", file=sys.stderr)
 
 
 def demo(
@@ -56,12 +55,12 @@ def demo(
     quick: bool = False,
     source: Source = TINY,
 ) -> None:
-    """Read, point, draw and edit on real files, and show it all on one page.
+    """Chat, locate, draw and edit on the example images, and show the results on an HTML page.
 
     Args:
-        out: folder of the page, index.html.
-        examples: folder of the pictures, which come with the code.
-        quick: one of each kind.
+        out: folder to write index.html to.
+        examples: folder of the example images, which come with the source code.
+        quick: one example of each kind.
     """
     from tqdm import tqdm
 
@@ -70,8 +69,7 @@ def demo(
     steps, done = demo.steps(quick), []
     with tqdm(desc="loading the model", total=1 + len(steps), disable=None) as bar:
         start = time.perf_counter()
-        model = source.load()
-        model.engine.image_decoder.progress = False  # there is one bar for all
+        model = source.load(progress=False)  # there is one bar for all examples
         loading = time.perf_counter() - start
         for step in steps:
             bar.update()
@@ -79,5 +77,6 @@ def demo(
             done.append(demo.perform(model, step, examples))
             bar.write(done[-1].line, file=sys.stdout)
         bar.update()
-    page = demo_page.write(out, done, source.model, examples, loading)
-    print(f"{page}: {len(done)} things done in {sum(each.seconds for each in done):.1f} s; open it in a browser")
+    with file_errors():
+        page = demo_page.write(out, done, source.model, examples, loading)
+    print(f"{page}: {len(done)} examples in {sum(each.seconds for each in done):.1f} s; open it in a browser")

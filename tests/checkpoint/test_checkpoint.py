@@ -11,32 +11,34 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from seedx import tokenizer
-from seedx.checkpoint import native
+from seedx.checkpoint import native, weights
+from seedx.checkpoint.parts import Model, modules, part_state
 from seedx.config import LoraConfig
+from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from small import SMALL, TOKENIZER
 
 
 @pytest.fixture(scope="module")
-def model() -> native.Model:
+def model() -> Model:
     torch.manual_seed(0)
     detokenizer = Detokenizer(SMALL.detokenizer, SMALL.vision.output_dim)
-    return native.Model(SMALL, SeedX(SMALL), detokenizer, tokenizer.load(TOKENIZER))
+    return Model(SMALL, SeedX(SMALL), detokenizer, tokenizer.load(TOKENIZER))
 
 
 @pytest.fixture
-def folder(model: native.Model, tmp_path: Path) -> Path:
+def folder(model: Model, tmp_path: Path) -> Path:
     native.save(model, tmp_path / "model")
     return tmp_path / "model"
 
 
-def all_states(model: native.Model) -> dict[str, torch.Tensor]:
-    modules = native.modules(model.seedx, model.detokenizer).items()
-    return {f"{part}/{name}": t for part, m in modules for name, t in native.part_state(part, m).items()}
+def all_states(model: Model) -> dict[str, torch.Tensor]:
+    parts = modules(model.seedx, model.detokenizer).items()
+    return {f"{part}/{name}": t for part, m in parts for name, t in part_state(part, m).items()}
 
 
-def test_saved_comes_back(model: native.Model, folder: Path) -> None:
+def test_saved_comes_back(model: Model, folder: Path) -> None:
     loaded = native.load(folder)
     before, after = all_states(model), all_states(loaded)
     assert before.keys() == after.keys()
@@ -50,7 +52,7 @@ def test_saved_comes_back(model: native.Model, folder: Path) -> None:
     assert torch.equal(*outputs)  # the rotary table, which is not stored, is the same too
 
 
-def test_whoever_reads_the_config_reads_the_weights(folder: Path) -> None:
+def test_weights_have_the_permissions_of_the_config(folder: Path) -> None:
     modes = {file.stat().st_mode for file in folder.iterdir()}
     assert modes == {(folder / "config.json").stat().st_mode}
 
@@ -63,7 +65,7 @@ def test_same_config_after_a_second_save(folder: Path, tmp_path: Path) -> None:
         assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
-def test_half_on_disk_and_in_memory(model: native.Model, tmp_path: Path) -> None:
+def test_half_on_disk_and_in_memory(model: Model, tmp_path: Path) -> None:
     native.save(model, tmp_path / "half", dtype=torch.float16)
     assert load_file(tmp_path / "half" / "language.safetensors")["llm.lm_head.weight"].dtype == torch.float16
     loaded = native.load(tmp_path / "half", dtype=torch.bfloat16)
@@ -75,21 +77,31 @@ def test_half_on_disk_and_in_memory(model: native.Model, tmp_path: Path) -> None
 def test_tied_embeddings(tmp_path: Path) -> None:
     config = dataclasses.replace(SMALL, language=dataclasses.replace(SMALL.language, tie_embeddings=True))
     detokenizer = Detokenizer(config.detokenizer, config.vision.output_dim)
-    native.save(native.Model(config, SeedX(config), detokenizer, tokenizer.load(TOKENIZER)), tmp_path / "tied")
+    native.save(Model(config, SeedX(config), detokenizer, tokenizer.load(TOKENIZER)), tmp_path / "tied")
     llm = native.load(tmp_path / "tied").seedx.language.llm
     assert llm.lm_head.weight is llm.model.embed_tokens.weight
 
 
-def test_shards(model: native.Model, folder: Path) -> None:
-    state = native.part_state("language", model.seedx.language)
-    (folder / "language.safetensors").unlink()
-    native.write(folder, "language", state.items(), shard_bytes=20_000)
-    shards = sorted(folder.glob("language-*.safetensors"))
-    assert len(shards) > 2
-    after = native.part_state("language", native.load(folder).seedx.language)
+def test_shards(model: Model, folder: Path) -> None:
+    state = part_state("language", model.seedx.language)
+    weights.write(folder, "language", state, shard_bytes=20_000)
+    after = part_state("language", native.load(folder).seedx.language)
     assert all(torch.equal(after[name], tensor) for name, tensor in state.items())
-    shards[1].unlink()
-    with pytest.raises(ValueError, match=r"model/language: 'llm\..* missing"):
+    (folder / "language-00002-of-00003.safetensors").unlink()
+    with pytest.raises(SeedxError, match=r"lists language-00002-of-00003\.safetensors, which is not there"):
+        native.load(folder)
+
+
+def test_shards_of_older_versions(model: Model, folder: Path) -> None:
+    state = part_state("language", model.seedx.language)
+    (folder / "language.safetensors").unlink()
+    names = list(state)
+    for number, part in enumerate((names[:5], names[5:]), 1):
+        save_file({name: state[name] for name in part}, folder / f"language-{number:05d}.safetensors")
+    after = part_state("language", native.load(folder).seedx.language)
+    assert all(torch.equal(after[name], tensor) for name, tensor in state.items())
+    (folder / "language-00002.safetensors").unlink()
+    with pytest.raises(SeedxError, match=r"model/language: 'llm\..* missing"):
         native.load(folder)
 
 
@@ -112,7 +124,7 @@ def test_strict(folder: Path, change: object, message: str) -> None:
         native.load(folder)
 
 
-def test_a_failed_save_leaves_the_old_folder(model: native.Model, folder: Path) -> None:
+def test_a_failed_save_leaves_the_old_folder(model: Model, folder: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(RuntimeError, match="broken"), native.replacing(folder) as aside:
         (aside / "config.json").write_text("{}")
@@ -121,7 +133,7 @@ def test_a_failed_save_leaves_the_old_folder(model: native.Model, folder: Path) 
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 
-def test_a_folder_of_other_things_is_not_replaced(model: native.Model, tmp_path: Path) -> None:
+def test_a_folder_of_other_things_is_not_replaced(model: Model, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="holds no model"):
         native.save(model, tmp_path)
@@ -132,7 +144,7 @@ def test_lora_is_merged_first(tmp_path: Path) -> None:
     config = dataclasses.replace(SMALL, language=dataclasses.replace(SMALL.language, lora=LoraConfig(rank=2)))
     seedx = SeedX(config)
     detokenizer = Detokenizer(config.detokenizer, config.vision.output_dim)
-    bundle = native.Model(config, seedx, detokenizer, tokenizer.load(TOKENIZER))
+    bundle = Model(config, seedx, detokenizer, tokenizer.load(TOKENIZER))
     seedx.language.add_lora()
     with pytest.raises(ValueError, match="merge_lora"):
         native.save(bundle, tmp_path / "model")

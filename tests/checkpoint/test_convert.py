@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from seedx import config
 from seedx.checkpoint import native
+from seedx.checkpoint.parts import build, modules, part_state
 from seedx.checkpoint.release import convert, find, from_release, to_release
 from seedx.config import Config
 from seedx.model.denoise import denoise
@@ -22,8 +23,8 @@ def weights() -> dict[str, dict[str, torch.Tensor]]:
     """Random weights of every part under our names."""
     generator = torch.Generator().manual_seed(0)
     parts = {}
-    for part, module in native.modules(*native.build(SMALL)).items():
-        state = native.part_state(part, module)
+    for part, module in modules(*build(SMALL)).items():
+        state = part_state(part, module)
         parts[part] = {k: 0.05 * torch.randn(t.shape, generator=generator) for k, t in state.items()}
     return parts
 
@@ -75,8 +76,8 @@ def test_converted_folder_runs(release: Path, weights: dict[str, dict[str, torch
     )
     model = native.load(tmp_path / "ours")
     assert model.config == config.from_dict(Config, json.loads(json.dumps(config.to_dict(SMALL))))
-    for part, module in native.modules(model.seedx, model.detokenizer).items():
-        state = native.part_state(part, module)
+    for part, module in modules(model.seedx, model.detokenizer).items():
+        state = part_state(part, module)
         assert state.keys() == weights[part].keys()
         assert all(torch.equal(state[name], weights[part][name]) for name in state), part
         assert sizes[part] == sum(tensor.nbytes for tensor in state.values())
@@ -93,7 +94,7 @@ def test_converted_folder_runs(release: Path, weights: dict[str, dict[str, torch
 
 def test_stored_precision(release: Path, tmp_path: Path) -> None:
     convert(release, tmp_path / "ours", SMALL, dtype=torch.bfloat16)
-    stored = dict(native.read(tmp_path / "ours", "language"))
+    stored = native.read_part(tmp_path / "ours", "language")
     assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
     loaded = native.load(tmp_path / "ours")
     assert {parameter.dtype for parameter in loaded.seedx.parameters()} == {torch.float32}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from seedx.checkpoint.info import info, table
+from seedx.terminal import table_text
 
 PARAMETERS = json.loads((Path(__file__).parents[1] / "golden" / "manifest.json").read_text())["parameters"]
 
@@ -26,7 +27,7 @@ def test_17b_has_the_parameters_of_the_release() -> None:
 
 def test_table_names_every_module_with_its_memory() -> None:
     rows = info("17b")
-    lines = table(rows).splitlines()
+    lines = table_text(table(rows)).splitlines()
     assert len(lines) == len(rows) + 1
     assert lines[1].split() == ["visual", "tokenizer", "1,935,610,624", "7.7", "GB", "3.9", "GB"]
     assert lines[-1].split()[-2:] == ["35.9", "GB"]  # bfloat16, but for the VAE

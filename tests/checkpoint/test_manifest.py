@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from seedx.checkpoint import native, release
+from seedx.checkpoint import release
+from seedx.checkpoint.parts import build, modules, part_state
 from seedx.config import SEED_X_17B
 
 MODELS = json.loads((Path(__file__).parents[1] / "golden" / "manifest.json").read_text(encoding="utf-8"))["models"]
@@ -28,10 +29,10 @@ def shapes() -> dict[bool, dict[str, dict[str, list[int]]]]:
     found = {}
     for condition in (False, True):
         detokenizer = dataclasses.replace(SEED_X_17B.detokenizer, condition=condition)
-        modules = native.modules(*native.build(dataclasses.replace(SEED_X_17B, detokenizer=detokenizer)))
+        parts = modules(*build(dataclasses.replace(SEED_X_17B, detokenizer=detokenizer)))
         found[condition] = {
-            part: {name: list(tensor.shape) for name, tensor in native.part_state(part, module).items()}
-            for part, module in modules.items()
+            part: {name: list(tensor.shape) for name, tensor in part_state(part, module).items()}
+            for part, module in parts.items()
         }
     return found
 

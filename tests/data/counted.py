@@ -12,7 +12,7 @@ import torch
 
 from seedx.batch import Encoded
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.messages import Message, Text
 
 ROW = 256
@@ -26,12 +26,12 @@ class Numbers:
     first: int
     last: int
 
-    def read(self, position: Any = None) -> Iterator[tuple[Any, Record | Fault]]:
+    def read(self, position: Any = None) -> Iterator[tuple[Any, Record | SampleError]]:
         for number in range(self.first if position is None else position, self.last):
             where = f"{self.name.partition('/')[0]}:{number}"
             broken = "faulty" in self.name and number % 7 == 3
             message = {"role": "assistant", "content": str(number)}
-            yield number + 1, Fault("broken json", where) if broken else Record(where, {"messages": [message]})
+            yield number + 1, SampleError("broken json", where) if broken else Record(where, {"messages": [message]})
 
 
 def open_numbers(rest: str, parts: int, run: str = "") -> list[Numbers]:

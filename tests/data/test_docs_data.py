@@ -11,7 +11,7 @@ from layouts import layout, make_pictures, rng, shown
 from seedx.data import formats
 from seedx.data.formats.filters import Filters
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.data.shard_reader import Data
 from seedx.data.sources import open_source
 from seedx.train.recipe import tomllib
@@ -70,9 +70,9 @@ def test_ten_lines_make_a_format(tmp_path, monkeypatch):
     drawn, read = (shown(formats.get("recipes_book:cooking", draw=draw)(soup, rng())) for draw in (1.0, 0.0))
     assert drawn == [("user", "Show me pea soup"), ("assistant", "@soup.jpg")]
     assert read == [("user", "@soup.jpg", "How is it made?"), ("assistant", "Boil the peas.")]
-    with pytest.raises(Fault, match="filtered"):
+    with pytest.raises(SampleError, match="filtered"):
         formats.get("recipes_book:cooking")(Record("book.jsonl:2", fields | {"rating": 1}), rng())
-    with pytest.raises(Fault, match="bad format"):
+    with pytest.raises(SampleError, match="bad format"):
         formats.get("recipes_book:cooking")(Record("book.jsonl:3", {"rating": 5}), rng())
     with pytest.raises(ValueError, match="did you mean 'draw'"):
         formats.get("recipes_book:cooking", drow=0.5)

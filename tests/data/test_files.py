@@ -7,12 +7,12 @@ import pytest
 from shards import items, number, write_jsonl, write_parquet
 
 from seedx.data import jsonl
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.data.sources import open_source
 
 
 @pytest.mark.parametrize("parts", [1, 4])
-def test_broken_lines_are_faults_and_blank_ones_nothing(tmp_path, parts):
+def test_broken_lines_are_sample_errors_and_blank_ones_nothing(tmp_path, parts):
     path = tmp_path / "s.jsonl"
     path.write_bytes(b'{"number": 1}\n\n{"number": \n[1, 2]\n\xff\xfe\n  \n' + b"[" * 100_000 + b'\n{"number": 2}')
     found = items(open_source(str(path), parts))
@@ -51,27 +51,27 @@ def test_parquet_gives_hugging_face_pictures_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 4), (-8, None), (40, 400)])
-def test_damaged_parquet_ends_with_one_fault(tmp_path, start, stop):
+def test_damaged_parquet_ends_with_one_sample_error(tmp_path, start, stop):
     path = write_parquet(tmp_path / "s.parquet", 20, group=10)
     content = bytearray((tmp_path / "s.parquet").read_bytes())
     content[start:stop] = b"\xee" * len(content[start:stop])
     (tmp_path / "s.parquet").write_bytes(content)
     (unit,) = open_source(path)
     found = list(unit.read())
-    position, fault = found[-1]
+    position, error = found[-1]
     if start == 0:
         assert len(found) == 20  # the first magic number is not what Parquet is read by
         return
-    assert isinstance(fault, Fault) and fault.cause == "broken parquet" and list(unit.read(position)) == []
+    assert isinstance(error, SampleError) and error.cause == "broken parquet" and list(unit.read(position)) == []
 
 
-def test_parts_of_what_is_not_parquet_are_refused(tmp_path):
+def test_splitting_a_file_that_is_not_parquet_is_an_error(tmp_path):
     (tmp_path / "s.parquet").write_bytes(b"hello")
     with pytest.raises(ValueError, match="can't be read as Parquet"):
         open_source(str(tmp_path / "s.parquet"), 2)
 
 
-def test_what_is_missing_is_named_by_its_extra(tmp_path, monkeypatch):
+def test_a_missing_package_is_an_error_that_names_its_extra(tmp_path, monkeypatch):
     path = write_parquet(tmp_path / "s.parquet", 3, group=2)
     for name in ("pyarrow", "pyarrow.parquet", "fsspec.core"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -14,7 +14,7 @@ from layouts import FIXTURES, layout, make_pictures, record, rng, shown
 from seedx import tokenizer
 from seedx.data import formats
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.data.sources import open_source
 from seedx.images import open_image
 from seedx.messages import assistant, map_images
@@ -67,7 +67,7 @@ def test_every_format_and_every_fixture_is_tried():
 
 
 @pytest.mark.parametrize("name", READ_BY)
-def test_what_it_makes_can_be_learned(name, tmp_path):
+def test_every_format_gives_labels(name, tmp_path):
     chosen, options = READ_BY[name]
     format = pickle.loads(pickle.dumps(formats.get(chosen, **options)))  # as it goes to a worker
     made = format(sample(name, tmp_path), rng())
@@ -83,21 +83,21 @@ def test_the_same_seed_gives_the_same_messages(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", READ_BY)
-def test_an_empty_record_is_a_fault(name):
+def test_an_empty_record_is_a_sample_error(name):
     chosen, options = READ_BY[name]
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(SampleError) as caught:
         formats.get(chosen, **options)(Record("a.jsonl:3", {"license": 1}, "folder"), rng())
     assert caught.value.cause == "bad format" and caught.value.where == "a.jsonl:3"
 
 
 @pytest.mark.parametrize("name", [name for name in READ_BY if name not in ("c4", "mmc4", "obelics")])
-def test_a_missing_picture_is_a_fault(name, tmp_path):
+def test_a_missing_picture_is_a_sample_error(name, tmp_path):
     chosen, options = READ_BY[name]
     options = options | ({"draw": 1.0} if chosen == "slides" else {})
     made = sample(name, tmp_path)
     for path in [*tmp_path.rglob("*.jpg"), *tmp_path.rglob("*.png")]:
         path.unlink()
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(SampleError) as caught:
         formats.get(chosen, **options)(made, rng())
     assert caught.value.cause == "missing file"
 
@@ -108,7 +108,7 @@ def test_a_missing_picture_is_a_fault(name, tmp_path):
         ("laion_cocos", {}, "no format 'laion_cocos'; did you mean 'laion_coco'"),
         ("zzz", {}, "known: capsfusion, edit, grit"),
         ("edit", {"polit": 1}, "no option 'polit'; did you mean 'polite'"),
-        ("edit", {"zzz": 1}, "known: at_least, at_most, images, inverse, min_ratio, min_side, polite, turns"),
+        ("edit", {"zzz": 1}, "known: at_least, at_most, images, inverse, min_aspect_ratio, min_side, polite, turns"),
         ("edit", {"polite": 1.5}, "a number from 0 to 1, not 1.5"),
         ("edit", {"turns": "all"}, "'session' or 'one', not 'all'"),
         ("mmc4", {"max_images": 2.5}, "a whole number, not 2.5"),
@@ -123,9 +123,17 @@ def test_a_missing_picture_is_a_fault(name, tmp_path):
         ("string:digits", {}, "not a function of a record"),
     ],
 )
-def test_a_wrong_choice_is_refused_at_once(name, options, message):
+def test_a_wrong_option_is_an_error_before_any_record(name, options, message):
     with pytest.raises(ValueError, match=message):
         formats.get(name, **options)
+
+
+def test_the_old_name_of_an_option_is_a_warning():
+    with pytest.warns(FutureWarning, match="min_ratio is now min_aspect_ratio"):
+        old = formats.get("laion_coco", min_ratio=0.5)
+    assert old == formats.get("laion_coco", min_aspect_ratio=0.5)
+    with pytest.raises(ValueError, match="old name of min_aspect_ratio: give one of them"):
+        formats.get("laion_coco", min_ratio=0.5, min_aspect_ratio=0.5)
 
 
 def yelling(record, rng, *, loud: bool = True):
@@ -147,9 +155,9 @@ def test_a_function_of_ones_own_is_a_format():
         ({"at_least": {"similarity": 0.32}}, False),
         ({"at_most": {"pwatermark": 0.2}}, True),
         ({"at_most": {"pwatermark": 0.1}}, False),
-        ({"min_side": 40, "min_ratio": 0.5}, True),
+        ({"min_side": 40, "min_aspect_ratio": 0.5}, True),
         ({"min_side": 41}, False),
-        ({"min_ratio": 0.51}, False),
+        ({"min_aspect_ratio": 0.51}, False),
     ],
 )
 def test_filters(options, kept, tmp_path):
@@ -157,7 +165,7 @@ def test_filters(options, kept, tmp_path):
     if kept:
         assert format(one, rng())
     else:
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(SampleError) as caught:
             format(one, rng())
         assert caught.value.cause == "filtered"
 
@@ -165,14 +173,14 @@ def test_filters(options, kept, tmp_path):
 def test_a_filter_needs_its_score(tmp_path):
     one = record("laion_coco", tmp_path, jpg="a.jpg", similarity=None, punsafe="?")
     for option in ({"at_least": {"similarity": 0.3}}, {"at_most": {"punsafe": 0.3}}):
-        with pytest.raises(Fault, match="bad format"):
+        with pytest.raises(SampleError, match="bad format"):
             formats.get("laion_coco", **option)(one, rng())
 
 
 def test_a_broken_header_is_a_broken_image(tmp_path):
     one = record("laion_coco", tmp_path, jpg="a.jpg")
     (tmp_path / "a.jpg").write_bytes(b"no picture")
-    with pytest.raises(Fault, match="broken image"):
+    with pytest.raises(SampleError, match="broken image"):
         formats.get("laion_coco", min_side=10)(one, rng())
 
 
@@ -211,7 +219,7 @@ def test_a_parquet_of_the_hub(tmp_path):
 def test_jsonl_with_pictures_in_another_folder(tmp_path):
     (tmp_path / "chat.jsonl").write_text(json.dumps(layout("llava")) + "\n")
     make_pictures(layout("llava"), tmp_path / "images")
-    with pytest.raises(Fault, match="missing file"):
+    with pytest.raises(SampleError, match="missing file"):
         formats.get("llava")(only(tmp_path / "chat.jsonl"), rng())
     made = formats.get("llava", images="images")(only(tmp_path / "chat.jsonl"), rng())
     assert shown(made)[0] == ("user", "@000000033471.jpg", "What are the colors of the bus in the image?")

@@ -5,7 +5,7 @@ from layouts import layout, make_pictures, record, rng, shown
 
 from seedx.data import formats
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 
 
 def made(format, fixture, folder, **options):
@@ -69,5 +69,5 @@ def test_other_names_for_caption_and_prompt(tmp_path):
 @pytest.mark.parametrize("caption", [7, "  ", ["a"]])
 def test_a_caption_is_words(caption, tmp_path):
     one = record("laion_coco", tmp_path, jpg="a.jpg", top_caption=caption)
-    with pytest.raises(Fault, match="a text that is not empty"):
+    with pytest.raises(SampleError, match="a text that is not empty"):
         formats.get("laion_coco")(one, rng())

@@ -5,7 +5,7 @@ from layouts import layout, make_pictures, record, rng, shown
 
 from seedx.data import formats
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 
 
 def llava(folder, changes=None, fixture="llava", **options):
@@ -76,7 +76,7 @@ def test_boxes_in_the_texts(tmp_path):
     ],
 )
 def test_malformed_llava(talk, tmp_path):
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(SampleError) as caught:
         llava(tmp_path, {"conversations": talk})
     assert caught.value.cause == "bad format"
 
@@ -122,5 +122,5 @@ def test_vqa_with_choices(answer, tmp_path):
     ],
 )
 def test_malformed_vqa(changes, tmp_path):
-    with pytest.raises(Fault, match="bad format"):
+    with pytest.raises(SampleError, match="bad format"):
         vqa(tmp_path, **changes)

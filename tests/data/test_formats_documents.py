@@ -7,7 +7,7 @@ from layouts import layout, make_pictures, record, rng, shown
 
 from seedx.data import formats
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 
 
 def test_messages(tmp_path):
@@ -28,7 +28,7 @@ def test_messages(tmp_path):
     ],
 )
 def test_malformed_messages(messages, tmp_path):
-    with pytest.raises(Fault, match="bad format"):
+    with pytest.raises(SampleError, match="bad format"):
         formats.get("messages")(record("messages", tmp_path, messages=messages), rng())
 
 
@@ -36,7 +36,7 @@ def test_text(tmp_path):
     one = record("c4", tmp_path)
     assert shown(formats.get("text")(one, rng())) == [("assistant", layout("c4")["text"])]
     assert shown(formats.get("text", field="url")(one, rng())) == [("assistant", "https://example.org/bbq")]
-    with pytest.raises(Fault, match="filtered"):
+    with pytest.raises(SampleError, match="filtered"):
         formats.get("text", min_chars=1000)(one, rng())
 
 
@@ -68,18 +68,18 @@ def test_mmc4_chooses_pictures(tmp_path):
     one = record("mmc4", tmp_path)
     assert pictures(shown(formats.get("mmc4", min_match=0.24)(one, rng()))) == ["@b9040a0dbb22.jpg"]
     assert pictures(shown(formats.get("mmc4", max_images=1)(one, rng()))) == ["@b9040a0dbb22.jpg"]
-    with pytest.raises(Fault, match="filtered"):
+    with pytest.raises(SampleError, match="filtered"):
         formats.get("mmc4", min_match=0.9)(one, rng())
 
 
-def test_a_page_does_without_the_pictures_that_the_web_forgot(tmp_path):
+def test_a_page_is_kept_without_its_missing_pictures(tmp_path):
     for name in ("mmc4", "obelics"):
         one = record(name, tmp_path / name)
         paths = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         paths[0].unlink()
         assert pictures(shown(formats.get(name)(one, rng()))) == [f"@{paths[1].name}"]
         paths[1].unlink()
-        with pytest.raises(Fault, match="missing file"):
+        with pytest.raises(SampleError, match="missing file"):
             formats.get(name)(one, rng())
 
 
@@ -87,18 +87,18 @@ def test_mmc4_with_the_pictures_inside(tmp_path):
     info = {"image_base64": base64.b64encode(b"jpeg").decode(), "matched_text_index": 1, "matched_sim": 0.3}
     one = record("mmc4", tmp_path, image_info=[info])
     assert shown(formats.get("mmc4", draw=0.0)(one, rng()))[1] == ("system", b"jpeg")
-    with pytest.raises(Fault, match="image_base64"):
+    with pytest.raises(SampleError, match="image_base64"):
         formats.get("mmc4")(record("mmc4", tmp_path, image_info=[info | {"image_base64": "?"}]), rng())
 
 
 @pytest.mark.parametrize("index", [3, -1, "0", None])
 def test_mmc4_with_a_wrong_index(index, tmp_path):
     one = record("mmc4", tmp_path, image_info=[{"image_name": "a.jpg", "matched_text_index": index}])
-    with pytest.raises(Fault, match="matched_text_index"):
+    with pytest.raises(SampleError, match="matched_text_index"):
         formats.get("mmc4")(one, rng())
 
 
-def test_obelics_keeps_the_order_and_draws_nothing_out_of_the_blue(tmp_path):
+def test_obelics_keeps_the_order_and_draws_nothing_at_the_start(tmp_path):
     one = record("obelics", tmp_path)
     assert shown(formats.get("obelics", draw=0.0)(one, rng())) == [
         ("system", "@lion.jpg"),
@@ -115,11 +115,11 @@ def test_obelics_keeps_the_order_and_draws_nothing_out_of_the_blue(tmp_path):
 
 def test_malformed_obelics(tmp_path):
     for changes in ({"texts": ["a"]}, {"texts": "abcd"}, {"texts": [None] * 4}):
-        with pytest.raises(Fault, match="bad format"):
+        with pytest.raises(SampleError, match="bad format"):
             formats.get("obelics")(record("obelics", tmp_path, **changes), rng())
 
 
-def test_paragraphs_are_parted(tmp_path):
+def test_paragraphs_are_separated(tmp_path):
     make_pictures("a.jpg", tmp_path)
     one = Record("a:1", {"images": [None, None, "a.jpg"], "texts": ["One.", "Two.", None]}, str(tmp_path))
     assert shown(formats.get("obelics", draw=1.0)(one, rng())) == [("assistant", "One.", "\n\nTwo.", "@a.jpg")]

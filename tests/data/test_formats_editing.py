@@ -5,7 +5,7 @@ from layouts import record, rng, shown
 
 from seedx.data import formats
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 
 
 def edit(fixture, folder, changes=None, polite=0.0, **options):
@@ -90,13 +90,13 @@ def test_a_session_of_magicbrush(tmp_path):
     ],
 )
 def test_malformed_edits(fixture, changes, tmp_path):
-    with pytest.raises(Fault, match="bad format"):
+    with pytest.raises(SampleError, match="bad format"):
         edit(fixture, tmp_path, changes)
 
 
 def test_small_or_narrow_pictures_are_filtered(tmp_path):
-    for options in ({"min_side": 400}, {"min_ratio": 0.99}):
-        with pytest.raises(Fault, match="filtered"):
+    for options in ({"min_side": 400}, {"min_aspect_ratio": 0.99}):
+        with pytest.raises(SampleError, match="filtered"):
             edit("seed_data_edit", tmp_path, **options)
 
 
@@ -112,5 +112,5 @@ def test_try_on():
 
 @pytest.mark.parametrize("missing", VITON)
 def test_try_on_needs_all_three(missing):
-    with pytest.raises(Fault, match="bad format"):
+    with pytest.raises(SampleError, match="bad format"):
         formats.get("try_on")(Record("a.tar/00001_00", {k: v for k, v in VITON.items() if k != missing}), rng())

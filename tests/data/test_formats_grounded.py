@@ -7,7 +7,7 @@ from seedx.data import formats
 from seedx.data.formats.boxes import cells, fractions, parse
 from seedx.data.formats.fields import Fields
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.messages import Box, Text
 
 NOWHERE = Fields(Record("a.jsonl:1", {}))
@@ -37,7 +37,7 @@ def test_boxes_of_kosmos():
 
 @pytest.mark.parametrize("cell", ["<patch_index_0001>", "<patch_index_0001><patch_index_9999>", ""])
 def test_malformed_boxes_of_kosmos(cell):
-    with pytest.raises(Fault, match="pairs of cells"):
+    with pytest.raises(SampleError, match="pairs of cells"):
         parse(f"<phrase>a</phrase><object>{cell}</object>", "kosmos", NOWHERE)
 
 
@@ -45,14 +45,14 @@ def test_boxes_left_as_text():
     assert parse("a [0.1,0.2,0.3,0.4]", "none", NOWHERE) == [Text("a [0.1,0.2,0.3,0.4]")]
 
 
-def test_pixels_are_cut_to_the_picture():
+def test_boxes_in_pixels_are_clipped_to_the_picture():
     assert fractions([-2, 10, 60, 90], NOWHERE, (50, 100)) == (0, 0.1, 1, 0.9)
     assert fractions([10, 10, 20, 40], NOWHERE, (50, 100), coco=True) == (0.2, 0.1, 0.6, 0.5)
 
 
 @pytest.mark.parametrize("box", [None, [1, 2, 3], "abcd", [5, 5, 5, 9], [60, 0, 70, 10], [0, 0, float("nan"), 1]])
-def test_what_is_no_box(box):
-    with pytest.raises(Fault, match="bad format"):
+def test_malformed_boxes(box):
+    with pytest.raises(SampleError, match="bad format"):
         fractions(box, NOWHERE, (50, 100))
 
 
@@ -82,7 +82,7 @@ def test_grit_by_confidence(tmp_path):
         "a wire hanger with ",
         ("a paper cover that reads we heart our customers", 0.02, 0.31, 0.96, 0.96),
     )
-    with pytest.raises(Fault, match="filtered"):
+    with pytest.raises(SampleError, match="filtered"):
         grit(tmp_path, min_score=0.9)
 
 
@@ -96,7 +96,7 @@ def test_a_phrase_with_two_boxes(tmp_path):
     "span", [[0, 3, 0.1], [0, 99, 0.1, 0.1, 0.2, 0.2, 0.9], ["a"] * 7, [0, 3, 0.2, 0.1, 0.1, 0.2, 1]]
 )
 def test_malformed_grit(span, tmp_path):
-    with pytest.raises(Fault, match="bad format"):
+    with pytest.raises(SampleError, match="bad format"):
         grit(tmp_path, {"ref_exps": [span]})
 
 
@@ -117,7 +117,7 @@ def test_referring_takes_the_size_of_the_picture_if_none_is_given(tmp_path):
 
 @pytest.mark.parametrize("changes", [{"sentences": [{"tokens": []}]}, {"bbox": [1, 2]}, {"bbox": 3}, {"width": "wide"}])
 def test_malformed_refcoco(changes, tmp_path):
-    with pytest.raises(Fault, match="bad format"):
+    with pytest.raises(SampleError, match="bad format"):
         formats.get("referring")(record("refcoco", tmp_path, file_name=None, **changes), rng())
 
 
@@ -147,5 +147,5 @@ def test_captions_of_shikra(tmp_path):
     [{"answer_boxes_seq": [[0]]}, {"answer_boxes_seq": [[0], [9]]}, {"answer_boxes_seq": [[0], 1]}, {"boxes": [[1]]}],
 )
 def test_malformed_shikra(changes, tmp_path):
-    with pytest.raises(Fault, match="bad format"):
+    with pytest.raises(SampleError, match="bad format"):
         formats.get("shikra")(record("shikra_boxcot", tmp_path, **changes), rng())

@@ -1,4 +1,4 @@
-"""Records that are wrong anywhere: a format makes messages of them or a fault, and nothing else ever stops a run."""
+"""Records that are wrong anywhere: a format makes messages of them or a error, and nothing else ever stops a run."""
 
 import copy
 
@@ -8,7 +8,7 @@ from test_formats import READ_BY, sample
 
 from seedx.data import formats
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.messages import Box, Image, Text
 
 JUNK = (None, 3, -1.5, True, "x", "", b"x", [], {}, [None], [3], {"x": None}, ["x", "y"], float("nan"))
@@ -50,7 +50,7 @@ def is_right(part):
 
 
 @pytest.mark.parametrize("name", READ_BY)
-def test_junk_anywhere(name, tmp_path):
+def test_junk_in_any_field(name, tmp_path):
     chosen, basic = READ_BY[name]
     good = sample(name, tmp_path)
     bad = [Record("a:1", changed(good.fields, p, junk), good.folder) for p in places(good.fields) for junk in JUNK]
@@ -59,7 +59,7 @@ def test_junk_anywhere(name, tmp_path):
         for one in bad:
             try:
                 made = format(one, rng())
-            except Fault as fault:
-                assert fault.where == "a:1"
+            except SampleError as error:
+                assert error.where == "a:1"
                 continue
             assert made and all(is_right(part) for message in made for part in message.content), one.fields

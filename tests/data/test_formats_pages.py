@@ -9,7 +9,7 @@ from layouts import layout, make_pictures, record, rng, shown
 from seedx.data import formats
 from seedx.data.formats.stories import vist_stories
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 
 
 @pytest.fixture
@@ -20,12 +20,12 @@ def vist(tmp_path):
     return Record("sis.jsonl:1", story, str(tmp_path))
 
 
-def test_vist_is_cut_into_stories():
+def test_vist_is_split_into_stories():
     first, second = vist_stories(layout("vist_sis"))
     assert first["title"] == "A day at the lake" and len(first["annotations"]) == 3 and second["story_id"] == "45531"
 
 
-def test_a_story_goes_on(vist):
+def test_a_story_is_continued(vist):
     assert shown(formats.get("story")(vist, rng())) == [
         ("user", "Go on with this story in 2 parts. A day at the lake", "We came to the lake.", "@1741642.jpg"),
         ("assistant", "Then we swam.", "@1741640.jpg", "It was dark at last.", "@1741637.jpg"),
@@ -49,7 +49,7 @@ def test_a_story_in_lists(tmp_path):
     one = Record("a.jsonl:1", {"captions": ["One.", "Two."], "images": ["a.jpg", "b.jpg"]}, str(tmp_path))
     assert shown(formats.get("story")(one, rng()))[1] == ("assistant", "Two.", "@b.jpg")
     for given in (0, 2):  # nothing to begin with, nothing left to tell
-        with pytest.raises(Fault, match="can't begin"):
+        with pytest.raises(SampleError, match="can't begin"):
             formats.get("story", given=given)(one, rng())
 
 
@@ -63,7 +63,7 @@ def test_a_story_in_lists(tmp_path):
     ],
 )
 def test_malformed_stories(fields, tmp_path):
-    with pytest.raises(Fault, match="bad format"):
+    with pytest.raises(SampleError, match="bad format"):
         formats.get("story")(Record("a.jsonl:1", fields, str(tmp_path)), rng())
 
 
@@ -125,5 +125,5 @@ PLACE = {"x": 0, "y": 0, "width": 1, "height": 1}
 )
 def test_malformed_slides(slide, tmp_path):
     slide = {"slide_width": 100, "slide_height": 100} | slide
-    with pytest.raises(Fault, match="bad format"):
+    with pytest.raises(SampleError, match="bad format"):
         formats.get("slides")(record("slide", tmp_path, slide=slide), rng())

@@ -6,7 +6,7 @@ import pytest
 from counted import ROW, encode
 
 from seedx.data.loader import Loader
-from seedx.data.sample_errors import Faults
+from seedx.data.sample_errors import SampleErrors
 from seedx.data.shard_reader import Data
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores
@@ -51,20 +51,20 @@ def test_the_rows_of_ranks_interleave():
 
 
 @pytest.mark.parametrize("workers", [2, 4])
-def test_data_that_ends(workers):
+def test_finite_data(workers):
     """The same rows in the same order and every sample counted, although streams end at different rows."""
     alone, shared = loader(FINITE), loader(FINITE, workers=workers)
     whole = list(alone)
     assert [row.keys for row in shared] == [row.keys for row in whole]
     for one in (alone, shared):
-        total = Faults()
+        total = SampleErrors()
         for row in whole:
-            total.merge(row.faults)
-        total.merge(one.faults)
-        assert total.causes == {"broken json": 9, "too long": 1} and total.good == 60 + 2 * 9 - 10
+            total.merge(row.sample_errors)
+        total.merge(one.sample_errors)
+        assert total.counts == {"broken json": 9, "too long": 1} and total.used == 60 + 2 * 9 - 10
 
 
-def test_data_that_ends_resumed_near_its_end():
+def test_finite_data_resumed_near_its_end():
     whole = [row.keys for row in loader(FINITE)]
     for stop in range(len(whole) - 9, len(whole)):
         first = loader(FINITE)
@@ -72,7 +72,7 @@ def test_data_that_ends_resumed_near_its_end():
         assert [row.keys for row in loader(FINITE, state=first.state)] == whole[stop:]
 
 
-def test_it_goes_on_when_iterated_again():
+def test_iterated_again_it_continues():
     whole, _ = rows(12)
     one = loader()
     assert [row.keys for _ in range(3) for _, row in zip(range(4), one, strict=False)] == whole
@@ -94,7 +94,7 @@ def test_files_with_a_broken_line(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_errors_keep_their_words(workers):
+def test_errors_of_workers_keep_their_messages(workers):
     def fail(messages):
         return {}["images"]
 
@@ -105,11 +105,13 @@ def test_errors_keep_their_words(workers):
 
 
 def test_users_mistakes():
-    with pytest.raises(ValueError, match=r"8 streams can't be shared evenly by 2 ranks of 3 readers: .* multiple of 6"):
+    with pytest.raises(
+        ValueError, match=r"8 streams can't be divided evenly among 2 ranks of 3 readers: .* multiple of 6"
+    ):
         loader(ranks=2, workers=3)
     with pytest.raises(ValueError, match="no data to train on"):
         loader(())
-    with pytest.raises(ValueError, match=r"says nothing of the streams \[0, 2, 4, 6\]"):
+    with pytest.raises(ValueError, match=r"has no state of the streams \[0, 2, 4, 6\]"):
         loader(state={number: state for number, state in rows(16)[1].items() if number % 2})
     with pytest.raises(ValueError, match="made with 8 streams, not 4"):
         list(Loader(MIXTURE, encode, seed=1, row=ROW, streams=4, state=rows(8)[1]))

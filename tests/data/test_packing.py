@@ -20,7 +20,7 @@ from small import SMALL, TOKENIZER
 CONFIG = replace(SMALL, tiling=TilingConfig(tile=28))
 
 
-def test_the_first_and_the_best_with_it():
+def test_the_first_document_and_the_best_set_with_it():
     assert fill([4, 3, 2], 6) == [0, 2]
     assert fill([5], 9) == [0]
     assert fill([1, 9, 9], 9) == [0]
@@ -28,7 +28,7 @@ def test_the_first_and_the_best_with_it():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_no_set_is_nearer(seed):
+def test_no_set_of_documents_fills_more(seed):
     draws = random.Random(seed)
     lengths = [draws.randint(1, 60) for _ in range(9)]
     chosen = fill(lengths, 100)
@@ -67,7 +67,7 @@ def measure(model, batches):
     """Sums of the losses over the batches, and the gradients of both."""
     model.zero_grad(set_to_none=True)
     losses = [model(batch) for batch in batches]
-    text, image = sum(one.text_sum for one in losses), sum(one.image_sum for one in losses)
+    text, image = (sum(one.sums[name] for one in losses) for name in ("text", "image"))
     (text + image).backward()
     assert text > 1 and image > 1
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}

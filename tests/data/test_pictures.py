@@ -46,7 +46,7 @@ def no_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_jpeg_has_pillows_pixels_whichever_way_it_lies(orientation: int, request: pytest.FixtureRequest) -> None:
+def test_a_jpeg_has_pillows_pixels_in_any_orientation(orientation: int, request: pytest.FixtureRequest) -> None:
     exif = PIL.Image.Exif()
     exif[ORIENTATION] = orientation
     data = encoded(photo(70, 33), exif=exif)
@@ -72,7 +72,7 @@ def test_grey_subsampled_progressive_and_optimised_jpegs_are_decoded_fast(
         assert torch.equal(pictures.decode(tmp_path / "a.jpg"), pixels)
 
 
-def test_other_formats_and_modes_take_pillows_way() -> None:
+def test_other_formats_and_modes_are_decoded_by_pillow() -> None:
     half = PIL.Image.new("RGBA", (4, 3), (255, 0, 0, 100))
     for data in (
         encoded(half, "PNG"),
@@ -84,7 +84,7 @@ def test_other_formats_and_modes_take_pillows_way() -> None:
         assert torch.equal(pictures.decode(io.BytesIO(data)), exact(data))
 
 
-def test_broken_and_huge_pictures_are_refused_as_by_open_image(tmp_path: Path) -> None:
+def test_broken_and_huge_pictures_raise_the_errors_of_open_image(tmp_path: Path) -> None:
     data = encoded(photo(70, 33))
     (tmp_path / "a.jpg").write_bytes(data[:-400])
     with pytest.raises(ValueError, match="damaged or truncated"):
@@ -118,7 +118,7 @@ def test_fast_tiles_are_the_exact_ones_within_two_levels(size: tuple[int, int], 
     assert torch.equal(fast.pixels[-1], thumbnail(pictures.decode(data), config.tile))
 
 
-def test_without_the_extra_everything_takes_pillows_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_pillow_decodes_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(photo(70, 33))
     monkeypatch.setattr(pictures, "simplejpeg", None)
     assert torch.equal(pictures.decode(data), exact(data))

@@ -3,7 +3,7 @@
 import pytest
 
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 
 TAR = Record("s.tar/a/7", {"jpg": b"whole", "source.jpg": b"source", "json": {"n": 1}})
 
@@ -26,15 +26,15 @@ def test_pictures_in_a_tar(value, content):
 
 
 @pytest.mark.parametrize("value", ["8.jpg", "b/7.jpg", "png", "json", "7.json"])
-def test_what_is_not_in_the_sample_is_missing(value):
-    with pytest.raises(Fault) as caught:
+def test_a_member_of_another_sample_is_missing(value):
+    with pytest.raises(SampleError) as caught:
         TAR.image(value)
     assert caught.value.cause == "missing file" and caught.value.where == "s.tar/a/7"
 
 
 @pytest.mark.parametrize("value", [None, "", 3, {"bytes": None, "path": None}, {}, ["a.jpg"]])
-def test_what_is_no_picture_is_a_bad_format(value):
-    with pytest.raises(Fault) as caught:
+def test_a_value_that_is_no_picture_is_a_bad_format(value):
+    with pytest.raises(SampleError) as caught:
         TAR.image(value)
     assert caught.value.cause == "bad format"
 
@@ -47,5 +47,5 @@ def test_pictures_beside_a_file(tmp_path):
     assert record.image("pictures/a.png") == record.image({"bytes": None, "path": "pictures/a.png"}) == path
     assert record.image(path) == path
     for missing in ("pictures/b.png", "pictures"):
-        with pytest.raises(Fault, match="missing file"):
+        with pytest.raises(SampleError, match="missing file"):
             record.image(missing)

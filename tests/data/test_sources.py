@@ -36,7 +36,7 @@ def test_the_parts_hold_every_sample_once_and_in_order(source, parts):
 
 
 @pytest.mark.parametrize("parts", [1, 3])
-def test_reading_goes_on_after_any_item(source, parts):
+def test_reading_resumes_after_any_item(source, parts):
     for unit in open_source(source, parts):
         whole = [(position, number(item), item.where) for position, item in unit.read()]
         for at, (position, _, _) in enumerate(whole):
@@ -149,7 +149,7 @@ def test_opening_opens_nothing(tmp_path, monkeypatch):
         (".", r"name the files, as in ./\*.tar"),
     ],
 )
-def test_a_source_that_is_none_is_explained(source, message, tmp_path, monkeypatch):
+def test_an_invalid_source_is_an_error_that_explains_it(source, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here.zip").touch()
     (tmp_path / "here.tar.gz").touch()
@@ -157,7 +157,7 @@ def test_a_source_that_is_none_is_explained(source, message, tmp_path, monkeypat
         open_source(source)
 
 
-def test_a_shard_that_is_gone_stops_the_reading(source, tmp_path):
+def test_a_missing_shard_is_an_error(source, tmp_path):
     unit = open_source(source)[0]
     next(tmp_path.iterdir()).unlink()
     with pytest.raises(FileNotFoundError, match=r"s\."):

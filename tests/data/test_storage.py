@@ -6,7 +6,7 @@ from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 from shards import items, number, write_jsonl, write_parquet, write_tar
 
 from seedx.data import storage
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.data.sources import open_source
 
 
@@ -44,7 +44,7 @@ def test_pictures_beside_a_remote_file_are_fetched(bucket):
     fsspec.filesystem("memory").pipe("/bucket/pictures/a.png", b"pixels")
     record = items(open_source(f"{bucket}/0.jsonl"))[0]
     assert record.image("pictures/a.png") == record.image("memory://bucket/pictures/a.png") == b"pixels"
-    with pytest.raises(Fault, match="missing file"):
+    with pytest.raises(SampleError, match="missing file"):
         record.image("pictures/b.png")
 
 
@@ -55,7 +55,7 @@ def waits(monkeypatch):
     return waited
 
 
-def test_a_read_that_fails_goes_on_where_it_stopped(bucket, waits, monkeypatch):
+def test_a_failed_read_is_retried_from_where_it_stopped(bucket, waits, monkeypatch):
     read, calls = MemoryFile.read, []
 
     def flaky(self, *arguments):
@@ -71,7 +71,7 @@ def test_a_read_that_fails_goes_on_where_it_stopped(bucket, waits, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["0.tar", "0.jsonl", "0.parquet"])
-def test_a_store_that_stays_away_is_an_error_and_no_fault(bucket, waits, monkeypatch, name):
+def test_a_store_that_never_answers_is_an_error_and_no_sample_error(bucket, waits, monkeypatch, name):
     def away(*arguments, **options):
         raise ConnectionError("away")
 
@@ -81,13 +81,13 @@ def test_a_store_that_stays_away_is_an_error_and_no_fault(bucket, waits, monkeyp
     assert waits == [1, 2, 4]
 
 
-def test_a_file_that_is_not_there_is_not_waited_for(bucket, waits):
+def test_a_missing_file_is_not_retried(bucket, waits):
     with pytest.raises(FileNotFoundError):
         items(open_source(f"{bucket}/9.tar"))
     assert waits == []
 
 
-def test_opening_is_tried_again_too(bucket, waits, monkeypatch):
+def test_opening_is_retried_too(bucket, waits, monkeypatch):
     opened, calls = MemoryFileSystem._open, []
 
     def flaky(self, *arguments, **options):

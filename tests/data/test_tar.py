@@ -6,7 +6,7 @@ import pytest
 from shards import add, items, number, write_tar
 
 from seedx.data import tar
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.data.sources import open_source
 
 
@@ -54,7 +54,7 @@ def test_fields_are_named_by_extension_and_decoded(tmp_path):
 
 
 @pytest.mark.parametrize("parts", [1, 3])
-def test_a_shard_cut_anywhere_gives_the_samples_before_and_one_fault(tmp_path, parts):
+def test_a_shard_cut_anywhere_gives_the_samples_before_and_one_sample_error(tmp_path, parts):
     path = write_tar(tmp_path / "s.tar", 6)
     whole = (tmp_path / "s.tar").read_bytes()
     with tarfile.open(path) as shard:
@@ -67,13 +67,13 @@ def test_a_shard_cut_anywhere_gives_the_samples_before_and_one_fault(tmp_path, p
         if size >= end_mark + tar.BLOCK:
             assert number(last) == 5 and len(good) == 5
             continue
-        assert isinstance(last, Fault) and last.cause == "torn tar" and last.where == path
+        assert isinstance(last, SampleError) and last.cause == "torn tar" and last.where == path
         # A sample is known to be whole once the header of the next one can be read.
         assert [number(item) for item in good] == list(range(sum(size >= end + tar.BLOCK for end in ends)))
 
 
 @pytest.mark.parametrize("filling", [b"\0", b"x"])
-def test_a_hole_is_a_tear(tmp_path, filling):
+def test_a_hole_ends_the_shard_as_torn(tmp_path, filling):
     path = write_tar(tmp_path / "s.tar", 200)
     content = bytearray((tmp_path / "s.tar").read_bytes())
     with tarfile.open(path) as members:
@@ -84,24 +84,24 @@ def test_a_hole_is_a_tear(tmp_path, filling):
     assert [number(item) for item in good] == list(range(9)) and last.cause == "torn tar"  # 9 may have had more
 
 
-def test_a_fault_ends_the_shard_for_good(tmp_path):
+def test_a_sample_error_ends_the_shard_for_good(tmp_path):
     path = write_tar(tmp_path / "s.tar", 3)
     (tmp_path / "s.tar").write_bytes((tmp_path / "s.tar").read_bytes()[:2000])
     (unit,) = open_source(path)
-    *_, (position, fault) = unit.read()
-    assert isinstance(fault, Fault) and list(unit.read(position)) == []
+    *_, (position, error) = unit.read()
+    assert isinstance(error, SampleError) and list(unit.read(position)) == []
 
 
 @pytest.mark.parametrize(
     ("name", "content", "cause"),
     [("1.json", b"{", "broken json"), ("1.txt", b"\xff", "broken text"), ("1.jpg", b"again", "bad format")],
 )
-def test_a_broken_member_costs_its_sample_alone(tmp_path, name, content, cause):
+def test_a_broken_member_makes_its_sample_alone_an_error(tmp_path, name, content, cause):
     with tarfile.open(tmp_path / "s.tar", "w") as shard:
         add(shard, "0.jpg", b"0")
         add(shard, "1.jpg", b"1")
         add(shard, name, content)
         add(shard, "2.jpg", b"2")
-    before, fault, after = items(open_source(str(tmp_path / "s.tar")))
+    before, error, after = items(open_source(str(tmp_path / "s.tar")))
     assert before.fields == {"jpg": b"0"} and after.fields == {"jpg": b"2"}
-    assert fault.cause == cause and fault.where == f"{tmp_path}/s.tar/1"
+    assert error.cause == cause and error.where == f"{tmp_path}/s.tar/1"

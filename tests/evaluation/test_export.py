@@ -188,14 +188,16 @@ def test_rows_that_are_not_gedits_are_refused(tmp_path):
 
 def test_the_verb_draws_and_edits_with_a_model(prompts, edits, dataset, tmp_path, tiny_folder, capsys):
     common = ["--model", str(tiny_folder), "--max-new-tokens", "24"]
-    assert main(["export", "geneval", str(prompts), "--out", str(tmp_path / "g"), "--samples", "1", *common]) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'g'}: 3 pictures made, 0 were there\n"
+    out = str(tmp_path / "g")
+    assert main(["eval", "export", "geneval", str(prompts), "--out", out, "--samples", "1", *common]) == 0
+    assert capsys.readouterr().out == f"{out}: 3 images made, 0 already there\n"
     assert Image.open(tmp_path / "g" / "00002" / "samples" / "0000.png").size == (96, 96)
     originals = ["--originals", str(tmp_path / "originals")]
-    assert main(["export", "imgedit", str(edits), "--out", str(tmp_path / "i"), *originals, *common]) == 0
-    assert main(["export", "gedit", str(dataset), "--out", str(tmp_path / "e"), "--languages", "en", *common]) == 0
+    assert main(["eval", "export", "imgedit", str(edits), "--out", str(tmp_path / "i"), *originals, *common]) == 0
+    out = str(tmp_path / "e")
+    assert main(["eval", "export", "gedit", str(dataset), "--out", out, "--languages", "en", *common]) == 0
     assert Image.open(tmp_path / "e" / "fullset" / "subject-add" / "en" / "en0.png").size == (120, 80)
-    assert capsys.readouterr().out.count("2 pictures made") == 2
-    assert main(["export", "imgedit", str(edits), "--out", str(tmp_path / "i")]) == 2
-    assert main(["export", "geneval", str(tmp_path / "none"), "--out", str(tmp_path / "i")]) == 2
+    assert capsys.readouterr().out.count("2 images made") == 2
+    assert main(["eval", "export", "imgedit", str(edits), "--out", str(tmp_path / "i")]) == 2
+    assert main(["eval", "export", "geneval", str(tmp_path / "none"), "--out", str(tmp_path / "i")]) == 2
     assert "--originals" in (err := capsys.readouterr().err) and "there is no" in err

@@ -107,9 +107,9 @@ def request(*args):
     return types.SimpleNamespace(args=args)
 
 
-def asked(number, wishes=SHORT):
+def asked(number, kwargs=SHORT):
     visual = lambda doc: [doc["image"]]  # noqa: E731
-    return request(DOCUMENTS[number]["question"], wishes, visual, number, "colours", "test")
+    return request(DOCUMENTS[number]["question"], kwargs, visual, number, "colours", "test")
 
 
 def test_answers_are_those_of_chat_in_order(simple):
@@ -146,7 +146,7 @@ def test_messages_keep_their_order(chat):
         )
 
 
-def test_how_wishes_are_understood(harness):
+def test_decoding_settings_of_a_task(harness):
     of = harness.Decoding.of
     assert of({}) == harness.Decoding(512, 0.0, 1.0, ())
     assert of({"until": "Q:", "do_sample": True, "top_p": None}) == harness.Decoding(512, 1.0, 1.0, ("Q:",))
@@ -161,7 +161,7 @@ def test_how_wishes_are_understood(harness):
 def test_boxes_are_written_as_tasks_read_them(harness):
     box = Box((0.25, 0.5, 0.75, 1.0))
     reply = Reply((Text("the cat " + box_to_text(box.box)),))
-    assert harness.said(reply) == "the cat [0.2500, 0.5000, 0.7500, 1.0000]"
+    assert harness.reply_text(reply) == "the cat [0.2500, 0.5000, 0.7500, 1.0000]"
 
 
 def test_the_mean_loss_of_an_answer_is_that_of_training(simple):
@@ -183,7 +183,7 @@ def test_the_mean_loss_of_an_answer_is_that_of_training(simple):
         row = prepare(map_images(messages, open_image), model.tokenizer, model.config)
         with torch.no_grad():
             losses = model.seedx(collate([row], model.tokenizer.specials.pad))
-        assert result.text[0] == pytest.approx(float(losses.text_sum) / losses.text_count, abs=1e-4)
+        assert result.text[0] == pytest.approx(float(losses.mean("text")), abs=1e-4)
 
 
 def test_what_the_trained_model_says_is_greedy_and_likeliest():

@@ -1,5 +1,8 @@
 """The plain products give what the fused kernel gives."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -38,3 +41,17 @@ def test_heads_of_keys_repeat():
     attended, _ = llama_attention(torch.nn.Identity(), q, k, v, None)
     whole = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
     torch.testing.assert_close(attended, whole.transpose(1, 2))
+
+
+def test_the_attention_is_registered_by_the_model_not_by_the_import():
+    code = """
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+import seedx.model.attention, seedx.model.language
+from seedx.config import LanguageConfig
+before = "seedx" in ALL_ATTENTION_FUNCTIONS.valid_keys()
+for _ in range(2):
+    seedx.model.language.Language(LanguageConfig(vocab_size=9, hidden_size=8, intermediate_size=8, layers=1, heads=2))
+print(before, ALL_ATTENTION_FUNCTIONS["seedx"] is seedx.model.attention.llama_attention)
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["False", "True"]

@@ -8,7 +8,8 @@ import torch
 
 from seedx.batch import Batch
 from seedx.config import BridgeConfig, Config, LanguageConfig, VisionConfig
-from seedx.model.seedx import SeedX, regression, tile_embedding
+from seedx.model.losses import regression
+from seedx.model.seedx import SeedX, tile_embedding
 from seedx.verify.loss_case import forward
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -70,12 +71,11 @@ def test_rows_together_have_the_sums_of_rows_apart(model, dim):
     rows = [row("read"), row("draw"), row("neither"), row("read"), row("draw")]
     apart = [model(batch) for batch in rows]
     together = model(joined(rows, dim))
-    torch.testing.assert_close(together.text_sum, sum(losses.text_sum for losses in apart))
-    torch.testing.assert_close(together.image_sum, sum(losses.image_sum for losses in apart))
-    assert together.text_count == sum(losses.text_count for losses in apart)
-    assert together.image_count == 2 * 4 * 32 == sum(losses.image_count for losses in apart)
-    means = together.text_sum / together.text_count, together.image_sum / together.image_count
-    torch.testing.assert_close(together.total, means[0] + 6 * means[1])
+    for name in ("text", "image"):
+        torch.testing.assert_close(together.sums[name], sum(losses.sums[name] for losses in apart))
+        assert together.counts[name] == sum(losses.counts[name] for losses in apart)
+    assert together.counts["image"] == 2 * 4 * 32
+    torch.testing.assert_close(together.total, together.mean("text") + 6 * together.mean("image"))
 
 
 @pytest.mark.parametrize("kind", ["read", "draw", "neither"])
@@ -102,7 +102,8 @@ def test_drawing_ignores_the_pixels_of_its_target(model):
     """The states that are regressed see nothing of the target: only the loss does."""
     batch = row("draw")
     other = dataclasses.replace(batch, targets=batch.targets + 1)
-    assert torch.equal(model(batch).text, model(other).text) and not torch.equal(model(batch).image, model(other).image)
+    one, two = model(batch).sums, model(other).sums
+    assert torch.equal(one["text"], two["text"]) and not torch.equal(one["image"], two["image"])
 
 
 def test_tile_embedding():

@@ -1,5 +1,6 @@
 """`seedx slide` and `Pipeline.slide`: the answer of a model as a file."""
 
+import importlib.util
 import json
 
 import pptx
@@ -10,6 +11,7 @@ from seedx.cli import main
 from seedx.inference.pipeline import Pipeline
 from seedx.inference.reply import Reply
 from seedx.messages import Image, Text
+from seedx.verbs.options import Source
 
 WRITTEN = (
     '{"slide_width": 9144000, "slide_height": 6858000, "elements": [{"type": "text", "x": <loc-8>, "y": <loc-8>, '
@@ -52,8 +54,15 @@ def test_a_slide_as_it_was_written_is_a_picture_or_json(run):
 
 def test_a_file_of_no_such_kind_is_refused_at_once(run):
     code, out, err = run("--out", "slide.docx")
-    assert (code, out) == (2, "") and "must end in .pptx or .json or the name of a picture format" in err
+    assert (code, out) == (2, "") and "must end in .pptx or .json or the name of an image format" in err
     assert "there is no folder" in run("--out", "nowhere/slide.pptx")[2]
+
+
+def test_a_pptx_without_its_package_is_refused_before_the_model_is_loaded(run, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(Source, "load", lambda self: pytest.fail("the model was loaded"))
+    code, out, err = run("--out", "slide.pptx")
+    assert (code, out) == (2, "") and 'pip install "seedx[slides]"' in err
 
 
 def test_an_answer_that_is_no_slide_is_told(tiny):

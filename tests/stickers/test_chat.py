@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from seedx.checkpoint.native import locate
+from seedx.checkpoint.hub import locate
 from seedx.config import TINY
 from seedx.messages import Box, Image, Text
 from seedx.prompt import encode

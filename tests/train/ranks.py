@@ -64,7 +64,7 @@ class Conversations:
 
     def losses(self, batch):
         losses = self.model(batch)
-        return [losses.text_sum, 6 * losses.image_sum]
+        return [losses.sums["text"], 6 * losses.sums["image"]]
 
 
 class Drawing:

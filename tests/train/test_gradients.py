@@ -45,8 +45,7 @@ class Rows:
         return {"text": int((batch.labels[:, 1:] != -100).sum()), "image": len(batch.targets) * features}
 
     def losses(self, batch):
-        losses = self.model(batch)
-        return {"text": losses.text_sum, "image": losses.image_sum}
+        return self.model(batch).sums
 
 
 def joined(rows):

@@ -9,6 +9,7 @@ from loading import main
 from ranks import free_port
 
 from seedx.checkpoint import native
+from seedx.checkpoint.parts import Model
 from seedx.config import TINY, LoraConfig
 from seedx.data.shard_reader import Data
 from seedx.model.detokenizer import Detokenizer
@@ -47,7 +48,7 @@ def large(tmp_path_factory):
     vision = dataclasses.replace(TINY.vision, layers=1)
     detokenizer = dataclasses.replace(TINY.detokenizer, steps=2)
     config = dataclasses.replace(TINY, vision=vision, language=language, detokenizer=detokenizer)
-    model = native.Model(config, SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim), tokenizer)
+    model = Model(config, SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim), tokenizer)
     folder = tmp_path_factory.mktemp("large") / "model"
     native.save(model, folder, torch.float16)
     return folder

@@ -1,10 +1,12 @@
 """Curves from logs."""
 
 import json
+import sys
 
 import pytest
 from PIL import Image
 
+from seedx.errors import SeedxError
 from seedx.train.plot import panels, plot, smooth
 
 
@@ -28,6 +30,18 @@ def test_each_value_has_a_panel_and_each_run_a_curve(tmp_path):
 def test_a_folder_that_is_no_run_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"has no log\.jsonl"):
         plot([tmp_path], tmp_path / "curves.png")
+
+
+def test_a_file_that_is_no_image_is_an_error(tmp_path):
+    with pytest.raises(SeedxError, match=r"must end in the name of an image format: .*png"):
+        plot([write(tmp_path / "a", "text")], tmp_path / "curves.foo")
+
+
+def test_without_matplotlib_the_error_names_the_extra(tmp_path, monkeypatch):
+    run = write(tmp_path / "a", "text")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(SeedxError, match=r'pip install "seedx\[plot\]"'):
+        plot([run], tmp_path / "curves.png")
 
 
 def test_long_curves_are_smoothed_and_short_ones_are_not():

@@ -1,14 +1,19 @@
-"""What a model weighs: parameters and memory by module, counted without building it in memory."""
+"""Parameters and memory of a model by module, counted without memory for its weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedx.checkpoint import native
-from seedx.config import PRESETS, Config
+from rich.table import Table
 
-# Module, the part that holds it, and what its names start with; the first that fits holds.
+from seedx.checkpoint.hub import bundled, locate
+from seedx.checkpoint.native import read_config
+from seedx.checkpoint.parts import build, modules, part_state
+from seedx.config import PRESETS, Config
+from seedx.terminal import new_table
+
+# Module, the part that holds it, and what its names start with; the first that fits counts.
 MODULES = (
     ("visual tokenizer", "vision", ""),
     ("input resampler", "bridge", "input_resampler."),
@@ -27,7 +32,7 @@ MODULES = (
 class Row:
     """
     Attributes:
-        parameters: numbers stored, fixed positions included.
+        parameters: number of stored values, fixed positions included.
         full, half: bytes in float32, and as loaded on a GPU: bfloat16, but for the VAE, which stays float32.
     """
 
@@ -38,33 +43,32 @@ class Row:
 
 
 def info(name: str | Path) -> list[Row]:
-    """One row a module and a last one, "total", for a preset ("17b", "tiny"), a folder or a hub id.
+    """One row for each module and a last one, "total", of a preset ("17b", "tiny"), a folder or a hub id.
 
     Raises:
-        ValueError: no such model.
+        SeedxError: no such model.
     """
     counts = {module: 0 for module, _, _ in MODULES}
-    for part, module in native.modules(*native.build(_config(name))).items():
-        for key, tensor in native.part_state(part, module).items():
+    for part, module in modules(*build(_config(name))).items():
+        for key, tensor in part_state(part, module).items():
             counts[_module(part, key)] += tensor.numel()
     rows = [Row(key, n, 4 * n, 4 * n if key.endswith("VAE") else 2 * n) for key, n in counts.items()]
     total = Row("total", sum(r.parameters for r in rows), sum(r.full for r in rows), sum(r.half for r in rows))
     return [*rows, total]
 
 
-def table(rows: list[Row]) -> str:
-    """The rows as aligned text."""
-    lines = [f"{'module':<24}{'parameters':>16}{'float32':>12}{'bfloat16':>12}"]
+def table(rows: list[Row]) -> Table:
+    made = new_table("module", "parameters", "float32", "bfloat16")
     for row in rows:
-        lines.append(f"{row.module:<24}{row.parameters:>16,}{_size(row.full):>12}{_size(row.half):>12}")
-    return "\n".join(lines)
+        made.add_row(row.module, f"{row.parameters:,}", _size(row.full), _size(row.half))
+    return made
 
 
 def _config(name: str | Path) -> Config:
     """A preset by its name, unless the model of that name is bundled."""
-    if str(name) in PRESETS and native.bundled(str(name)) is None:
+    if str(name) in PRESETS and bundled(str(name)) is None:
         return PRESETS[str(name)]
-    return native.read_config(native.locate(name))
+    return read_config(locate(name))
 
 
 def _module(part: str, key: str) -> str:

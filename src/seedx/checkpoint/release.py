@@ -1,23 +1,24 @@
-"""The release's weights <-> ours: one reversible table of names, strict both ways.
+"""The release's names of weights <-> ours: one reversible table, strict both ways; and its files -> a native folder.
 
-A rule pairs an official name with ours; `*` stands for the same text on both sides. The first rule that fits holds. A
-name that no rule knows is an error that names it, as is (in `native.assign`) a key that the model misses, does not
-have or has in another shape. Nothing is transposed or split: a tensor only changes its name.
+A rule pairs an official name with ours; `*` stands for the same text on both sides. The first rule that fits is used. A
+name that no rule knows is an error, as is (in `weights.check`) one that the model lacks, one that is missing, and a
+tensor of another shape. Nothing is transposed or split: a tensor only changes its name.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from seedx import config, tokenizer
-from seedx.checkpoint import native
+from seedx.checkpoint import native, weights
+from seedx.checkpoint.parts import build, modules, part_state
 from seedx.errors import SeedxError
 
 T = TypeVar("T")
@@ -87,7 +88,7 @@ NAMES: dict[str, Rules] = {
     "vae": (("*", "model.*"),),  # -> Autoencoder
 }
 
-# Where a part lies below the folder of the release; the first pattern that finds something holds.
+# Where a part is below the folder of the release; the first pattern that matches a path is used.
 PLACES: dict[str, tuple[str, ...]] = {
     "visual_encoder": ("qwen_vit_G.pt", "*/qwen_vit_G.pt", "visual_encoder"),
     "agent": ("agent", "*/agent"),
@@ -125,37 +126,38 @@ def convert(
     dtype: torch.dtype | None = None,
     progress: Callable[[str, int], None] | None = None,
 ) -> None:
-    """Turn the release's files into a folder for `native.load`, a shard at a time.
+    """Convert the release's files to a folder for `native.load`, one shard at a time.
 
     Args:
-        source: holds what `PLACES` lists. What the de-tokenizer's file lacks of the U-Net is taken from `unet`.
-        sizes: of the release; `detokenizer.condition` says whether the second stage is taken, or the first.
-        dtype: to store; None: as in the files.
+        source: folder with the parts of `PLACES`. What the de-tokenizer's file lacks of the U-Net is taken from `unet`.
+        sizes: of the release; `detokenizer.condition` chooses the second stage of the de-tokenizer, else the first.
+        dtype: of the stored weights; None: as in the files.
         progress: called for each tensor with its part and its size in bytes.
 
     Raises:
-        SeedxError: a file is not there, or a weight is missing, unknown or of another shape; the message names it.
+        SeedxError: a file is not there, or a weight is missing, unknown or of another shape.
     """
     source = Path(source)
     stage = "second_stage" if sizes.detokenizer.condition else "first_stage"
-    streams = {
-        "vision": ("visual_encoder", _tensors(find(source, "visual_encoder"))),
-        "bridge": ("agent", _tensors(find(source, "agent"))),
-        "language": ("llm", _tensors(find(source, "llm"))),
-        "detokenizer": (stage, _adapter(source, find(source, stage))),
-        "vae": ("vae", _tensors(find(source, "vae"))),
+    official = {
+        "vision": ("visual_encoder", _read(find(source, "visual_encoder"))),
+        "bridge": ("agent", _read(find(source, "agent"))),
+        "language": ("llm", _read(find(source, "llm"))),
+        "detokenizer": (stage, _read_adapter(source, stage)),
+        "vae": ("vae", _read(find(source, "vae"))),
     }
     words = tokenizer.load(find(source, "tokenizer"))
     if words.vocab_size > sizes.language.vocab_size:
         raise SeedxError(f"the tokenizer has {words.vocab_size} ids, the model {sizes.language.vocab_size}")
-    modules = native.modules(*native.build(sizes))
+    parts = modules(*build(sizes))
     with native.replacing(target) as aside:
         native.write_config(sizes, aside)
         words.save(aside)
-        for name, (part, stream) in streams.items():
-            ours = (renamed for item in stream for renamed in from_release(part, dict([item])).items())
-            tensors = native.checked(ours, native.part_state(name, modules[name]), part)
-            native.write(aside, name, _watched(tensors, name, progress), dtype)
+        for part, (name, tensors) in official.items():
+            ours = from_release(name, tensors)
+            weights.check(ours, part_state(part, parts[part]), name)
+            report = functools.partial(progress, part) if progress else None
+            weights.write(aside, part, ours, dtype, progress=report)
 
 
 def find(source: Path, part: str) -> Path:
@@ -173,44 +175,21 @@ def find(source: Path, part: str) -> Path:
     raise SeedxError(f"{source} has no {part}: expected {' or '.join(PLACES[part])} there")
 
 
-def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """Names and tensors of a file, or of all shards of a folder, mapped from the disk and let go one by one."""
-    files = [path]
-    if path.is_dir():
-        files = sorted(path.glob("*model*.safetensors")) or sorted(path.glob("*model*.bin"))
-        files = [file for file in files if ".fp16." not in file.name] or files  # diffusers' second copy of the same
+def _read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file, or of all shards of a folder, mapped from the disk."""
+    files = weights.find(path, "*model*") if path.is_dir() else [path]
     if not files:
         raise SeedxError(f"{path} holds no weights: expected *model*.safetensors or *model*.bin")
-    for file in files:
-        if file.suffix == ".safetensors":
-            with safe_open(file, "pt") as shard:
-                for name in shard.keys():  # noqa: SIM118 (it is no dictionary)
-                    yield name, shard.get_tensor(name)
-        else:
-            state = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
-            for name in list(state):
-                yield name, state.pop(name)
+    return weights.read(*files)
 
 
-def _adapter(source: Path, file: Path) -> Iterator[tuple[str, Tensor]]:
-    """The de-tokenizer's own weights, then those of SDXL's U-Net that it left as they were."""
-    seen = set()
-    for name, tensor in _tensors(file):
-        seen.add(name)
-        yield name, tensor
-    if any(path for pattern in PLACES["unet"] for path in source.glob(pattern)):
-        for name, tensor in _tensors(find(source, "unet")):
-            if f"unet.{name}" not in seen:
-                yield f"unet.{name}", tensor
-
-
-def _watched(
-    tensors: Iterable[tuple[str, Tensor]], part: str, progress: Callable[[str, int], None] | None
-) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in tensors:
-        yield name, tensor
-        if progress:
-            progress(part, tensor.nbytes)
+def _read_adapter(source: Path, stage: str) -> dict[str, Tensor]:
+    """The de-tokenizer's own weights, and those of SDXL's U-Net that its training left as they were."""
+    own = _read(find(source, stage))
+    if not any(path for pattern in PLACES["unet"] for path in source.glob(pattern)):
+        return own
+    unet = {f"unet.{name}": tensor for name, tensor in _read(find(source, "unet")).items()}
+    return own | {name: tensor for name, tensor in unet.items() if name not in own}
 
 
 def _rename(part: str, whose: str, state: dict[str, T], rules: Iterable[tuple[str, str]]) -> dict[str, T]:

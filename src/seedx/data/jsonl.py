@@ -13,7 +13,7 @@ from typing import Any
 
 from seedx.data import storage
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 
 COUNTED = 8 << 20  # bytes: counting the lines before a part of a larger file would cost start-up time
 
@@ -33,7 +33,7 @@ class JsonLines:
     end: int | None = None
     line: int | None = 1
 
-    def read(self, position: Any = None) -> Iterator[tuple[Any, Record | Fault]]:
+    def read(self, position: Any = None) -> Iterator[tuple[Any, Record | SampleError]]:
         """Every line that is not blank, with the position after it."""
         offset, line = position or (self.start, self.line)
         folder = storage.folder(self.path)
@@ -47,13 +47,13 @@ class JsonLines:
                     yield [offset, line], _parse(content, where, folder)
 
 
-def _parse(content: bytes, where: str, folder: str) -> Record | Fault:
+def _parse(content: bytes, where: str, folder: str) -> Record | SampleError:
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError) as error:
-        return Fault("broken json", where, str(error))
+        return SampleError("broken json", where, str(error))
     if not isinstance(fields, dict):
-        return Fault("broken json", where, f"an object is expected, not {type(fields).__name__}")
+        return SampleError("broken json", where, f"an object is expected, not {type(fields).__name__}")
     return Record(where, fields, folder)
 
 

@@ -1,18 +1,18 @@
 """The rows of all streams in one order, the same for any number of ranks and worker processes.
 
-Row n of the whole run is from stream n % V. Rank r of R hands out the rows with n % R == r, which come from the streams
-with that remainder, and its workers share these streams in turns: torch's DataLoader takes a row from each worker in
-turn, and that is the right order already. V = 8 streams, 2 ranks with 2 workers each:
+Row n of the whole run is from stream n % V. Rank r of R yields the rows with n % R == r, which come from the streams
+with that remainder. Its workers have these streams in turn: torch's DataLoader takes a row from each worker in turn,
+and that is the right order already. V = 8 streams, 2 ranks with 2 workers each:
 
     row      0  1  2  3  4  5  6  7  8 ...
     stream   0  1  2  3  4  5  6  7  0
     rank     0  1  0  1  0  1  0  1  0
     worker   0  0  1  1  0  0  1  1  0
 
-A resumed loader deals its streams to the workers from the one whose turn it is. Where each stream was is in the state
-that came with its last row: what workers had read ahead is read again.
+A resumed loader assigns its streams to the workers beginning with the one whose turn it is. The position of each
+stream is in the state of its last row: what workers had read ahead is read again.
 
-Streams of data with `epochs` end at different rows; the others go on in the same order. Then one rank can end before
+Streams of data with `epochs` end at different rows; the others continue in the same order. Then one rank can end before
 another, and the rows are the same for any number of ranks only until the first stream has ended.
 """
 
@@ -28,18 +28,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from seedx.data.sample_errors import Faults
+from seedx.data.sample_errors import SampleErrors
 from seedx.data.shard_reader import Data, open_mixture
 from seedx.data.stream import Encode, Row, Stream
 from seedx.errors import SeedxError
 
-# A stream's number, its next row, its state after that and what was read for it; an error; or a turn without a row.
-Item = tuple[int, Row | None, Any, Faults] | ValueError | OSError | None
-PREFETCH = 4  # rows that a worker is ahead at least
+# A stream's number, its next row, its state after that and the sample errors; an error; or a turn without a row.
+Item = tuple[int, Row | None, Any, SampleErrors] | ValueError | OSError | None
+PREFETCH = 4  # rows that a worker reads ahead at least
 
 
 class Loader:
-    """Iterate over it for one rank's rows. Again: it goes on after the last one handed out.
+    """Iterate over it for one rank's rows. Iterated again, it continues after the last row that it gave.
 
     Args:
         encode: messages -> a document, None if it is too long; it opens the pictures. Runs in the workers.
@@ -47,18 +47,18 @@ class Loader:
         row: tokens of a row at most.
         streams: a multiple of `ranks` times the workers; a checkpoint can be continued only with the same number.
         workers: processes that read ahead; 0 reads in this one.
-        ahead: rows that they are ahead together: those of a step, or the loop waits for the last of them in each.
-        state: of every stream of this rank at least; None is the beginning.
-        max_faults: see `Stream`.
+        ahead: rows that they read ahead together: those of a step, or each step waits for its last row.
+        state: of every stream of this rank at least; None is the start.
+        max_sample_errors: see `Stream`.
         run: see `open_source`.
 
     Attributes:
-        state: by number of the stream, after the last row handed out, JSON-able; the state of a run is the union of
+        state: by number of the stream, after the last row that was given, JSON-able; the state of a run is the union of
             its ranks'.
-        faults: what was read after the last row, once the data has ended.
+        sample_errors: of the samples after the last row, once the data has ended.
 
     Raises:
-        SeedxError: streams that can't be shared evenly; while iterating, what `Stream` raises.
+        SeedxError: streams that can't be divided evenly; while iterating, what `Stream` raises.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class Loader:
         workers: int = 0,
         ahead: int = 0,
         state: dict[int, Any] | None = None,
-        max_faults: float = 1.0,
+        max_sample_errors: float = 1.0,
         run: str = "",
     ) -> None:
         readers = ranks * max(1, workers)
         if streams % readers:
             raise SeedxError(
-                f"{streams} streams can't be shared evenly by {ranks} ranks of {max(1, workers)} readers: "
-                f"make it a multiple of {readers}"
+                f"{streams} streams can't be divided evenly among {ranks} ranks of {max(1, workers)} readers: "
+                f"make streams a multiple of {readers}"
             )
         self.sources, self.workers = open_mixture(data, streams, run), workers
         self.prefetch = max(PREFETCH, -(-ahead // workers)) if workers else None
@@ -90,7 +90,7 @@ class Loader:
             "streams": streams,
             "seed": seed,
             "row": row,
-            "max_faults": max_faults,
+            "max_sample_errors": max_sample_errors,
         }
         given = {int(number): position for number, position in (state or {}).items()}  # JSON's keys are strings
         self.numbers = range(rank, streams, ranks)
@@ -98,19 +98,19 @@ class Loader:
         missing = [number for number in self.numbers if number not in given]
         if missing and any(position["rows"] > 1 for position in given.values()):
             raise SeedxError(
-                f"the checkpoint says nothing of the streams {missing}, which would start anew: give the states of all "
-                "ranks together"
+                f"the checkpoint has no state of the streams {missing}, which would start again: give the states of "
+                "all ranks together"
             )
-        self.faults = Faults()
+        self.sample_errors = SampleErrors()
 
     def __iter__(self) -> Iterator[Row]:
-        self.faults = Faults()
+        self.sample_errors = SampleErrors()
         for item in DataLoader(
             _Rows(self._streams()),
             batch_size=None,
             num_workers=self.workers,
             collate_fn=_as_it_is,
-            worker_init_fn=left_to_parent,
+            worker_init_fn=leave_process_group,
             prefetch_factor=self.prefetch,
         ):
             if isinstance(item, bytes):
@@ -119,14 +119,14 @@ class Loader:
                 raise item
             if item is None:
                 continue
-            number, row, self.state[number], faults = item
-            self.faults.merge(faults)
+            number, row, self.state[number], errors = item
+            self.sample_errors.merge(errors)
             if row is not None:
-                row.faults, self.faults = self.faults, Faults()
+                row.sample_errors, self.sample_errors = self.sample_errors, SampleErrors()
                 yield row
 
     def _streams(self) -> list[Stream]:
-        """From the one whose turn it is. (One that had ended has fewer rows, and ends again without one.)"""
+        """Beginning with the one whose turn it is. (One that had ended has fewer rows, and ends again without one.)"""
 
         def turn(number: int) -> tuple[int, int]:
             return self.state.get(number, {"rows": 0})["rows"], number
@@ -138,10 +138,10 @@ class Loader:
 
 
 class _Rows(IterableDataset[Any]):
-    """In a worker: its streams' rows in turns, each with its stream's number, the state after it and its faults.
+    """In a worker: its streams' rows in turn, each with its stream's number, the state after it and its sample errors.
 
-    A stream that has ended gives the same without a row once, then None in its turns, so that the turns of the others
-    stay what they are. An error of the data is handed over: DataLoader would bury its message in a traceback.
+    A stream that has ended yields the same without a row once, then None in its turns, so that the turns of the others
+    stay what they are. An error of the data is yielded: DataLoader would bury its message in a traceback.
     """
 
     def __init__(self, streams: Sequence[Stream]) -> None:
@@ -160,9 +160,9 @@ class _Rows(IterableDataset[Any]):
                 for stream in streams:
                     row = next(rows[stream.number], None) if stream.number in rows else None
                     if row is not None:
-                        yield stream.number, row, row.state, row.faults
+                        yield stream.number, row, row.state, row.sample_errors
                     elif rows.pop(stream.number, None) is not None:
-                        yield stream.number, None, stream.state, stream.faults
+                        yield stream.number, None, stream.state, stream.sample_errors
                     else:
                         yield None
         except (ValueError, OSError) as error:
@@ -170,8 +170,8 @@ class _Rows(IterableDataset[Any]):
 
 
 class _Pickler(pickle.Pickler):
-    """Writes tensors as what they hold. (Torch's way from process to process is a file of shared memory for each, which
-    is asked for over a connection: of a row's eight small tensors that takes longer than all else.)"""
+    """Pickles tensors by value. (Torch shares a file of memory for each between processes, requested over a socket:
+    for a row's eight small tensors that takes longer than all else.)"""
 
     def reducer_override(self, value: Any) -> Any:
         return (torch.from_numpy, (value.numpy(),)) if isinstance(value, Tensor) else NotImplemented
@@ -183,14 +183,14 @@ def _packed(item: Item) -> bytes:
     return file.getvalue()
 
 
-def left_to_parent(worker: int) -> None:
-    """For worker processes: Ctrl-C and SIGTERM to a whole group are the training process's to answer.
+def leave_process_group(worker: int) -> None:
+    """For worker processes: only the training process handles Ctrl-C and SIGTERM to the whole group.
 
-    So a worker leaves the group. It does not ignore signals: SIGTERM is how Python ends it with its parent.
+    A worker does not ignore signals: SIGTERM is how Python ends it with its parent.
     """
     os.setpgrp()
 
 
 def _as_it_is(item: Any) -> Any:
-    """DataLoader's own way would turn the tuples of a state into lists, and numbers into tensors."""
+    """DataLoader's own collate would turn the tuples of a state into lists, and numbers into tensors."""
     return item

@@ -1,4 +1,4 @@
-"""Which of the waiting documents fill the next row.
+"""The choice of waiting documents that fill the next row best.
 
 Documents of any length are put into rows of one length; what is left of a row is padding, work for nothing. Among a
 dozen waiting documents there is nearly always a set that fills a row to the last few tokens, and finding the best one
@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seedx.errors import SeedxError
-
 
 def fill(lengths: Sequence[int], room: int) -> list[int]:
     """Places, in order, of the documents whose lengths together come nearest to `room` without passing it.
@@ -22,10 +20,10 @@ def fill(lengths: Sequence[int], room: int) -> list[int]:
     The first document is always among them; of equally good sets, it is one that prefers those who came first.
 
     Raises:
-        SeedxError: the first document alone is longer than the row.
+        ValueError: the first document alone is longer than the row.
     """
     if not 0 < lengths[0] <= room:
-        raise SeedxError(f"a row of {room} tokens holds documents of 1 to {room} tokens, not one of {lengths[0]}")
+        raise ValueError(f"a row of {room} tokens holds documents of 1 to {room} tokens, not one of {lengths[0]}")
     within = (1 << room + 1) - 1
     reached = [1 << lengths[0]]  # bit n of reached[i]: some of the documents up to i, the first included, have n tokens
     for length in lengths[1:]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from seedx.data import storage
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.errors import SeedxError
 
 ROWS = 16  # read at once: a few pictures
@@ -36,8 +36,8 @@ class ParquetRows:
     start: int = 0
     end: int | None = None
 
-    def read(self, position: Any = None) -> Iterator[tuple[Any, Record | Fault]]:
-        """The rows, with the position after each. A broken file ends with one fault."""
+    def read(self, position: Any = None) -> Iterator[tuple[Any, Record | SampleError]]:
+        """The rows, with the position after each. A broken file ends with one sample error."""
         row = self.start if position is None else position
         if row == END:
             return
@@ -49,7 +49,7 @@ class ParquetRows:
         except (arrow.ArrowException, OSError) as error:
             if _unreachable(error):
                 raise
-            yield END, Fault("broken parquet", f"{self.path}:{row}", str(error))
+            yield END, SampleError("broken parquet", f"{self.path}:{row}", str(error))
 
     def _rows(self, row: int) -> Iterator[dict[str, Any]]:
         footer, borders = _footer(self.path, storage.size(self.path))

@@ -1,9 +1,9 @@
-"""Pictures to train on, decoded fast: the bytes of a file -> pixels that `tiling.tile_image` cuts the fast way.
+"""Fast decoding of pictures to train on: the bytes of a file -> a tensor, which `tiling.tile_image` resizes with torch.
 
-`seedx.images` is what decides: its limits, its errors, and its pixels. A JPEG in colour or grey, which is nearly all of
-what the web gives, is decoded by simplejpeg (the extra `data`) to those same pixels, without Pillow's copies; anything
-else, and whatever simplejpeg complains about, takes Pillow's way. Evaluation and inference open their pictures with
-`images.open_image` instead, and get the release's exact tiles.
+Limits, errors and pixels are those of `seedx.images`. A JPEG in colour or grey, as nearly all pictures of the web are,
+is decoded by simplejpeg (the extra `data`) to the same pixels, without Pillow's copies; other formats, and files that
+simplejpeg rejects, are decoded by Pillow. Evaluation and inference open their pictures with `images.open_image`, and
+get the release's exact tiles.
 
 Shapes: H, W height and width of the picture, upright.
 """
@@ -22,7 +22,7 @@ from seedx.images import MAX_PIXELS, Source, read_header
 
 try:
     import simplejpeg
-except ImportError:  # an extra; without it everything takes Pillow's way
+except ImportError:  # an extra; without it Pillow decodes everything
     simplejpeg = None
 
 
@@ -34,7 +34,7 @@ def decode(source: Source, *, max_pixels: int = MAX_PIXELS) -> Tensor:
 
 
 def _decode_jpeg(source: Source, header: PIL.Image.Image) -> Tensor | None:
-    """As `decode`; None where Pillow should do it, or say what is wrong."""
+    """As `decode`; None where Pillow has to decode it, or to raise its error."""
     if header.format not in ("JPEG", "MPO") or header.mode not in ("RGB", "L"):
         return None
     if isinstance(source, (str, Path)):
@@ -42,10 +42,10 @@ def _decode_jpeg(source: Source, header: PIL.Image.Image) -> Tensor | None:
     if not isinstance(source, bytes):
         return None
     try:
-        pixels, turn = simplejpeg.decode_jpeg(source, "RGB"), images.turn_of(header)
+        pixels, transpose = simplejpeg.decode_jpeg(source, "RGB"), images.upright_transpose(header)
     except (OSError, SyntaxError, ValueError, EOFError):
         return None
-    return _from_array(pixels if turn is None else np.array(PIL.Image.fromarray(pixels).transpose(turn)))
+    return _from_array(pixels if transpose is None else np.array(PIL.Image.fromarray(pixels).transpose(transpose)))
 
 
 def _from_array(pixels: np.ndarray) -> Tensor:

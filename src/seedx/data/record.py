@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seedx.data import storage
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Record:
                 name of a member of this sample ("000123.jpg") or its extension ("jpg").
 
         Raises:
-            Fault: "missing file", or "bad format" for a value that is none of these.
+            SampleError: "missing file", or "bad format" for a value that is none of these.
             OSError: a remote file could not be read, again and again.
         """
         match value:
@@ -43,7 +43,9 @@ class Record:
                 return content
             case {"path": str(path)} | str(path) if path:
                 return self._member(path) if self.folder is None else self._beside(path, self.folder)
-        raise Fault("bad format", self.where, f"a picture is bytes, a path or {{bytes, path}}, not {_short(value)}")
+        raise SampleError(
+            "bad format", self.where, f"a picture is bytes, a path or {{bytes, path}}, not {_short(value)}"
+        )
 
     def _member(self, name: str) -> bytes:
         """By the rule that named the sample: its key is the member's path up to the first dot of the file name."""
@@ -53,7 +55,7 @@ class Record:
             return self.fields[extension]
         if isinstance(self.fields.get(name), bytes):
             return self.fields[name]
-        raise Fault("missing file", self.where, f"no member {name!r} in this sample")
+        raise SampleError("missing file", self.where, f"no member {name!r} in this sample")
 
     def _beside(self, name: str, folder: str) -> bytes | str:
         path = storage.join(folder, name)
@@ -62,9 +64,9 @@ class Record:
                 with storage.open_file(path) as file:
                     return file.read()
         except FileNotFoundError as error:
-            raise Fault("missing file", self.where, path) from error
+            raise SampleError("missing file", self.where, path) from error
         if not os.path.isfile(path):
-            raise Fault("missing file", self.where, path)
+            raise SampleError("missing file", self.where, path)
         return path
 
 

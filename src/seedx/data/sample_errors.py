@@ -1,24 +1,29 @@
-"""Bad data is normal: it is skipped, counted by its cause, and stops a run only when there is too much of it."""
+"""Bad samples are normal in large data: they are skipped, counted by cause, and stop a run only above a rate.
+
+A source and a format raise or return a `SampleError`; other errors that a sample raises become one in `boundary.py`.
+`SampleErrors` counts them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from seedx.deprecated import rename_keys
 from seedx.errors import SeedxError
 
-CHOSEN = ("filtered", "too long", "cut")  # causes that somebody chose: nothing is wrong with the data
-EXAMPLES = 3  # places kept of each cause
-LENGTH = 300  # of their texts: some data has a picture where a name should be
+INTENDED = ("filtered", "too long", "truncated")  # causes that the recipe asks for: nothing is wrong with the data
+MAX_EXAMPLES = 3  # kept of each cause
+MAX_LENGTH = 300  # characters of an example: some data has a picture where a name should be
 
 
-class Fault(ValueError):
-    """Why one sample is left out.
+class SampleError(SeedxError):
+    """Why one sample can't be used.
 
     Attributes:
         cause: short, from a small set, since causes are counted: "broken json", "missing file", "torn tar",
             "broken image", "bad format", "too long", "filtered", ...
-        where: the sample, as in `Record.where`; whoever knows it fills it in.
+        where: the sample, as in `Record.where`; empty where the raiser does not know it.
         detail: what exactly is wrong, for a message.
     """
 
@@ -32,68 +37,70 @@ class Fault(ValueError):
 
 
 @dataclass
-class Faults:
-    """How many samples were good, and how many were left out for which cause.
+class SampleErrors:
+    """Counts of the samples that were used, and of the others by cause.
 
     Attributes:
-        good: samples that were used.
-        causes: samples left out, by cause.
-        last: the latest faults of each cause as text, at most `EXAMPLES`, oldest first.
+        used: samples that were used.
+        counts: sample errors by cause. A truncated sample is used, and counted here too.
+        examples: the latest errors of each cause as text, at most `MAX_EXAMPLES`, oldest first.
     """
 
-    good: int = 0
-    causes: dict[str, int] = field(default_factory=dict)
-    last: dict[str, list[str]] = field(default_factory=dict)
+    used: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
 
-    def add(self, fault: Fault) -> None:
-        self._count(fault.cause, 1, [str(fault)[:LENGTH]])
+    def add(self, error: SampleError) -> None:
+        self._count(error.cause, 1, [str(error)[:MAX_LENGTH]])
 
-    def merge(self, later: Faults) -> None:
-        """Add what `later` counted, which came after what this one did (or on another rank)."""
-        self.good += later.good
-        for cause, count in later.causes.items():
-            self._count(cause, count, later.last.get(cause, []))
+    def merge(self, later: SampleErrors) -> None:
+        """Add the counts of `later`, which come after these or from another rank."""
+        self.used += later.used
+        for cause, count in later.counts.items():
+            self._count(cause, count, later.examples.get(cause, []))
 
     def _count(self, cause: str, count: int, examples: list[str]) -> None:
-        self.causes[cause] = self.causes.get(cause, 0) + count
-        self.last[cause] = [*self.last.get(cause, []), *examples][-EXAMPLES:]
+        self.counts[cause] = self.counts.get(cause, 0) + count
+        self.examples[cause] = [*self.examples.get(cause, []), *examples][-MAX_EXAMPLES:]
 
     @property
     def bad(self) -> int:
-        """Samples with something wrong; those left out on purpose are not."""
-        return sum(count for cause, count in self.causes.items() if cause not in CHOSEN)
+        """Samples with something wrong; those that the recipe leaves out are not."""
+        return sum(count for cause, count in self.counts.items() if cause not in INTENDED)
 
     @property
-    def share(self) -> float:
-        """Bad samples among the good and the bad; 0 before the first."""
-        return self.bad / max(1, self.good + self.bad)
+    def rate(self) -> float:
+        """Bad samples among those used and the bad ones, 0 to 1; 0 before the first."""
+        return self.bad / max(1, self.used + self.bad)
 
-    def check(self, most: float, after: int = 100) -> None:
-        """Stop when too much of the data is bad.
+    def check(self, max_rate: float, min_samples: int = 100) -> None:
+        """Stop a run whose data is too bad.
 
         Args:
-            most: the largest share of bad samples that is accepted, 0 to 1.
-            after: samples to see before judging: among a handful, one bad sample says nothing.
+            max_rate: the largest rate of bad samples that is accepted, 0 to 1.
+            min_samples: no rate is judged before as many samples were read.
 
         Raises:
-            SeedxError: there is more; the causes, how many of each, and the latest places.
+            SeedxError: the rate is above; the causes, how many of each, and the latest examples.
         """
-        seen = self.good + self.bad
-        if seen < after or self.share <= most:
+        seen = self.used + self.bad
+        if seen < min_samples or self.rate <= max_rate:
             return
         causes = "; ".join(
-            f"{cause}: {count}, the latest {' | '.join(self.last[cause])}"
-            for cause, count in sorted(self.causes.items(), key=lambda item: -item[1])
-            if cause not in CHOSEN
+            f"{cause}: {count}, the latest {' | '.join(self.examples[cause])}"
+            for cause, count in sorted(self.counts.items(), key=lambda item: -item[1])
+            if cause not in INTENDED
         )
         raise SeedxError(
-            f"{self.share:.1%} of {seen:,} samples are bad, and at most {most:.1%} may be: mend the data or raise "
-            f"max_faults. {causes}"
+            f"{self.rate:.1%} of {seen:,} samples are bad, more than the {max_rate:.1%} allowed: repair the data or "
+            f"raise max_sample_errors. {causes}"
         )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, state: dict[str, Any]) -> Faults:
-        return cls(state["good"], dict(state["causes"]), {cause: list(last) for cause, last in state["last"].items()})
+    def from_json(cls, state: dict[str, Any]) -> SampleErrors:
+        state = rename_keys("sample errors", state)
+        counts, examples = (rename_keys("causes of sample errors", state[key]) for key in ("counts", "examples"))
+        return cls(state["used"], counts, {cause: list(texts) for cause, texts in examples.items()})

@@ -1,15 +1,15 @@
-"""What one stream gets of one source: units dealt like cards in every epoch, a few of them open at a time.
+"""The samples of one source for one stream: shards are shuffled in every epoch and assigned to the streams in turn.
 
-Each epoch has an order of its own, and the dealing goes on where the last epoch's ended, so that no stream is favoured
-even if there are fewer units than streams. Five units a to e, two streams:
+The turn continues from one epoch to the next, so that no stream gets more than others even if there are fewer units
+(shards or parts of them) than streams. Five units a to e, two streams:
 
     epoch 0, order d b a e c    stream 0: d a c    stream 1: b e
     epoch 1, order a c e d b    stream 0: c d      stream 1: a e b
 
-The next sample comes from any of the stream's few open units, which shuffles without a buffer: nothing is held that a
-checkpoint would have to hold. Random choices are made by counters, so that a position is a handful of numbers:
+Each sample is read from a random one of the stream's few open units, which shuffles without a buffer: a checkpoint has
+no samples to hold. Random numbers are seeded by counters, so that a position is a handful of numbers:
 
-    {"units": 5, "epoch": 0, "dealt": 3, "taken": 17, "samples": 17, "open": [[3, 4096], [0, 512]]}
+    {"units": 5, "epoch": 0, "next_unit": 3, "epoch_samples": 17, "total_samples": 17, "open": [[3, 4096], [0, 512]]}
 """
 
 from __future__ import annotations
@@ -21,24 +21,26 @@ from typing import Any, NamedTuple
 
 from seedx.data import formats
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.data.sources import Position, Unit, open_source
+from seedx.deprecated import rename_keys
 from seedx.errors import SeedxError
 from seedx.messages import Message
 
-OPEN = 4  # units of a source that a stream reads in turns, and has of it in an epoch at least, if that can be
+OPEN = 4  # units of a source that a stream reads at a time; sources are split so that each stream has as many
+START = {"epoch": 0, "next_unit": 0, "epoch_samples": 0, "total_samples": 0, "open": []}
 
 
 @dataclass(frozen=True)
 class Data:
-    """A part of the mixture: a `[[data]]` table of a recipe.
+    """One data set of the mixture: a `[[data]]` table of a recipe.
 
     Attributes:
         source: what `open_source` takes.
         format: a name that `formats.get` knows.
-        weight: this part's share of the documents is its weight among those of the parts that are not used up.
+        weight: the data set's fraction of the documents is its weight, divided by the sum of those not used up.
         limit: samples read in an epoch at most, others in every epoch; None for all.
-        epochs: after so many the part is used up; None for never.
+        epochs: the data set is used up after so many; None for never.
         options: the format's.
     """
 
@@ -92,103 +94,101 @@ class Place(NamedTuple):
     epoch: int
 
 
-class Share:
-    """See the top of the file."""
+class ShardReader:
+    """The samples of a source that one stream reads. See the top of the file."""
 
     def __init__(self, source: Source, stream: int, streams: int, seed: int, state: dict[str, Any] | None) -> None:
-        if state and state["units"] != len(source.units):
+        state = rename_keys("shard reader state", state or START | {"units": len(source.units)})
+        if state["units"] != len(source.units):
             raise SeedxError(
                 f"{source.name}: the checkpoint was made with {state['units']} shards or parts of them, now there are "
-                f"{len(source.units)}: bring the files back as they were, or start the data anew"
+                f"{len(source.units)}: restore the files as they were, or start a new run"
             )
-        state = state or {"epoch": 0, "dealt": 0, "taken": 0, "samples": 0, "open": []}
         self.source, self.stream, self.streams, self.seed = source, stream, streams, seed
-        self.epoch, self.dealt, self.taken, self.samples = (
-            int(state[key]) for key in ("epoch", "dealt", "taken", "samples")
-        )
-        self.open = [_Open(source.units[number], number, position) for number, position in state["open"]]
-        self._deal()
+        self.epoch, self.next_unit = int(state["epoch"]), int(state["next_unit"])
+        self.epoch_samples, self.total_samples = int(state["epoch_samples"]), int(state["total_samples"])
+        self.open = [_OpenUnit(source.units[number], number, position) for number, position in state["open"]]
+        self._assign()
 
-    def take(self) -> tuple[Place, Record | Fault] | None:
+    def next(self) -> tuple[Place, Record | SampleError] | None:
         """The next sample; None once the source is used up.
 
         Raises:
             SeedxError: there is none in an endless source.
         """
         start = self.epoch
-        while self._ready():
-            if self.epoch - start > 100 * self.streams:  # long after every unit came to every stream
+        while self._open_units():
+            if self.epoch - start > 100 * self.streams:  # long after every unit was assigned to every stream
                 raise SeedxError(f"{self.source.name}: its {len(self.source.units)} shards hold no sample")
-            unit = self.open[random.Random(f"{self.seed} {self.stream} {self.samples}").randrange(len(self.open))]
+            rng = random.Random(f"{self.seed} {self.stream} {self.total_samples}")
+            unit = self.open[rng.randrange(len(self.open))]
             before = unit.position
             item = unit.next()
             if item is not None:
-                self.taken += 1
-                self.samples += 1
+                self.epoch_samples += 1
+                self.total_samples += 1
                 return Place(unit.number, before, self.epoch), item
             self.open.remove(unit)
         return None
 
     def messages(self, record: Record, place: Place) -> list[Message]:
-        """A sample's choices are its own: the same in any stream, others in every epoch."""
+        """The format's random choices depend on the sample and the epoch alone, not on the stream."""
         return self.source.format(record, random.Random(f"{self.seed} {self.source.name} {record.where} {place.epoch}"))
 
-    def read_again(self, place: Place) -> Record | Fault:
-        """The sample at a place where one was before."""
-        item = _Open(self.source.units[place.unit], place.unit, place.position).next()
-        return (
-            item
-            if item is not None
-            else Fault("changed", self.source.units[place.unit].name, "a sample read before is no longer there")
-        )
+    def read_again(self, place: Place) -> Record | SampleError:
+        """The sample at a place that `next` gave."""
+        unit = self.source.units[place.unit]
+        item = _OpenUnit(unit, place.unit, place.position).next()
+        return item or SampleError("changed", unit.name, "a sample read before is no longer there")
 
     @property
     def state(self) -> dict[str, Any]:
         return {
             "units": len(self.source.units),
             "epoch": self.epoch,
-            "dealt": self.dealt,
-            "taken": self.taken,
-            "samples": self.samples,
+            "next_unit": self.next_unit,
+            "epoch_samples": self.epoch_samples,
+            "total_samples": self.total_samples,
             "open": [[unit.number, unit.position] for unit in self.open],
         }
 
-    def _ready(self) -> bool:
-        """Open units until there are enough, those of the next epoch once this one is over. False: used up."""
+    def _open_units(self) -> bool:
+        """Keep `OPEN` units open, those of the next epoch once this one is over. False: the source is used up."""
         while True:
-            if self.quota is not None and self.taken >= self.quota:
-                self.open, self.dealt = [], len(self.cards)
-            while len(self.open) < OPEN and self.dealt < len(self.cards):
-                number = self.cards[self.dealt]
-                self.open.append(_Open(self.source.units[number], number, None))
-                self.dealt += 1
+            if self.epoch_limit is not None and self.epoch_samples >= self.epoch_limit:
+                self.open, self.next_unit = [], len(self.assigned)
+            while len(self.open) < OPEN and self.next_unit < len(self.assigned):
+                number = self.assigned[self.next_unit]
+                self.open.append(_OpenUnit(self.source.units[number], number, None))
+                self.next_unit += 1
             if self.open:
                 return True
             if self.epoch + 1 == self.source.data.epochs:
                 return False
-            self.epoch, self.dealt, self.taken = self.epoch + 1, 0, 0
-            self._deal()
+            self.epoch, self.next_unit, self.epoch_samples = self.epoch + 1, 0, 0
+            self._assign()
 
-    def _deal(self) -> None:
-        """The units of this epoch that are this stream's, and its part of the limit."""
+    def _assign(self) -> None:
+        """This stream's units in this epoch, shuffled, and its part of the limit."""
         units, limit = len(self.source.units), self.source.data.limit
         order = list(range(units))
         random.Random(f"{self.seed} {self.source.name} {self.epoch}").shuffle(order)
-        first = (self.stream - self.epoch * units) % self.streams  # of all players, who is dealt to first?
-        self.cards = order[first :: self.streams]
-        players = min(units, self.streams)
-        odd = 0 if limit is None else limit % players  # samples that go to some of the players alone: deal them too
-        self.quota = None if limit is None else limit // players + ((first - self.epoch * odd) % players < odd)
+        first = (self.stream - self.epoch * units) % self.streams  # this stream's first place in the order
+        self.assigned = order[first :: self.streams]
+        readers = min(units, self.streams)  # streams with a unit in this epoch
+        rest = 0 if limit is None else limit % readers  # samples that only some readers get, others in every epoch
+        extra = (first - self.epoch * rest) % readers < rest
+        self.epoch_limit = None if limit is None else limit // readers + extra
 
 
-class _Open:
+class _OpenUnit:
     """A unit that is being read. Its file is opened at the first sample."""
 
     def __init__(self, unit: Unit, number: int, position: Position) -> None:
         self.unit, self.number, self.position = unit, number, position
-        self.items: Iterator[tuple[Position, Record | Fault]] | None = None
+        self.items: Iterator[tuple[Position, Record | SampleError]] | None = None
 
-    def next(self) -> Record | Fault | None:
+    def next(self) -> Record | SampleError | None:
         self.items = self.items or iter(self.unit.read(self.position))
         self.position, item = next(self.items, (self.position, None))
         return item

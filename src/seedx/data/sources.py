@@ -1,13 +1,13 @@
-"""Where samples come from: a source is a string, and opens as units that are read alone and resumed exactly.
+"""Sources of samples: a source is a string, which opens as units that are read alone and resumed exactly.
 
     shards/{000..127}.tar       tar shards in WebDataset's layout          (tar.py)
     edits/*.jsonl               JSONL with files beside it                 (jsonl.py)
     s3://bucket/part-*.parquet  Parquet with pictures inside               (parquet.py)
-    stickers:boxes              made up as it is read, by the entry point "stickers" of the group seedx.sources
+    stickers:boxes              generated as it is read, by the entry point "stickers" of the group seedx.sources
     package.module.function:x   the same, by a function named in full
 
-Opening touches no file but to sub-split, when there are fewer files than parts are wanted; so it costs the same
-whatever the shards hold (benchmarks/sources.py).
+Opening reads no file, except to split it where there are fewer files than parts wanted; so its cost does not depend on
+what the shards hold (benchmarks/sources.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from seedx import plugins
 from seedx.data import jsonl, parquet, storage, tar
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.errors import SeedxError
 
 Position = Any  # JSON-able; None is the start
@@ -31,14 +31,14 @@ class Unit(Protocol):
     def name(self) -> str:
         """Its own among the units of a source, and the same in every run."""
 
-    def read(self, position: Position = None) -> Iterator[tuple[Position, Record | Fault]]:
+    def read(self, position: Position = None) -> Iterator[tuple[Position, Record | SampleError]]:
         """What it holds from `position` on, each item with the position after it.
 
-        Reading from there costs the same wherever it is. An item that can't be read is a Fault, which the reader
-        counts; a file that can't be read any further ends with one.
+        Reading costs the same from any position. An item that can't be read is a SampleError, which the reader counts;
+        a file that can't be read any further ends with one.
 
         Raises:
-            OSError: the file is gone or its store does not answer: not a fault of the data, and nothing to skip.
+            OSError: the file is gone or its store does not answer: not a bad sample, so nothing is skipped.
         """
 
 
@@ -57,7 +57,7 @@ def open_source(source: str, parts: int = 1, run: str = "") -> list[Unit]:
             `scheme:rest`, where `function(rest, parts, run)` of the entry point `scheme` gives the units.
         parts: units that are wanted. Fewer files are sub-split into that many or more, if they have as many samples.
             A part may turn out to hold no sample.
-        run: name and seed of the run, which decide what a source makes up.
+        run: name and seed of the run, which seed a source that generates its samples.
 
     Raises:
         SeedxError: no such file, or an ending that nothing reads.
@@ -75,7 +75,7 @@ def open_source(source: str, parts: int = 1, run: str = "") -> list[Unit]:
 
 
 def _function(scheme: str) -> Callable[[str, int, str], list[Unit]] | None:
-    """Who makes up `scheme:rest`; None if that is a path or a URL."""
+    """The function that opens `scheme:rest`; None if that is a path or a URL."""
     if "." in scheme and "/" not in scheme:
         return plugins.named(scheme)
     return plugins.find("seedx.sources", scheme)

@@ -44,7 +44,7 @@ def size(path: str) -> int:
 
 
 def open_file(path: str) -> BinaryIO:
-    """For reading and seeking. A remote read that fails is tried again where it stopped.
+    """For reading and seeking. A remote read that fails is retried from where it stopped.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -60,10 +60,10 @@ def open_file(path: str) -> BinaryIO:
 
 
 class _Retried(io.RawIOBase):
-    """A remote file that is opened again, where it stood, when reading fails.
+    """A remote file that is reopened at its position when reading fails.
 
-    Some of fsspec's stores try again by themselves (S3, Google), others do not (HTTP), and none survives a connection
-    that is cut in the middle of a long read.
+    Some of fsspec's stores retry by themselves (S3, Google), others do not (HTTP), and none survives a connection
+    that is lost in the middle of a long read.
     """
 
     def __init__(self, path: str, reopen: Callable[[], IO[bytes]]) -> None:

@@ -5,9 +5,9 @@ The key is a member's path up to the first dot of its file name, the rest its fi
 Format"). A name without that shape (no dot, or a leading one as in macOS's "._" files) and folders named `__...__`
 hold no sample, there as here.
 
-Python's `tarfile` stops without a word at a damaged header, and keeps every header that it has read. So the headers
+Python's `tarfile` stops silently at a damaged header, and keeps every header that it has read. So the headers
 are walked here, each parsed by `tarfile.TarInfo`. Nothing is kept, and the offset of a sample's first header is a
-position to go on from.
+position to resume from.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from seedx.data import storage
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 
 BLOCK = tarfile.BLOCKSIZE
 TAIL = 1 << 20  # bytes after the end mark, at most: tar pads with zeros to 10 KiB unless told otherwise
@@ -66,8 +66,8 @@ class TarShard:
     start: int = 0
     end: int | None = None
 
-    def read(self, position: Any = None) -> Iterator[tuple[Any, Record | Fault]]:
-        """The samples, with the position after each. A torn shard ends with one fault: the sample that the tear hit."""
+    def read(self, position: Any = None) -> Iterator[tuple[Any, Record | SampleError]]:
+        """The samples, with the position after each. A torn shard ends with one sample error."""
         offset = self.start if position is None else position
         if self._over(offset):
             return
@@ -76,9 +76,9 @@ class TarShard:
                 for sample in _samples(file, offset):
                     yield sample.after, _record(file, sample, self.path)
                     if self._over(sample.after):
-                        return  # before the next part is looked at: a tear in there is not for this one to report
+                        return  # before the next part is read: it reports a tear of its own
             except Torn as error:
-                yield END, Fault("torn tar", self.path, str(error))
+                yield END, SampleError("torn tar", self.path, str(error))
 
     def _over(self, offset: int) -> bool:
         return offset == END or (self.end is not None and offset >= self.end)
@@ -111,7 +111,7 @@ def _first_sample(file: BinaryIO, start: int, stop: int) -> int | None:
                 return member.start
             previous = key
     except Torn:
-        pass  # whoever reads up to there will report it
+        pass  # the unit that reads up to there reports it
     return None
 
 
@@ -137,17 +137,17 @@ def _is_header(block: bytes) -> bool:
     return True
 
 
-def _record(file: BinaryIO, sample: Sample, path: str) -> Record | Fault:
+def _record(file: BinaryIO, sample: Sample, path: str) -> Record | SampleError:
     where = f"{path}/{sample.key}"
     fields: dict[str, Any] = {}
     try:
         for extension, member in sample.members:
             if extension in fields:
-                raise Fault("bad format", where, f"two members are named {member.name}")
+                raise SampleError("bad format", where, f"two members are named {member.name}")
             file.seek(member.data)
             fields[extension] = _decode(file.read(member.size), extension, where)
-    except Fault as fault:
-        return fault
+    except SampleError as error:
+        return error
     return Record(where, fields)
 
 
@@ -157,7 +157,7 @@ def _decode(content: bytes, extension: str, where: str) -> Any:
     try:
         return json.loads(content) if kind == "json" else content.decode() if kind == "txt" else content
     except (ValueError, RecursionError) as error:
-        raise Fault("broken json" if kind == "json" else "broken text", where, str(error)) from error
+        raise SampleError("broken json" if kind == "json" else "broken text", where, str(error)) from error
 
 
 def _samples(file: BinaryIO, offset: int) -> Iterator[Sample]:

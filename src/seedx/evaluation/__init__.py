@@ -1,1 +1,1 @@
-"""The field's own benchmarks: a model for lmms-eval, and pictures in the layouts that other scorers read."""
+"""Benchmarks of the field: a model for lmms-eval, and pictures in the layouts that GenEval, ImgEdit and GEdit score."""

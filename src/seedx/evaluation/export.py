@@ -1,30 +1,33 @@
-"""Draws or edits what a benchmark asks for, into files, where its own scorer looks for them.
+"""Draws or edits the pictures of a benchmark into the files that its scorer reads.
 
-An export can be stopped at any time: a file appears whole or not at all, one that is there is kept, and the seed of a
+An export can be stopped and resumed: a file appears whole or not at all, existing files are kept, and the seed of a
 picture depends on the picture alone.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, Unpack
 
 import PIL.Image
 from tqdm import tqdm
 
+from seedx.atomic import replacing_file
 from seedx.errors import SeedxError
 from seedx.images import Source
+from seedx.inference.settings import Options
 
 
-class Painter(Protocol):
-    """What an export asks of a model: two batched verbs of `pipeline.py`."""
+class ImageModel(Protocol):
+    """A model that draws and edits in batches: `inference.pipeline.Pipeline`."""
 
-    def draw_batch(self, prompts: Sequence[str], seeds: Sequence[int], **options: Any) -> list[PIL.Image.Image]: ...
+    def draw_batch(
+        self, prompts: Sequence[str], seeds: Sequence[int], **options: Unpack[Options]
+    ) -> list[PIL.Image.Image]: ...
     def edit_batch(
-        self, pictures: Sequence[Source], instructions: Sequence[str], seeds: Sequence[int], **options: Any
+        self, pictures: Sequence[Source], instructions: Sequence[str], seeds: Sequence[int], **options: Unpack[Options]
     ) -> list[PIL.Image.Image]: ...
 
 
@@ -40,20 +43,22 @@ class Work:
 
 @dataclass(frozen=True)
 class Count:
-    """How many pictures were made, and how many were there."""
+    """How many pictures were made, and how many existed."""
 
     made: int
     kept: int
 
 
-def export(model: Painter, works: Iterable[Work], batch: int, progress: bool = False, **options: Any) -> Count:
-    """Make what is not there yet, `batch` pictures at a time. Options are the fields of `Settings`.
+def export(
+    model: ImageModel, works: Iterable[Work], batch: int, progress: bool = False, **options: Unpack[Options]
+) -> Count:
+    """Make the pictures whose files are missing, `batch` at a time. The seeds are those of the works.
 
     Raises:
-        SeedxError: no batch, a picture that can't be opened, or what the model's verbs refuse.
+        SeedxError: no batch, a picture that can't be opened, or an option that the model refuses.
     """
     if batch < 1:
-        raise SeedxError(f"a batch has at least one picture, not {batch}")
+        raise SeedxError(f"a batch is at least one picture, not {batch}")
     made = kept = 0
     waiting: list[Work] = []
     for work in tqdm(works, unit="picture", disable=not progress):
@@ -68,25 +73,24 @@ def export(model: Painter, works: Iterable[Work], batch: int, progress: bool = F
 
 
 def save(picture: PIL.Image.Image, file: Path) -> None:
-    """Write a PNG and its folders; a file that is there is always whole."""
+    """Write a PNG, and the folders above it; the file appears whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    picture.save(part, format="PNG")
-    os.replace(part, file)
+    with replacing_file(file) as aside:
+        picture.save(aside, format="PNG")
 
 
 def plain(name: object, where: str) -> str:
-    """A name that makes a file or a folder of its own.
+    """A name that is safe as that of a file or a folder.
 
     Raises:
-        SeedxError: it is not a text, is empty, or would lead elsewhere.
+        SeedxError: it is not a string, is empty, or would lead to another folder.
     """
     if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
-        raise SeedxError(f"{where}: {name!r} can't name a file: a text without slashes is expected")
+        raise SeedxError(f"{where}: {name!r} can't name a file: expected a string without slashes")
     return name
 
 
-def _make(model: Painter, works: Sequence[Work], options: dict[str, Any]) -> int:
+def _make(model: ImageModel, works: Sequence[Work], options: Options) -> int:
     drawn = [work for work in works if work.source is None]
     edited = [(work, work.source) for work in works if work.source is not None]
     if drawn:

@@ -5,38 +5,37 @@
 
 under results/NAME, where NAME is that of the model. The layout is that of stepfun-ai/Step1X-Edit:
 GEdit-Bench/generate_image_example.py (which fields make it) and GEdit-Bench/EVAL.md (which folder it is). The edit is
-of "input_image_raw", as in that example; the scorer brings it to the size of the other one. Needs the extra
-`seedx[data]`.
+of "input_image_raw", as in that example; the scorer resizes it to the other one. Needs the extra `seedx[data]`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from seedx.data.parquet import ParquetRows
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.errors import SeedxError
-from seedx.evaluation.export import Count, Painter, Work, export, plain, save
+from seedx.evaluation.export import Count, ImageModel, Work, export, plain, save
 from seedx.images import open_image
+from seedx.inference.settings import Options
 
 LANGUAGES = ("en", "cn")  # of the instructions
 
 
 def edit(
-    model: Painter,
+    model: ImageModel,
     data: Path,
     out: Path,
     *,
     languages: Sequence[str] = LANGUAGES,
-    seed: int = 0,
     batch: int = 8,
     progress: bool = False,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Count:
-    """Make every edit whose instruction is in one of the languages, all with one seed.
+    """Make every edit whose instruction is in one of the languages, all with the same seed (0 unless given).
 
     Args:
         data: a Parquet file, or a folder of them.
@@ -48,26 +47,27 @@ def edit(
         raise SeedxError(f"the instructions are in {' and '.join(LANGUAGES)}, not in {unknown.pop()!r}")
     files = [data] if data.is_file() else sorted(data.rglob("*.parquet"))
     if not files:
-        raise SeedxError(f"{data}: a Parquet file of stepfun-ai/GEdit-Bench, or a folder of them, is expected")
+        raise SeedxError(f"{data}: expected a Parquet file of stepfun-ai/GEdit-Bench, or a folder of them")
+    seed = options.pop("seed", 0)
     return export(model, _works(files, out, languages, seed), batch, progress, **options)
 
 
 def _works(files: Sequence[Path], out: Path, languages: Sequence[str], seed: int) -> Iterator[Work]:
-    """One edit after the other, since pictures are read with their rows."""
+    """Lazily: the pictures of a row are in memory with it."""
     for path in files:
         for _, row in ParquetRows(str(path), str(path)).read():
             try:
-                if isinstance(row, Fault):
+                if isinstance(row, SampleError):
                     raise row
                 work = _work(row, out, seed) if row.fields["instruction_language"] in languages else None
-            except (Fault, KeyError) as error:
-                raise SeedxError(f"{path}: rows of stepfun-ai/GEdit-Bench are expected ({error!r})") from error
+            except (SampleError, KeyError) as error:
+                raise SeedxError(f"{path}: expected rows of stepfun-ai/GEdit-Bench ({error!r})") from error
             if work:
                 yield work
 
 
 def _work(row: Record, out: Path, seed: int) -> Work:
-    """The edit of a row; the picture to compare it with is written."""
+    """The edit of a row. Writes the picture that it is compared with."""
     fields = row.fields
     task, language, key = (plain(fields[name], row.where) for name in ("task_type", "instruction_language", "key"))
     folder = out / "fullset" / task / language

@@ -14,28 +14,28 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import PIL.Image
 
 from seedx.errors import SeedxError
-from seedx.evaluation.export import Count, Painter, Work, export, save
+from seedx.evaluation.export import Count, ImageModel, Work, export, save
+from seedx.inference.settings import Options
 
 SAMPLES = 4  # of a prompt, as in the paper's results
 
 
 def draw(
-    model: Painter,
+    model: ImageModel,
     metadata: Path,
     out: Path,
     *,
     samples: int = SAMPLES,
-    seed: int = 0,
     batch: int = 8,
     progress: bool = False,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Count:
-    """Draw every prompt `samples` times, with the seeds `seed`, `seed` + 1 and so on.
+    """Draw every prompt `samples` times, with the seeds `seed` (0 unless given), `seed` + 1 and so on.
 
     Raises:
         SeedxError: a line that is not GenEval's, no samples, or a folder made for other prompts.
@@ -44,10 +44,11 @@ def draw(
         raise SeedxError(f"a prompt needs at least one sample, not {samples}")
     lines = metadata.read_text(encoding="utf-8").rstrip("\n").split("\n")
     prompts = [_prompt(line, f"{metadata}:{number}") for number, line in enumerate(lines, 1)]
-    works = []
+    works: list[Work] = []
+    seed = options.pop("seed", 0)
     for number, (prompt, line) in enumerate(zip(prompts, lines, strict=True)):
         folder = out / f"{number:05d}"
-        _claim(folder / "metadata.jsonl", line)
+        _write_line(folder / "metadata.jsonl", line)
         files = (folder / "samples" / f"{sample:04d}.png" for sample in range(samples))
         works += [Work(file, prompt, seed + sample) for sample, file in enumerate(files)]
     count = export(model, works, batch, progress, **options)
@@ -60,28 +61,26 @@ def _prompt(line: str, where: str) -> str:
     try:
         prompt = json.loads(line)["prompt"]
     except (ValueError, KeyError, TypeError) as error:
-        raise SeedxError(
-            f'{where}: a JSON object with "tag", "include" and "prompt" is expected, not {line!r}'
-        ) from error
+        raise SeedxError(f'{where}: expected a JSON object with "tag", "include" and "prompt", not {line!r}') from error
     return str(prompt)
 
 
-def _claim(file: Path, line: str) -> None:
-    """Keep the line with its drawings.
+def _write_line(file: Path, line: str) -> None:
+    """Write the line beside its drawings.
 
     Raises:
-        SeedxError: the drawings in this folder are of another line.
+        SeedxError: the folder has the drawings of another line.
     """
     if file.exists():
         if file.read_text(encoding="utf-8").strip() != line.strip():
-            raise SeedxError(f"{file} holds another prompt than the metadata does: export into an empty folder")
+            raise SeedxError(f"{file} has another prompt than the metadata: export into an empty folder")
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(line + "\n", encoding="utf-8")
 
 
 def _grid(folder: Path) -> None:
-    """All drawings of a folder on one picture beside it, about as many rows as columns."""
+    """All drawings of a folder in one picture beside it, with about as many rows as columns."""
     pictures = [PIL.Image.open(file) for file in sorted(folder.glob("*.png"))]
     wide, high = pictures[0].size
     columns = math.ceil(math.sqrt(len(pictures)))

@@ -10,28 +10,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from seedx.errors import SeedxError
-from seedx.evaluation.export import Count, Painter, Work, export, plain
+from seedx.evaluation.export import Count, ImageModel, Work, export, plain
+from seedx.inference.settings import Options
 
 
 def edit(
-    model: Painter,
+    model: ImageModel,
     metadata: Path,
     originals: Path,
     out: Path,
     *,
-    seed: int = 0,
     batch: int = 8,
     progress: bool = False,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Count:
-    """Make every edit, all with one seed.
+    """Make every edit, all with the same seed (0 unless given).
 
     Raises:
         SeedxError: a file that is not ImgEdit's, or an original that is not there.
     """
+    seed = options.pop("seed", 0)
     return export(model, _works(metadata, originals, out, seed), batch, progress, **options)
 
 
@@ -44,4 +45,4 @@ def _works(metadata: Path, originals: Path, out: Path, seed: int) -> list[Work]:
         ]
     except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         expected = '{"1082": {"id": "animal/000342021.jpg", "prompt": ..., "edit_type": ...}, ...}'
-        raise SeedxError(f"{metadata}: ImgEdit's {expected} is expected ({type(error).__name__}: {error})") from error
+        raise SeedxError(f"{metadata}: expected ImgEdit's {expected} ({type(error).__name__}: {error})") from error

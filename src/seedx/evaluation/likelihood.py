@@ -1,7 +1,7 @@
-"""How likely a model finds given answers.
+"""The likelihood of given answers.
 
 Shapes:
-    B conversations, T tokens of the longest, n learned tokens of one, V vocabulary
+    B conversations, T tokens of the longest, n supervised tokens of one, V vocabulary
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from seedx.batch import IGNORE, Encoded, collate
+from seedx.batch import Encoded, collate
 from seedx.errors import SeedxError
 from seedx.inference.pipeline import Pipeline
 from seedx.messages import Message, map_images
+from seedx.model.losses import next_tokens
 from seedx.prompt import prepare
 
 
 @torch.inference_mode()
 def score(pipeline: Pipeline, conversations: Sequence[Sequence[Message]]) -> list[tuple[float, bool]]:
-    """How unlikely what the assistant says is, in each conversation, and whether greedy decoding would have said it.
+    """For each conversation the loss of the assistant's words, and whether greedy decoding gives the same words.
 
-    The number is the mean negative log-likelihood in nats a token, the token that ends the answer included.
+    The loss is the mean negative log-likelihood in nats per token, the token that ends the answer included.
 
     Raises:
         SeedxError: a conversation longer than the model's context, or none.
@@ -33,13 +34,12 @@ def score(pipeline: Pipeline, conversations: Sequence[Sequence[Message]]) -> lis
     tiles = None if batch.tiles is None else batch.tiles.to(positions.dtype)
     embeds = model.embed(batch.input_ids, batch.read_mask, tiles, batch.tile_positions)
     states = model.language.states(embeds, batch.position_ids)  # (B, T, dim)
-    following = batch.labels[:, 1:]
     scores = []
-    for row, wanted in zip(states[:, :-1], following, strict=True):
-        learned = wanted != IGNORE
-        logits = model.language.head(row[learned]).float()  # (n, V)
-        loss = F.cross_entropy(logits, wanted[learned])
-        scores.append((loss.item(), bool((logits.argmax(-1) == wanted[learned]).all())))
+    for row, following, supervised in zip(states[:, :-1], *next_tokens(batch.labels), strict=True):
+        tokens = following[supervised]
+        logits = model.language.head(row[supervised]).float()  # (n, V)
+        loss = F.cross_entropy(logits, tokens)
+        scores.append((loss.item(), bool((logits.argmax(-1) == tokens).all())))
     return scores
 
 

@@ -2,10 +2,10 @@
 
     python -m lmms_eval --model seedx --model_args pretrained=tiny --tasks pope --batch_size 8
 
-lmms-eval asks in two forms. By default `SeedXChat` gets messages, texts and pictures in the order of the task; with
---force_simple `SeedX` gets the pictures followed by one text, which is also the form of tasks that compare how likely
-given answers are (output_type multiple_choice). Nothing is drawn. A box in an answer is written as lmms-eval's RefCOCO
-tasks read it: "[x0, y0, x1, y1]", as fractions of the picture.
+lmms-eval has two forms of requests. By default `SeedXChat` gets messages, texts and pictures in the order of the task;
+with --force_simple `SeedX` gets the pictures followed by one text, which is also the form of tasks that compare the
+likelihood of given answers (output_type multiple_choice). Nothing is drawn. A box in an answer is written as
+lmms-eval's RefCOCO tasks read it: "[x0, y0, x1, y1]", as fractions of the picture.
 
 Needs the extra `seedx[lmms]`. Written for the interface of lmms-eval 0.7 (lmms_eval/api/model.py, api/task.py).
 """
@@ -48,11 +48,10 @@ class SeedX(lmms):
         """
         Args:
             pretrained: "tiny" (bundled), a folder, or a hub id.
-            device: where it runs; the accelerator at hand unless given. Of several processes (`torchrun`),
-                each has its own.
+            device: by default the accelerator that is available; with several processes (`torchrun`), one each.
             dtype: of the weights, such as bfloat16; None: float32 on the CPU, bfloat16 elsewhere.
-            batch_size: requests answered together.
-            max_pixels: pictures with more are refused.
+            batch_size: requests answered at once.
+            max_pixels: larger pictures are an error.
 
         Raises:
             SeedxError: a batch size that is no number, an unknown dtype, or as `seedx.load`.
@@ -65,14 +64,14 @@ class SeedX(lmms):
         self.pipeline = load(pretrained, device=self.device, dtype=_dtype(dtype), max_pixels=max_pixels)
 
     def generate_until(self, requests: Sequence[Any]) -> list[str]:
-        """An answer to each request. Those of equal settings are answered together, in batches.
+        """An answer to each request. Requests with the same settings are answered in batches.
 
         Raises:
             SeedxError: beam search, a video or a sound, or a prompt longer than the context.
         """
         groups: dict[Decoding, list[int]] = defaultdict(list)
         for index, request in enumerate(requests):
-            groups[Decoding.of(self.wishes(request))].append(index)
+            groups[Decoding.of(self.generation_kwargs(request))].append(index)
         answers = [""] * len(requests)
         with tqdm(total=len(requests), desc="answering", disable=self.rank != 0) as bar:
             for decoding, members in groups.items():
@@ -86,15 +85,15 @@ class SeedX(lmms):
                         max_new_tokens=decoding.max_new_tokens,
                     )
                     for index, reply in zip(chunk, replies, strict=True):
-                        answers[index] = decoding.cut(said(reply))
+                        answers[index] = decoding.cut(reply_text(reply))
                     bar.update(len(chunk))
         return answers
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[GenerationResult]:
-        """How unlikely each given answer is (mean over its tokens, in nats), and whether greedy decoding gives it.
+        """The loss of each given answer (mean over its tokens, in nats), and whether greedy decoding gives it.
 
-        The smaller number is the better one: so lmms-eval chooses (`process_results` in its api/task.py). A bare pair
-        would reach that as a string (`unwrap_generation_output` in api/instance.py), one in a result does not.
+        lmms-eval takes the answer with the smallest number (`process_results` in its api/task.py). A bare pair would
+        reach that as a string (`unwrap_generation_output` in api/instance.py), one in a result does not.
 
         Raises:
             SeedxError: a question and its answer longer than the context.
@@ -110,12 +109,13 @@ class SeedX(lmms):
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
         raise NotImplementedError("seedx answers tasks of one round: leave out those of generate_until_multi_round")
 
-    def wishes(self, request: Any) -> dict[str, Any]:
+    def generation_kwargs(self, request: Any) -> dict[str, Any]:
         """The task's generation_kwargs."""
-        return request.args[1]
+        kwargs: dict[str, Any] = request.args[1]
+        return kwargs
 
     def conversation(self, request: Any) -> list[Message]:
-        """What the model reads: a text, and the pictures before it."""
+        """The prompt of a request: its pictures, then its text."""
         text, doc_to_visual = request.args[0], request.args[2]
         pictures = doc_to_visual(self.document(request)) if doc_to_visual else None
         return [user(*(Image(picture) for picture in pictures or ()), text)]
@@ -136,8 +136,9 @@ class SeedXChat(SeedX):
 
     is_simple = False
 
-    def wishes(self, request: Any) -> dict[str, Any]:
-        return request.args[2]
+    def generation_kwargs(self, request: Any) -> dict[str, Any]:
+        kwargs: dict[str, Any] = request.args[2]
+        return kwargs
 
     def conversation(self, request: Any) -> list[Message]:
         doc_to_messages = request.args[1]
@@ -147,7 +148,7 @@ class SeedXChat(SeedX):
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a task wants its answers written. `until`: texts before which an answer ends."""
+    """A task's decoding settings. `until`: texts before which an answer ends."""
 
     max_new_tokens: int
     temperature: float
@@ -155,21 +156,21 @@ class Decoding:
     until: tuple[str, ...]
 
     @classmethod
-    def of(cls, wishes: dict[str, Any]) -> Decoding:
-        """Of a task's generation_kwargs; what it does not say is greedy, and `Settings`' number of tokens.
+    def of(cls, kwargs: dict[str, Any]) -> Decoding:
+        """From a task's generation_kwargs; the default is greedy decoding of `Settings`' number of tokens.
 
         Raises:
             SeedxError: beam search.
         """
-        if (wishes.get("num_beams") or 1) > 1:
-            raise SeedxError(f"seedx has no beam search: set num_beams to 1, not {wishes['num_beams']}")
-        sampled = wishes.get("do_sample", True)
-        temperature = wishes.get("temperature", 1.0 if wishes.get("do_sample") else 0.0) or 0.0
-        until = wishes.get("until") or ()
+        if (kwargs.get("num_beams") or 1) > 1:
+            raise SeedxError(f"seedx has no beam search: set num_beams to 1, not {kwargs['num_beams']}")
+        sampled = kwargs.get("do_sample", True)
+        temperature = kwargs.get("temperature", 1.0 if kwargs.get("do_sample") else 0.0) or 0.0
+        until = kwargs.get("until") or ()
         return cls(
-            max_new_tokens=wishes.get("max_new_tokens") or Settings.max_new_tokens,
+            max_new_tokens=kwargs.get("max_new_tokens") or Settings.max_new_tokens,
             temperature=temperature if sampled else 0.0,
-            top_p=wishes.get("top_p") or 1.0,
+            top_p=kwargs.get("top_p") or 1.0,
             until=tuple(filter(None, [until] if isinstance(until, str) else until)),
         )
 
@@ -179,7 +180,7 @@ class Decoding:
         return answer
 
 
-def said(reply: Reply) -> str:
+def reply_text(reply: Reply) -> str:
     """An answer as text, its boxes at the end."""
     boxes = ("[" + ", ".join(f"{value:.4f}" for value in box.box) + "]" for box in reply.boxes)
     return " ".join(filter(None, [reply.text, *boxes]))
@@ -194,7 +195,7 @@ def _part(part: dict[str, Any]) -> Part:
         return Text(part["text"])
     if part["type"] == "image":
         return Image(part["url"])
-    raise SeedxError(f"seedx reads texts and pictures, and the task gives {part['type']!r}: choose another task")
+    raise SeedxError(f"seedx reads texts and pictures, but the task has {part['type']!r}: choose another task")
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
@@ -203,7 +204,7 @@ def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 def _positive(batch_size: int | str) -> int:
     if not str(batch_size).isdigit() or int(batch_size) < 1:
-        raise SeedxError(f"--batch_size is a number of at least 1 here, not {batch_size!r}")
+        raise SeedxError(f"--batch_size must be a number of at least 1, not {batch_size!r}")
     return int(batch_size)
 
 

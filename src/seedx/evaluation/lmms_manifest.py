@@ -1,4 +1,4 @@
-"""What lmms-eval's entry point finds: the names of the classes, without loading them."""
+"""The target of lmms-eval's entry point: the names of the classes, without importing them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import PIL.Image
 import torch
 from torch import Tensor
 
-from seedx.checkpoint.native import Model
+from seedx.checkpoint.parts import Model
 from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import SeedxError
 from seedx.images import MAX_PIXELS, Source, open_image

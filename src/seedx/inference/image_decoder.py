@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from seedx.checkpoint.native import Model
+from seedx.checkpoint.parts import Model
 from seedx.errors import SeedxError
 from seedx.inference.settings import DrawSettings
 from seedx.model.denoise import denoise

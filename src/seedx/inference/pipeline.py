@@ -15,6 +15,7 @@ import PIL.Image
 import torch
 
 from seedx.checkpoint import native
+from seedx.checkpoint.parts import Model
 from seedx.errors import SeedxError
 from seedx.images import MAX_PIXELS, Source
 from seedx.inference.engine import Engine, Request
@@ -44,7 +45,7 @@ def load(
     *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | None = None,
     progress: bool = False,
 ) -> Pipeline:
     """Load a model for inference.
@@ -52,7 +53,7 @@ def load(
     Args:
         name: "tiny" (bundled), a folder, or a hub id "organisation/name".
         dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere.
-        max_pixels: pictures with more are refused before they are decoded.
+        max_pixels: pictures with more are refused before they are decoded; None: `images.MAX_PIXELS`.
         progress: show a bar on stderr when drawing takes longer than a second.
 
     Raises:
@@ -62,7 +63,8 @@ def load(
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise SeedxError(f"torch can't use the device {str(device)!r} here: {str(error).splitlines()[0]}") from error
-    return Pipeline(Engine(native.load(name, device, dtype), max_pixels=max_pixels, progress=progress))
+    limit = MAX_PIXELS if max_pixels is None else max_pixels
+    return Pipeline(Engine(native.load(name, device, dtype), max_pixels=limit, progress=progress))
 
 
 class Pipeline:
@@ -72,7 +74,7 @@ class Pipeline:
         self.engine = engine
 
     @property
-    def model(self) -> native.Model:
+    def model(self) -> Model:
         return self.engine.model
 
     def session(self) -> Session:

@@ -2,8 +2,8 @@
 
 The dictionary holds differences from SDXL's VAE (`AutoencoderKL`), or from the defaults of another class. Our own keys:
     class   name of the diffusers class, "AutoencoderKL" unless given
-    fold    side of the squares of pixels that become channels first, 1 unless given: small models are faster so
-    shift   taken from the latents before they are scaled, 0 unless given
+    fold    side of the squares of pixels that are folded into channels, 1 unless given: it makes small models faster
+    shift   subtracted from the latents before they are scaled, 0 unless given
 
     B images of H x W pixels in -1..1; latents of C channels, h = H / factor, w = W / factor
 """
@@ -66,7 +66,7 @@ class Autoencoder(nn.Module):
         return next(self.model.parameters()).dtype
 
     def mode(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, C, h, w): the likeliest latents as the encoder gives them, neither shifted nor scaled."""
+        """(B, 3, H, W) -> (B, C, h, w): the mode of the encoder's latents, neither shifted nor scaled."""
         height, width = pixels.shape[-2:]
         if height % self.factor or width % self.factor:
             raise SeedxError(f"height and width must be multiples of {self.factor}, not {height} x {width}")
@@ -75,7 +75,7 @@ class Autoencoder(nn.Module):
         return encoded if isinstance(encoded, Tensor) else encoded.mode()
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, C, h, w): the latents that the U-Net learns, about unit deviation."""
+        """(B, 3, H, W) -> (B, C, h, w): the latents that the U-Net denoises, of about unit deviation."""
         return (self.mode(pixels) - self.shift) * self.scale
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -99,7 +99,11 @@ def build(name: str, settings: dict[str, Any]) -> Any:
 
 
 def class_of(name: str) -> Any:
-    """A class of diffusers. Only the module that holds it is imported."""
+    """A class of diffusers by name; only its module is imported.
+
+    Raises:
+        SeedxError: no such class.
+    """
     cls = getattr(diffusers, name, None)
     if cls is None:
         raise SeedxError(f"diffusers has no class {name!r}")
@@ -107,5 +111,5 @@ def class_of(name: str) -> Any:
 
 
 def settings_of(function: Any) -> list[str]:
-    """The names of what a function takes."""
+    """The names of a function's parameters."""
     return [name for name in inspect.signature(function).parameters if name != "self"]

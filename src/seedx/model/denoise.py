@@ -34,7 +34,7 @@ def denoise(
     noise: Tensor | None = None,
     callback: Callable[[int, int, Tensor], None] | None = None,
 ) -> Tensor:
-    """Draw pictures from their features. What is None is as `model.config` says.
+    """Draw pictures from their features. An argument that is None is taken from `model.config`.
 
     Args:
         features: (B, N, F) of the pictures to draw.

@@ -1,4 +1,4 @@
-"""The visual de-tokenizer: image features -> pixels, and, given a condition picture, what of it should stay.
+"""The visual de-tokenizer: image features -> pixels, close to a condition picture if one is given.
 
 SDXL's U-Net with the features where text features would be. It is trained in two stages: without, then with the latents
 of a condition picture beside the noisy ones (`widen` leads from one to the other).
@@ -54,7 +54,7 @@ SDXL_SCHEDULER: dict[str, Any] = {
 
 class Detokenizer(nn.Module):
     """`config.unet`, `config.vae` and `config.scheduler` are differences from SDXL's. Channels and context widths of
-    the U-Net follow from the rest and need not be given (what is given for them is not read)."""
+    the U-Net follow from the rest; values given for them are ignored."""
 
     def __init__(self, config: DetokenizerConfig, feature_dim: int) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Detokenizer(nn.Module):
 
     @functools.cached_property
     def noise_schedule(self) -> Any:
-        """What `loss` adds noise by. Made on first use: a model built on the meta device has no tables."""
+        """The noise schedule of `loss`. Made on first use: a model built on the meta device has no tables."""
         return scheduler("DDPMScheduler", self.config)
 
     @property
@@ -118,7 +118,7 @@ class Detokenizer(nn.Module):
         timesteps: Tensor,
         size: tuple[int, int] | Tensor | None = None,
     ) -> Tensor:
-        """Mean squared error of the noise, or of the velocity where `config.scheduler` asks for `v_prediction`.
+        """Mean squared error of the noise, or of the velocity where `config.scheduler` has `v_prediction`.
 
         Args:
             latents: (B, C, h, w) from `vae.encode`.
@@ -126,7 +126,7 @@ class Detokenizer(nn.Module):
             condition_latents: (B, C, h, w) from `condition`, zeros in rows without one; None: no row has one.
             noise: (B, C, h, w), standard normal.
             timesteps: (B,) int64.
-            size: height and width in pixels, or SDXL's full time ids (B, 6); None: as the latents say.
+            size: height and width in pixels, or SDXL's full time ids (B, 6); None: those of the latents.
         """
         prompt, pooled = self.context(features)
         noisy = self.noise_schedule.add_noise(latents, noise, timesteps)
@@ -136,7 +136,7 @@ class Detokenizer(nn.Module):
         return F.mse_loss(predicted.float(), target.float())
 
     def time_ids(self, latents: Tensor, size: tuple[int, int] | Tensor | None = None) -> Tensor:
-        """(B, 6) original size, corner of the crop, target size, in pixels; not cropped unless `size` says so."""
+        """(B, 6) original size, corner of the crop, target size, in pixels; without a crop unless `size` has one."""
         if isinstance(size, Tensor):
             return size
         height, width = size or (latents.shape[-2] * self.vae.factor, latents.shape[-1] * self.vae.factor)
@@ -184,8 +184,8 @@ def scheduler(name: str, config: DetokenizerConfig) -> Any:
 
 
 def coordinates(latents: Tensor, frequencies: int) -> Tensor:
-    """(B, C, h, w) -> (B, 4 * frequencies, h, w): where each latent is, x and y in 0..1 as sines and cosines of pi,
-    2 pi, 4 pi... At small sizes the U-Net's queries need it to know which feature belongs where."""
+    """(B, C, h, w) -> (B, 4 * frequencies, h, w): position of each latent, x and y in 0..1 as sines and cosines of pi,
+    2 pi, 4 pi... At small sizes the U-Net's queries need it to find the features of their place."""
     rows, _, height, width = latents.shape
     scales = math.pi * 2.0 ** torch.arange(frequencies, device=latents.device)
     y = scales[:, None] * (torch.arange(height, device=latents.device) + 0.5) / height

@@ -1,10 +1,10 @@
 """The language model: a Llama of transformers, whose decoder layers we run ourselves.
 
-Running them here keeps every rule of attention in sight: a row that holds several documents (its positions start again
+Running them here keeps every rule of attention in one place: a row of several documents (its positions start again
 at 0) is masked by document, a cache brings its own mask, and anything else is plain causal attention.
 
 A model is built without adapters, so its weights have a Llama's own names. A stage that trains by LoRA calls
-`add_lora`; `merge_lora` folds the adapters back in.
+`add_lora`; `merge_lora` merges the adapters into the weights.
 
 Shapes:
     B rows, T tokens, D width
@@ -13,6 +13,7 @@ Shapes:
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from seedx.config import LanguageConfig
 from seedx.errors import SeedxError
-from seedx.model.attention import Documents
+from seedx.model.attention import LLAMA_ATTENTION, Documents, register_llama_attention
 from seedx.model.cache import Cache
 
 HEAD_SCALE = 3.0  # of a new row of the output head, in means of the old rows (the release)
@@ -33,6 +34,7 @@ class Language(nn.Module):
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
         self.config = config
+        register_llama_attention()
         llama = llama_config(config)
         self.llm = LlamaForCausalLM(llama)
         with torch.device("cpu"):  # its buffer is in no checkpoint: a model built on the meta device needs it real
@@ -72,7 +74,11 @@ class Language(nn.Module):
 
     @torch.no_grad()
     def init_new_rows(self, first: int) -> None:
-        """Start the rows of tokens `first` and later: the mean of the older rows, three times it in the output head."""
+        """Initialise the rows of tokens `first` and later by the mean of the older rows, times 3 in the output head.
+
+        Raises:
+            SeedxError: `first` leaves no older row, or is beyond the vocabulary.
+        """
         embedding, head = self.llm.model.embed_tokens.weight, self.llm.lm_head.weight
         if not 0 < first <= len(embedding):
             raise SeedxError(
@@ -84,16 +90,16 @@ class Language(nn.Module):
 
     @torch.no_grad()
     def init_ordinal_rows(self, first: int, count: int) -> None:
-        """Start the rows of `count` ordered tokens (<loc-0>, <loc-1>, ...) as a smooth curve: neighbours are alike.
+        """Initialise the rows of `count` ordered tokens (<loc-0>, <loc-1>, ...) as a smooth curve.
 
-        For a model from scratch: what it learns about one coordinate then holds for the next.
+        For training from scratch: what is learned about one coordinate then generalises to its neighbours.
         """
         rows = ordinal_rows(count, self.dim, std=self.llm.config.initializer_range)
         for weight in (self.llm.model.embed_tokens.weight, self.llm.lm_head.weight):
             weight[first : first + count] = rows.to(weight)
 
     def add_lora(self) -> None:
-        """Put LoRA on every linear layer of the blocks; norms, embeddings and head go on training in full.
+        """Add LoRA to every linear layer of the blocks; norms, embeddings and head stay trained in full.
 
         Raises:
             SeedxError: the configuration has no LoRA.
@@ -109,30 +115,31 @@ class Language(nn.Module):
         )
         peft.inject_adapter_in_model(settings, self.llm)
         for module in self.llm.modules():
-            if isinstance(module, LoraLayer):  # peft rounds them to the weights' precision, which may be half
-                if module.lora_A["default"].weight.dtype != torch.float32:
-                    module.lora_A.float()
-                    module.lora_B.float()
-                module.reset_lora_parameters("default", init_lora_weights=True)
-        self.llm.train(self.llm.training)  # peft's new dropouts train even in a model that does not
+            if isinstance(module, LoraLayer):
+                layer: Any = module  # peft has few types
+                if layer.lora_A["default"].weight.dtype != torch.float32:
+                    layer.lora_A.float()  # peft rounds adapters to the weights' precision, which may be half
+                    layer.lora_B.float()
+                layer.reset_lora_parameters("default", init_lora_weights=True)
+        self.llm.train(self.llm.training)  # peft's new dropouts are in train mode even if the model is not
         for name, parameter in self.llm.named_parameters():
             if "norm" in name or "embed_tokens" in name or "lm_head" in name:
                 parameter.requires_grad_(True)
 
     def merge_lora(self) -> None:
-        """Fold the adapters into the weights and take them away: names and shapes are a plain Llama's again."""
+        """Merge the adapters into the weights and remove them: names and shapes are a plain Llama's again."""
         from peft.tuners.lora import LoraLayer
 
         adapters = [(name, module) for name, module in self.llm.named_modules() if isinstance(module, LoraLayer)]
         for name, module in adapters:
-            module.merge()  # type: ignore[operator]
+            module.merge()
             parent, _, child = name.rpartition(".")
             setattr(self.llm.get_submodule(parent), child, module.get_base_layer())
         self.llm.requires_grad_(True)
 
 
 def llama_config(config: LanguageConfig) -> LlamaConfig:
-    """The same sizes in transformers' words."""
+    """The same sizes as transformers' config."""
     return LlamaConfig(
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,
@@ -147,12 +154,12 @@ def llama_config(config: LanguageConfig) -> LlamaConfig:
         bos_token_id=config.bos,
         eos_token_id=config.eos,
         pad_token_id=config.pad,
-        attn_implementation="seedx",  # type: ignore[call-arg]
+        attn_implementation=LLAMA_ATTENTION,  # type: ignore[call-arg]
     )
 
 
 def document_mask(position_ids: Tensor) -> Tensor | None:
-    """Who sees whom in rows of several documents: (B, 1, T, T) bool, or None for plain causal attention.
+    """Which tokens see which in rows of several documents: (B, 1, T, T) bool, or None for plain causal attention.
 
     Positions [0 1 2 0 1] are documents [1 1 1 2 2]: token 4 sees 3 and 4.
     """
@@ -165,7 +172,7 @@ def document_mask(position_ids: Tensor) -> Tensor | None:
 
 
 def find_documents(position_ids: Tensor) -> Documents | None:
-    """Where the documents of packed rows are; None if there is one in each row, or a mask serves better.
+    """The documents of packed rows; None if each row has one, or where a mask is faster.
 
     Positions [[0 1 2 0 1] [0 1 2 3 4]] are documents of [3 2 5] tokens.
     """

@@ -1,7 +1,7 @@
 """`QueryResampler`: learned queries read any number of tokens by one cross-attention.
 
 The same layer three times: as the pool of the visual tokenizer, before the language model and after it. Its surprises:
-the positions are fixed sines, kept in checkpoints as the release does; they are added to queries and keys, not to
+the positions are fixed sines, stored in checkpoints as in the release; they are added to queries and keys, not to
 values; and keys of another grid than the queries' see them resized bicubically.
 """
 
@@ -21,7 +21,7 @@ class QueryResampler(nn.Module):
 
     Args:
         queries: number of tokens out, a square.
-        input_dim: width of what is read; None or `dim` leaves the key projection out.
+        input_dim: width of the tokens that are read; None or `dim`: there is no key projection.
         eps: of both LayerNorms; the release has 1e-6 in the visual tokenizer and 1e-5 around the language model.
     """
 
@@ -50,14 +50,15 @@ class QueryResampler(nn.Module):
 
     @torch.no_grad()
     def init_local(self, sharpness: float = 4.0, damp: float = 0.1) -> None:
-        """Start with every query looking at the tokens of its own place, and passing on what is there.
+        """Initialise so that every query attends to the tokens of its own place, and passes them on.
 
-        For a small model from scratch: from random weights the attention begins as the mean of all tokens, and learns
-        last what belongs where. Queries and keys select the channels whose waves turn quickest from place to place, in
-        every head alike; `damp` keeps what else is in those channels out of the way.
+        For training a small model from scratch: from random weights the attention starts as the mean of all tokens, and
+        learns places last. Queries and keys select the channels whose waves change fastest from place to place, in
+        every head alike; `damp` scales down whatever else is in those channels.
 
         Args:
-            sharpness: how much less a place one step away is looked at, as a difference of logits.
+            sharpness: by how much the attention logit of a place one step away is lower.
+            damp: scale of the norms in the selected channels.
         """
         dim, heads = self.query.shape[1], self.attn.num_heads
         each = dim // heads // 4  # waves a head can hold, each with sine and cosine of the column and of the row

@@ -1,4 +1,4 @@
-"""SEED-X without its de-tokenizer: what reads images and text, and predicts text and the features of images.
+"""SEED-X without its de-tokenizer: reads images and text, predicts text and the features of images.
 
 An image that is read: pixels -> visual tokenizer -> (Q, D) -> input resampler -> K embeddings in the place of its K
 placeholders, plus the position of its tile. An image that is drawn: the K placeholders keep their own embeddings, and
@@ -9,49 +9,17 @@ Shapes: see `seedx.batch`; `dim` is the language model's width, Kp = Q / pool fe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seedx.batch import Batch
-from seedx.config import BridgeConfig, Config
+from seedx.config import Config
 from seedx.errors import SeedxError
 from seedx.model.language import Language
+from seedx.model.losses import Losses, loss_counts, loss_weights, next_tokens, regression
 from seedx.model.resampler import QueryResampler
 from seedx.model.vision import VisionTransformer, pool_features
-
-
-@dataclass
-class Losses:
-    """Sums and counts, so that a trainer can normalise over a global batch; `text`, `image`, `total` are of this one.
-
-    Attributes:
-        text_sum: cross-entropy of all supervised tokens, in nats.
-        text_count: their number.
-        image_sum: error of all regressed features: squared by component, or 1 - cosine by feature.
-        image_count: number of components or features.
-    """
-
-    text_sum: Tensor
-    text_count: int
-    image_sum: Tensor
-    image_count: int
-    text_weight: float = 1.0
-    image_weight: float = 6.0
-
-    @property
-    def text(self) -> Tensor:
-        return self.text_sum / max(self.text_count, 1)
-
-    @property
-    def image(self) -> Tensor:
-        return self.image_sum / max(self.image_count, 1)
-
-    @property
-    def total(self) -> Tensor:
-        return self.text_weight * self.text + self.image_weight * self.image
 
 
 class SeedX(nn.Module):
@@ -90,7 +58,7 @@ class SeedX(nn.Module):
         return embeds + tile_embedding(positions, self.tile_positions).to(embeds.dtype)
 
     def embed(self, input_ids: Tensor, read_mask: Tensor, tiles: Tensor | None, positions: Tensor | None) -> Tensor:
-        """(B, T) ids -> (B, T, dim), the placeholders under `read_mask` replaced by what their tiles show.
+        """(B, T) ids -> (B, T, dim), the placeholders under `read_mask` replaced by the embeddings of their tiles.
 
         Raises:
             SeedxError: the number of placeholders is not K for each tile.
@@ -111,32 +79,32 @@ class SeedX(nn.Module):
         return self.language.states(embeds, batch.position_ids)
 
     def drawn(self, batch: Batch) -> Tensor:
-        """Features (M, Kp, D) of the images that a batch draws, each after the right tokens before it."""
+        """Features (M, Kp, D) of the images that a batch draws, each predicted after the true tokens before it."""
         states = self.states(batch)[batch.draw_mask]
         return self.draw_features(states.unflatten(0, (-1, self.config.bridge.queries)))
 
     def forward(self, batch: Batch) -> Losses:
         states = self.states(batch)
-        text_sum, text_count = self.text_loss(states, batch.labels)
-        image_sum, image_count = self.image_loss(states, batch.draw_mask, batch.targets)
-        bridge = self.config.bridge
-        return Losses(text_sum, text_count, image_sum, image_count, bridge.text_weight, bridge.image_weight)
+        sums = {
+            "text": self.text_loss(states, batch.labels),
+            "image": self.image_loss(states, batch.draw_mask, batch.targets),
+        }
+        return Losses(sums, loss_counts(batch, self.config), loss_weights(self.config.bridge))
 
-    def text_loss(self, states: Tensor, labels: Tensor) -> tuple[Tensor, int]:
+    def text_loss(self, states: Tensor, labels: Tensor) -> Tensor:
         """Summed next-token cross-entropy; only supervised positions go through the head."""
-        following = labels[:, 1:]
-        supervised = following != -100
+        following, supervised = next_tokens(labels)
         logits = self.language.head(states[:, :-1][supervised]).float()
-        return F.cross_entropy(logits, following[supervised], reduction="sum"), len(logits)
+        return F.cross_entropy(logits, following[supervised], reduction="sum")
 
-    def image_loss(self, states: Tensor, draw_mask: Tensor, targets: Tensor | None) -> tuple[Tensor, int]:
+    def image_loss(self, states: Tensor, draw_mask: Tensor, targets: Tensor | None) -> Tensor:
         """Summed error of the drawn features against the pooled features of their targets."""
         targets = self._no_features(states) if targets is None else targets
         queries = self.config.bridge.queries
         expect_placeholders(draw_mask, len(targets), queries, "draw")
         drawn = self.draw_features(states[draw_mask].unflatten(0, (len(targets), queries)))
-        wanted = pool_features(self.encode_images(targets), self.config.vision.pool)
-        return regression(drawn.float(), wanted.float(), self.config.bridge)
+        pooled = pool_features(self.encode_images(targets), self.config.vision.pool)
+        return regression(drawn.float(), pooled.float(), self.config.bridge)
 
     def _no_features(self, like: Tensor) -> Tensor:
         return like.new_zeros(0, self.config.vision.queries, self.config.vision.output_dim)
@@ -146,20 +114,6 @@ def tile_embedding(positions: Tensor, weight: Tensor) -> Tensor:
     """Centres (R, 2), (x, y) in 0..1, and four vectors (4, dim) -> (R, 1, dim), added to every token of a tile."""
     corners = torch.cat([positions, 1 - positions], dim=-1) / 2  # the release has the half, the paper does not
     return (corners.to(weight.dtype) @ weight)[:, None]
-
-
-def regression(drawn: Tensor, wanted: Tensor, config: BridgeConfig) -> tuple[Tensor, int]:
-    """Sum and count of the errors of features (M, Kp, D).
-
-    Raises:
-        SeedxError: `config.regression` is neither "mse" nor "cosine".
-    """
-    if config.regression == "mse":
-        return F.mse_loss(drawn, wanted, reduction="sum"), drawn.numel()
-    if config.regression == "cosine":
-        errors = 1 - F.cosine_similarity(drawn, wanted, dim=-1)
-        return errors.sum(), errors.numel()
-    raise SeedxError(f'the regression loss is "mse" or "cosine", not {config.regression!r}')
 
 
 def expect_placeholders(mask: Tensor, images: int, queries: int, verb: str) -> None:

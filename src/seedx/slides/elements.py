@@ -1,4 +1,4 @@
-"""What stands on a slide. Places are fractions of its width and height, origin top left."""
+"""The elements of a slide. Places are fractions of its width and height, origin top left."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Element:
 
     @property
     def outside(self) -> bool:
-        """Whether it sticks out of the slide by more than its place is exact."""
+        """Whether it sticks out of the slide by more than the precision of a place."""
         x0, y0, x1, y1 = self.corners
         return min(x0, y0) < -STEP or max(x1, y1) > 1 + STEP
 
@@ -64,8 +64,7 @@ class ImageElement(Element):
         return f"the picture at {self.x:.2f}, {self.y:.2f}"
 
     def covers_something(self, region: Corners) -> bool:
-        """Whether the picture, as large as its box, shows more than plain ground in a region of the slide: content that
-        text would hide."""
+        """Whether the picture, as large as its box, is more than plain there: text would hide something."""
         if self.image is None:
             return True
         wide, high = self.image.size
@@ -77,17 +76,17 @@ class ImageElement(Element):
         return any(most - least > PLAIN for least, most in part.getextrema())  # type: ignore[misc]
 
 
-PLAIN = 60  # brightest minus darkest of a channel, up to which a region is plain ground: JPEG and noise stay below
+PLAIN = 60  # brightest minus darkest of a channel, up to which a region is plain: JPEG and noise stay below
 
 
 def inside(image: PIL.Image.Image, element: Element, ratio: float) -> Corners:
-    """Where a picture goes in the box of its element: as large as it fits, in the middle, its ratio kept.
+    """The corners of a picture in the box of its element: as large as it fits, centred, its ratio kept.
 
     Args:
         ratio: width by height of the slide.
     """
-    wanted = image.width / image.height / ratio  # width by height in fractions of the slide
-    width = min(element.width, element.height * wanted)
-    height = width / wanted
+    fraction = image.width / image.height / ratio  # width by height in fractions of the slide
+    width = min(element.width, element.height * fraction)
+    height = width / fraction
     x0, y0 = element.x + (element.width - width) / 2, element.y + (element.height - height) / 2
     return x0, y0, x0 + width, y0 + height

@@ -1,4 +1,4 @@
-"""The written form of a slide: what a model answers with, and learns from.
+"""The written form of a slide, in a model's replies and in training data.
 
 The layout is that of the paper's slides (arXiv 2404.14396): `slide_width` and `slide_height` in EMU (914,400 to the
 inch), and `elements` of type "image" or "text" with the corner `x`, `y` and the size `width`, `height`; a text has
@@ -20,7 +20,7 @@ from seedx.messages import Image, Part, Text
 PLACE = ("x", "y", "width", "height")
 
 
-def write(width: float, height: float, elements: Iterable[dict[str, Any]]) -> list[Part]:
+def write(width: float, height: float, elements: Iterable[dict[str, Any]]) -> list[Part[Any]]:
     """A slide as the parts of a message: texts, and the pictures between them.
 
     Args:
@@ -29,7 +29,7 @@ def write(width: float, height: float, elements: Iterable[dict[str, Any]]) -> li
             image, an `Image` to be drawn, left out where none is.
     """
     text = json.dumps({"slide_width": width, "slide_height": height})[:-1] + ', "elements": ['
-    parts: list[Part] = []
+    parts: list[Part[Any]] = []
     for index, element in enumerate(elements):
         text += f"{', ' if index else ''}{_element(element)}"
         if isinstance(picture := element.get("image"), Image):

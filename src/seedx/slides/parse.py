@@ -1,4 +1,4 @@
-"""From what a reader found to the elements of a slide."""
+"""The values that a reader found -> the elements of a slide."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from seedx.slides.form import PLACE
 from seedx.slides.reader import Reader
 from seedx.tokens import LOCS, from_loc
 
-SIZE = (12_192_000, 6_858_000)  # EMU; of a slide that does not say: 16:9
-SIDES = (914_400, 51_206_400)  # EMU: what presentation programs take, 1 to 56 inches
-FONT_SIZE = 18  # points; of a text that does not say, as in presentation programs
+SIZE = (12_192_000, 6_858_000)  # EMU; of a slide without one: 16:9
+SIDES = (914_400, 51_206_400)  # EMU: the limits of presentation programs, 1 to 56 inches
+FONT_SIZE = 18  # points; of a text without one, as in presentation programs
 FONT_SIZES = (1, 400)  # points
-FAR = (-1, 2)  # a place beyond is no place: one slide before its start, one after its end
+FAR = (-1, 2)  # slides: a place further outside is an error
 TEXT_WORDS = ("text", "title", "body", "textbox", "paragraph")
 IMAGE_WORDS = ("image", "picture", "photo", "img", "figure")
 
@@ -30,8 +30,8 @@ _LOC = re.compile(r"<loc-(\d+)>")
 _POINTS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:pt)?\s*")
 
 
-def parse(content: Sequence[Text | Image]) -> tuple[Size, tuple[Element, ...], tuple[str, ...]]:
-    """The width and height in EMU, the elements, and what was repaired. `Slide.parse` tells what is."""
+def parse(content: Sequence[Text | Image[PIL.Image.Image]]) -> tuple[Size, tuple[Element, ...], tuple[str, ...]]:
+    """The width and height in EMU, the elements, and what was repaired. See `Slide.parse` for what is repaired."""
     reader = Reader(content)
     values = reader.read()
     builder = Builder(reader)
@@ -43,7 +43,7 @@ def parse(content: Sequence[Text | Image]) -> tuple[Size, tuple[Element, ...], t
 
 
 class Builder:
-    """Checks values, and adds to the reader's repairs what it puts right."""
+    """Checks values, and adds its repairs to those of the reader."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
@@ -71,7 +71,7 @@ class Builder:
             raise SeedxError(f"an element of a slide is an object in braces, not {values!r}")
         kind = values.get("type")
         if kind in ("text", "image"):
-            return kind
+            return str(kind)
         for meant, words in (("text", TEXT_WORDS), ("image", IMAGE_WORDS)):
             if (isinstance(kind, str) and kind.lower() in words) or (kind is None and _content(meant) in values):
                 self._repaired(f"took an element of type {kind!r} as {meant}")
@@ -149,7 +149,8 @@ class Builder:
         if not FONT_SIZES[0] <= value <= FONT_SIZES[1]:
             value = min(max(value, FONT_SIZES[0]), FONT_SIZES[1])
             self._repaired(f"cut a font size to {value} points")
-        return value
+        size: float = value
+        return size
 
     def _repaired(self, what: str) -> None:
         self.reader.repairs.append(what)

@@ -1,9 +1,9 @@
-"""Reading what a model meant to be a slide's JSON: strict where its meaning is open, forgiving where it is clear.
+"""Reads a slide's JSON as a model wrote it: repairs what is malformed, and refuses what is ambiguous.
 
     {"type": "image", x: <loc-8>, "y": "<loc-8>", ... ,}<img>...</img>, {"type"...
 
-A loc token is a value, bare or in quotes. A picture belongs to the object that it stands behind or in. What was put
-right is noted in `Reader.repairs`.
+A loc token is a value, bare or in quotes. A picture belongs to the object that it stands behind or in. Every repair is
+noted in `Reader.repairs`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _VALUE_START = ("<", '"', "'", "[", "{", *"0123456789-")
 class Reader:
     """
     Attributes:
-        repairs: what was put right, in words.
+        repairs: what was repaired, in words.
         stray: pictures that belong to no object.
         cut: whether the text ended before the slide did.
     """
 
-    def __init__(self, content: Sequence[Text | Image]) -> None:
+    def __init__(self, content: Sequence[Text | Image[PIL.Image.Image]]) -> None:
         self.repairs: list[str] = []
         self.stray: list[PIL.Image.Image] = []
         self.cut = False
@@ -158,7 +158,8 @@ class Reader:
     def _escaped(self) -> str:
         if match := _ESCAPE.match(self._text, self._at):
             self._at = match.end()
-            return json.loads(f'"\\{match[0]}"')
+            character: str = json.loads(f'"\\{match[0]}"')
+            return character
         self.repairs.append("kept a \\ that escapes nothing")
         return "\\"
 
@@ -192,8 +193,8 @@ class Reader:
             self.repairs.append("put in a missing comma")
 
     def _one_too_many(self) -> bool:
-        """Whether a } in a list is a slip. It is not if it closes what holds the list, which the list's ] should have
-        done before: a text, whose paragraphs these are, or the slide at the end."""
+        """Whether a } in a list is to be left out. It is not if it closes the object around the list, whose ] was
+        left out: a text, whose paragraphs these are, or the slide at the end."""
         return self._depth == 2 and bool(self._text[self._at :].strip("}] \n\t"))
 
     def _attach(self, values: dict[str, Any]) -> None:
@@ -227,9 +228,9 @@ class Reader:
         self._at = match.end()
         return self._text[self._at : self._at + 1]
 
-    def _refused(self, expected: str) -> ValueError:
+    def _refused(self, expected: str) -> SeedxError:
         before, after = self._text[max(0, self._at - 30) : self._at], self._text[self._at : self._at + 30]
-        return ValueError(
+        return SeedxError(
             f"this slide can't be read: expected {expected} after {before.replace(PICTURE, '<picture>')!r}, "
             f"not {after.replace(PICTURE, '<picture>')!r} (character {self._at})"
         )

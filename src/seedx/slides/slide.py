@@ -1,4 +1,4 @@
-"""`Slide`: what a model designed, read, checked, put right and written to files."""
+"""`Slide`: read from a reply, checked, laid out again and written to files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Slide:
     Attributes:
         width, height: EMU, 914,400 to the inch.
         elements: texts and pictures, the lowest first.
-        repairs: what was put right in what the model wrote, in words.
+        repairs: what was repaired in the model's text, in words.
     """
 
     width: int
@@ -34,7 +34,7 @@ class Slide:
     repairs: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, content: Sequence[Text | Image]) -> Slide:
+    def parse(cls, content: Sequence[Text | Image[PIL.Image.Image]]) -> Slide:
         """Read a slide from a reply's `content`: its form is that of `form.py`.
 
         Where the meaning is clear, what is malformed is repaired: brackets, quotes and commas that are missing or too
@@ -42,7 +42,7 @@ class Slide:
         beside their element, words around the slide, an element at the end that was cut off.
 
         Raises:
-            ValueError: it can't be understood; the message says what was expected and what stands there.
+            SeedxError: it can't be understood; the message shows what was expected and what is there.
         """
         size, elements, repairs = parse(content)
         return cls(*size, elements, repairs)
@@ -64,7 +64,7 @@ class Slide:
         return titles[0] if len(titles) == 1 else None
 
     def overlaps(self) -> list[tuple[Element, Element]]:
-        """Pairs of elements that are in each other's way. Text on plain ground of a picture is not."""
+        """Pairs of elements that overlap. Text on a plain region of a picture does not count."""
         pairs = []
         for one, other in combinations(self.elements, 2):
             text, rest = (one, other) if isinstance(one, TextElement) else (other, one)
@@ -73,7 +73,7 @@ class Slide:
         return pairs
 
     def problems(self) -> list[str]:
-        """What is wrong with the layout, in words; text is measured with Pillow's font."""
+        """The faults of the layout, in words; text is measured with Pillow's font."""
         found = [f"{element} sticks out of the slide" for element in self.elements if element.outside]
         found += [f"{one} and {other} overlap" for one, other in self.overlaps()]
         found += [f"{text} does not fit its box" for text in self.texts if not fits(text, self.size)]
@@ -114,7 +114,7 @@ class Slide:
         """Write a presentation of this one slide.
 
         Raises:
-            ValueError: the package python-pptx is missing.
+            SeedxError: the package python-pptx is missing.
         """
         from seedx.slides.presentation import save
 

@@ -1,4 +1,4 @@
-"""Room on a slide: how large a text is, what stands in whose way, and where there is space instead."""
+"""Space on a slide: how large a text is, what overlaps, and where there is room instead."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def scaled(element: TextElement, share: float) -> TextElement | None:
 
 
 def covered(text: TextElement, other: Element) -> bool:
-    """Whether a text stands on another element. On plain ground of a picture it may."""
+    """Whether a text overlaps another element. On a plain region of a picture it may."""
     shared = text.shared(other)
     return shared is not None and not (isinstance(other, ImageElement) and not other.covers_something(shared))
 

@@ -18,11 +18,11 @@ POINTS = 200  # of a smoothed curve
 
 
 def plot(runs: Sequence[Path], out: Path) -> Path:
-    """Draw a panel for each value that is logged, a curve for each run.
+    """Plot every logged value in a panel of its own, with a curve for each run, and return `out`.
 
     Raises:
-        SeedxError: a folder has no log.
-        ImportError: matplotlib is not installed.
+        SeedxError: a folder has no log, `out` has no ending of an image format, or matplotlib is not installed.
+        OSError: `out` can't be written.
     """
     records = {run: read(run / "log.jsonl") for run in runs}
     for run, found in records.items():
@@ -31,12 +31,15 @@ def plot(runs: Sequence[Path], out: Path) -> Path:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install 'seedx[plot]'") from error
+        raise SeedxError('plots need matplotlib: pip install "seedx[plot]"') from error
     names = panels(records.values())
     rows = math.ceil(len(names) / COLUMNS)
     figure = Figure(figsize=(4.5 * COLUMNS, 2.8 * rows), layout="constrained")
     for axes, name in zip(figure.subplots(rows, COLUMNS, squeeze=False).flat, [*names, *[""] * COLUMNS], strict=False):
         _panel(axes, name, records)
+    formats = figure.canvas.get_supported_filetypes()
+    if out.suffix.lower().removeprefix(".") not in formats:
+        raise SeedxError(f"{str(out)!r} must end in the name of an image format: {', '.join(sorted(formats))}")
     figure.savefig(out, dpi=110)
     return out
 

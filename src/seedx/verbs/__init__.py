@@ -1,4 +1,5 @@
-"""The verbs of the command line. Each signature is a verb's options, each docstring its help (see `cli.py`).
+"""The verbs of the command line, a file for each; the table of them is in `cli.py`.
 
-Everything heavy is imported inside, so that help is instant.
+A verb is a function: its signature is its options, its docstring its help. Everything heavy is imported inside it, so
+that help is instant. What several verbs share is in `options.py` (which model answers) and `output.py` (results).
 """

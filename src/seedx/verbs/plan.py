@@ -1,10 +1,10 @@
-"""The verb that plans training on a cluster."""
+"""`seedx plan`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from seedx.verbs.shared import print_json
+from seedx.verbs.output import file_errors, print_json
 
 
 def plan(
@@ -22,19 +22,19 @@ def plan(
     all: bool = False,
     json: bool = False,
 ) -> None:
-    """Tell what training by a recipe needs: memory, operations, traffic, time, and which settings fit.
+    """Estimate memory, FLOPs, traffic and time of training by a recipe, and which settings fit.
 
     Args:
         recipe: TOML file of the stage.
-        gpus: how many.
+        gpus: number of GPUs.
         gpu: a100-40g, a100-80g, h100, h800, or a TOML file with the fields memory, tflops, intra, inter, per_node.
         mfu: share of the GPUs' peak that running operations reach.
-        samples: tell the days for so many, not for the recipe's steps.
-        tokens: of an average sample; by the recipe's data unless given, as are the next three.
-        tiles: read in an average sample, thumbnails included.
+        samples: show the days for this number of samples, not for the recipe's steps.
+        tokens: tokens in an average sample; by default measured on the recipe's data, like the next three.
+        tiles: image tiles read in an average sample, thumbnails included.
         drawn: images drawn in an average sample.
         learned: tokens with a label in an average sample.
-        all: show settings that do not fit, too.
+        all: also show settings that do not fit.
         json: print one object instead of tables.
     """
     import dataclasses
@@ -45,9 +45,10 @@ def plan(
     from seedx.train.planning.table import table
     from seedx.train.recipe import load_recipe
 
-    read = load_recipe(recipe)
     given = {"tokens": tokens, "tiles": tiles, "drawn": drawn, "learned": learned}
     changes = {name: value for name, value in given.items() if value is not None}
-    sample = dataclasses.replace(average(read.data), **changes) if changes else None
-    made = planning.plan(read, find(gpu), gpus, mfu, sample)
+    with file_errors():
+        read = load_recipe(recipe)
+        sample = dataclasses.replace(average(read.data), **changes) if changes else None
+        made = planning.plan(read, find(gpu), gpus, mfu, sample)
     print_json(planning.as_dict(made, samples)) if json else print(table(made, samples, all))

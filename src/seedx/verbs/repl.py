@@ -1,4 +1,4 @@
-"""Talking in a terminal: `seedx chat` without a prompt."""
+"""The chat REPL: `seedx chat` without a prompt, or with --interactive."""
 
 from __future__ import annotations
 
@@ -6,34 +6,33 @@ import dataclasses
 import itertools
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import PIL.Image
 
 from seedx.errors import SeedxError
 from seedx.inference.pipeline import Pipeline
 from seedx.inference.reply import Reply
 from seedx.inference.session import Session
 from seedx.inference.settings import Drawing, Settings
-from seedx.messages import Box, Image, Text
+from seedx.messages import Image, Text
 from seedx.tokens import strip_boxes
+from seedx.verbs.output import box_lines, keep_images
 
 HELP = """\
-/image FILE...   pictures for what you say next
-/new             begin a new conversation
-/help            this
+/image FILE...   add images to the next message
+/new             start a new conversation
+/help            show this help
 /quit            leave (or end of input)
-Anything else is said to the model."""
+Any other line is a message to the model."""
 
 
-def talk(model: Pipeline, prompt: str, images: Sequence[Path], drawing: Drawing, out: Path, settings: Settings) -> None:
-    """Read lines until the end of input. A mistake is told, and the conversation goes on."""
-    asked = sys.stdin.isatty()
-    if asked:
-        print("Talk to the model; /help tells what else there is.", file=sys.stderr)
-    session, given = model.session(), list(images)
-    for line in itertools.chain([prompt] if prompt else [], _lines("> " if asked else "")):
+def run(model: Pipeline, prompt: str, images: Sequence[Path], drawing: Drawing, out: Path, settings: Settings) -> None:
+    """Answer `prompt`, if there is one, then every line of standard input. An error is printed; the chat continues."""
+    terminal = sys.stdin.isatty()
+    if terminal:
+        print("Type a message, or /help for commands.", file=sys.stderr)
+    session, waiting = model.session(), list(images)
+    for line in itertools.chain([prompt] if prompt else [], _lines("> " if terminal else "")):
         command, _, rest = line.partition(" ")
         try:
             if command == "/quit":
@@ -41,20 +40,20 @@ def talk(model: Pipeline, prompt: str, images: Sequence[Path], drawing: Drawing,
             if command == "/help":
                 print(HELP)
             elif command == "/new":
-                session, given = model.session(), []
+                session, waiting = model.session(), []
             elif command == "/image":
-                given += _pictures(model, rest)
+                waiting += _image_files(model, rest)
             elif command.startswith("/"):
                 raise SeedxError(f"there is no command {command!r}; /help lists them")
             elif line.strip():
-                say(session, line, given, drawing, out, settings)
-                given = []
-        except ValueError as error:
+                send(session, line, waiting, drawing, out, settings)
+                waiting = []
+        except SeedxError as error:
             print(f"! {error}")
 
 
-def say(session: Session, line: str, images: Sequence[Path], drawing: Drawing, out: Path, settings: Settings) -> None:
-    """One turn: print what comes as it comes, then the boxes, and the files of the pictures."""
+def send(session: Session, line: str, images: Sequence[Path], drawing: Drawing, out: Path, settings: Settings) -> None:
+    """One turn: print text as it is generated, then the boxes and the files of drawn images."""
     written = shown = space = ""
     for event in session.stream(line, images, drawing=drawing, **dataclasses.asdict(settings)):
         if isinstance(event, Text):
@@ -64,30 +63,21 @@ def say(session: Session, line: str, images: Sequence[Path], drawing: Drawing, o
                 print(text[len(shown) :], end="", flush=True)
                 shown = text
         elif isinstance(event, Image):
-            space = " " if written else ""  # before the sentence after a picture
+            space = " " if written else ""  # before the sentence after an image
         elif isinstance(event, Reply):
-            print("\n".join(["", *box_lines(event.boxes), *map(str, keep(event.images, out))]))
+            print("\n".join(["", *box_lines(event.boxes), *map(str, keep_images(event.images, out))]))
 
 
-def keep(pictures: Iterable[PIL.Image.Image], folder: Path) -> list[Path]:
-    """Save pictures as seedx-1.png, seedx-2.png and so on; older ones stay."""
-    files = []
-    for picture in pictures:
-        folder.mkdir(parents=True, exist_ok=True)
-        names = (folder / f"seedx-{number}.png" for number in itertools.count(1))
-        files.append(next(name for name in names if not name.exists()))
-        picture.save(files[-1])
-    return files
+def _image_files(model: Pipeline, text: str) -> list[Path]:
+    """The files named in a line.
 
-
-def box_lines(boxes: Iterable[Box]) -> list[str]:
-    """ "cat  0.10 0.20 0.40 0.60": label and corners, as fractions of the picture."""
-    return [f"{box.label or 'box'}  " + " ".join(f"{value:.2f}" for value in box.box) for box in boxes]
-
-
-def _pictures(model: Pipeline, text: str) -> list[Path]:
-    """The files named, each of them a picture."""
-    files = [Path(name) for name in shlex.split(text)]
+    Raises:
+        SeedxError: the line names no file, is badly quoted, or a file is not an image.
+    """
+    try:
+        files = [Path(name) for name in shlex.split(text)]
+    except ValueError as error:
+        raise SeedxError(f"/image can't read {text!r}: {error}") from error
     if not files:
         raise SeedxError("/image takes the names of one or more files")
     for file in files:

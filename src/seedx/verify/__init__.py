@@ -1,19 +1,21 @@
 """Runs a folder of golden cases, made by the release's own code, against this library.
 
-A case NAME is NAME.json with its sizes and, mostly, NAME.safetensors; the words of the name tell its kind. Sizes, seeds
-and names of sub-cases are read from the files, so a folder of other ones works as well. `tokenizer/` and
+A case NAME is NAME.json with its sizes and, mostly, NAME.safetensors; the words of NAME are its kind. Sizes, seeds and
+names of sub-cases are read from the files, so a folder of other sizes works as well. `tokenizer/` and
 `images/`, where a case needs them, are in the folder or beside it; so is manifest.json, the full-size release's names.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from rich.table import Table
+
 from seedx.errors import SeedxError
+from seedx.terminal import new_table
 from seedx.verify import (
     answer_case,
     conversation_cases,
@@ -44,9 +46,9 @@ KINDS = [(name.split("_"), check) for name, check in CASES.items()]
 class Result:
     """
     Attributes:
-        error: the worst absolute error; infinite if the case could not be run through.
+        error: the worst absolute error; infinite if the case could not be run.
         checks: how many things were compared.
-        worst: which of them is the worst, or why the case could not be run through.
+        worst: which of them is the worst, or why the case could not be run.
     """
 
     name: str
@@ -64,7 +66,7 @@ def verify(folder: str | Path) -> list[Result]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise SeedxError(f"expected a folder of golden cases, and {str(folder)!r} is none")
+        raise SeedxError(f"expected a folder of golden cases, but {str(folder)!r} is not a folder")
     stems = sorted({file.stem for file in folder.iterdir() if file.suffix in (".json", ".safetensors")})
     names = [stem for stem in stems if not stem.startswith("manifest")]
     if not names:
@@ -103,22 +105,10 @@ def run(folder: Path, name: str, check: Check | None = None) -> Result:
     return Result(name, worst, worst <= TOLERANCE, len(checks), what)
 
 
-def main(folder: str | Path, as_json: bool = False) -> int:
-    """Print the results; 0 if all passed, else 1."""
-    results = verify(folder)
-    if as_json:
-        rows = [asdict(result) | {"error": result.error if math.isfinite(result.error) else None} for result in results]
-        print(json.dumps({"tolerance": TOLERANCE, "passed": all(r.passed for r in results), "cases": rows}, indent=1))
-    else:
-        print(table(results))
-    return 0 if all(result.passed for result in results) else 1
-
-
-def table(results: list[Result]) -> str:
-    width = max(len(result.name) for result in results)
-    lines = [f"{'case':<{width}}  {'worst error':>11}  {'checks':>6}"]
+def table(results: list[Result]) -> Table:
+    made = new_table("case", "worst error", "checks", "verdict", words=["verdict"])
     for result in results:
         verdict = "pass" if result.passed else f"FAIL at {result.worst}"
-        lines.append(f"{result.name:<{width}}  {result.error:>11.1e}  {result.checks:>6}  {verdict}")
-    passed = sum(result.passed for result in results)
-    return "\n".join([*lines, f"{passed} of {len(results)} pass at {TOLERANCE:g}"])
+        style = None if result.passed else "red"
+        made.add_row(result.name, f"{result.error:.1e}", str(result.checks), verdict, style=style)
+    return made

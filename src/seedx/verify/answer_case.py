@@ -19,7 +19,7 @@ from seedx.tokens import SpecialTokens
 from seedx.verify.build import seedx
 from seedx.verify.case import Case, Results, find, read_case, worst
 
-UNLIMITED = 1 << 20  # tokens: the release goes on past its context
+UNLIMITED = 1 << 20  # tokens: the release generates past its context
 
 
 def answers(folder: Path, name: str) -> Results:
@@ -43,12 +43,12 @@ def answers(folder: Path, name: str) -> Results:
 
 
 def drawn_tokens(case: Case, sub: str) -> int:
-    """Tokens of an image drawn; the release may draw with others than it reads, if a prompt shows no image."""
-    return case.setting("num_img_gen_tokens", sub, case.config["num_img_tokens"])
+    """Tokens of an image drawn; the release may draw with another number than it reads, if a prompt has no image."""
+    return int(case.setting("num_img_gen_tokens", sub, case.config["num_img_tokens"]))
 
 
 def group_of(case: Case, model: SeedX, tokenizer: Tokenizer, subs: list[str]) -> Results:
-    """Prompts that draw with as many tokens: each alone, then all together."""
+    """Prompts that draw with the same number of tokens: each alone, then all in one batch."""
     prompts = [prompt_of(case, sub) for sub in subs]
     limits = [case.setting("max_new_tokens", sub, case.tensors[f"out/{sub}/new_ids"].numel()) for sub in subs]
     results: Results = []
@@ -84,7 +84,7 @@ def last_state(model: SeedX, prompt: Prompt) -> Tensor:
 
 
 def answer(case: Case, sub: str, how: str, ours: Answer) -> Results:
-    """An answer may go on after the expected one, which was cut at its own limit."""
+    """Compare ids and drawn images. An answer may be longer than the expected one, which was cut at its own limit."""
     ids = case.tensors[f"out/{sub}/new_ids"].flatten().tolist()
     results = [(f"{sub}{how}/new_ids", float(sum(a != b for a, b in itertools.zip_longest(ids, ours.ids[: len(ids)]))))]
     if (hidden := case.tensors.get(f"out/{sub}/img_hidden")) is not None:

@@ -27,11 +27,11 @@ def vision(case: Case) -> VisionTransformer:
 
 
 def seedx(case: Case, agent: dict[str, Any] | None = None, features: int | None = None) -> SeedX:
-    """The model of a case without its visual tokenizer's weights: it is given features.
+    """The model of a case, fed with features: its visual tokenizer has no weights.
 
     Args:
-        agent: the official settings, if others than the case's.
-        features: tokens of an image that it is given, if others than the visual tokenizer's.
+        agent: the official settings, if they differ from the case's.
+        features: tokens of an image that it is fed, if not the visual tokenizer's number.
     """
     facts = case.config
     model = SeedX(model_config(facts, agent or facts["agent"], features))
@@ -88,7 +88,7 @@ def language_config(llm: dict[str, Any]) -> LanguageConfig:
 
 
 def detokenizer_config(facts: dict[str, Any], **changes: Any) -> DetokenizerConfig:
-    """Our sizes from the official ones, of a first-stage model. A case without a VAE gets one that is not used."""
+    """Our sizes from the official ones, of a first-stage model. A case without a VAE gets an unused one."""
     r, unet, scheduler = facts["resampler"] | changes, facts.get("unet", {}), facts.get("scheduler", {})
     small = {"block_out_channels": (4,), "down_block_types": ("DownEncoderBlock2D",), "norm_num_groups": 1}
     small |= {"up_block_types": ("UpDecoderBlock2D",), "latent_channels": unet.get("out_channels", 4)}
@@ -111,7 +111,7 @@ def detokenizer_config(facts: dict[str, Any], **changes: Any) -> DetokenizerConf
 
 
 def known(settings: dict[str, Any], cls: Callable[..., Any]) -> dict[str, Any]:
-    """The settings that a diffusers class has: its own files hold further ones, which it leaves out as well."""
+    """The settings that a diffusers class has; its files have further ones, which diffusers ignores as well."""
     return {key: value for key, value in settings.items() if key in inspect.signature(cls.__init__).parameters}
 
 

@@ -1,7 +1,7 @@
-"""A golden case read from its files, and what all checks share.
+"""A golden case read from its files, and helpers of all checks.
 
-A check returns pairs: what was compared, and its worst absolute error. Names, sizes and numbers of what a case holds
-are those of its files; nothing about them is known here.
+A check returns pairs: what was compared, and its worst absolute error. Names, sizes and numbers come from the files of
+a case; none of them is written in the code.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from seedx.checkpoint.native import checked
+from seedx.checkpoint import weights
 from seedx.errors import SeedxError
 
 Results = list[tuple[str, float]]
-ABSENT = float("inf")  # the error of what should be there and is not
+ABSENT = float("inf")  # the error of a tensor that is missing
 
 
 @dataclasses.dataclass
@@ -35,7 +35,8 @@ class Case:
 
     @property
     def config(self) -> dict[str, Any]:
-        return self.facts["config"]
+        config: dict[str, Any] = self.facts["config"]
+        return config
 
     def state(self, part: str, prefix: str = "") -> dict[str, Tensor]:
         """The official state dict stored as `part`, with `prefix` put before its names."""
@@ -46,7 +47,7 @@ class Case:
         return {name[len(head) :]: tensor for name, tensor in self.tensors.items() if name.startswith(head)}
 
     def setting(self, key: str, sub: str, default: Any = None) -> Any:
-        """A number of one sub-case: what is written for it, else for the whole case."""
+        """A setting of one sub-case: its own, else that of the whole case."""
         for place in (self.facts.get("inputs"), self.facts.get("outputs"), self.config):
             own = place.get(sub) if isinstance(place, dict) else None
             if isinstance(own, dict) and key in own:
@@ -65,7 +66,8 @@ def read_case(folder: Path, name: str) -> Case:
 
 
 def read_facts(folder: Path, name: str) -> dict[str, Any]:
-    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    facts: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return facts
 
 
 def find(folder: Path, name: str) -> Path:
@@ -83,7 +85,8 @@ def find(folder: Path, name: str) -> Path:
 def fill(module: nn.Module, state: Mapping[str, Tensor], without: str = "\0") -> None:
     """Load a state dict, strict but for names that start with `without`."""
     expected = {key: value for key, value in module.state_dict().items() if not key.startswith(without)}
-    module.load_state_dict(dict(checked(state.items(), expected, type(module).__name__)), strict=False)
+    weights.check(state, expected, type(module).__name__)
+    module.load_state_dict(state, strict=False)
 
 
 def worst(ours: Tensor, expected: Tensor) -> float:

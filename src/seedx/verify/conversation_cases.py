@@ -20,8 +20,8 @@ from seedx.errors import SeedxError
 from seedx.messages import images
 from seedx.verify.case import ABSENT, Results, find, read_facts, worst
 from seedx.verify.encoding_cases import differences
-from seedx.verify.encoding_rows import CAPTION, UNLIMITED, Row, World, config, conversation, tile_counts
-from seedx.verify.release_faults import find_fault, is_dropped, was_dropped
+from seedx.verify.encoding_rows import CAPTION, UNLIMITED, Row, World, config, conversation, picture, tile_counts
+from seedx.verify.release_bugs import find_bug, is_dropped, was_dropped
 
 Bits = str | Sequence[int]
 
@@ -29,7 +29,7 @@ MOST_BATCHES = 100  # that are tried
 
 
 def conversations(folder: Path, name: str) -> Results:
-    """Every call of the release's data functions; its faults are checked for what we do instead."""
+    """Every call of the release's data functions. Where the release has a bug, our own behaviour is checked instead."""
     case = read_facts(folder, name)
     world = World(tokenizer.load(find(folder, case["tokenizer"])), find(folder, case["images"]))
     results: Results = []
@@ -44,11 +44,11 @@ def conversations(folder: Path, name: str) -> Results:
 
 
 def row_check(row: Row, case: dict[str, Any], world: World) -> tuple[str, float]:
-    """What kind of row it is, where that says something, and its error."""
+    """A note on the row for the name of the check (may be empty), and its error."""
     if "collate" in row["function"]:
         return "", batch_error(row, case, world)
-    if fault := find_fault(row, world):
-        return f" (fault: {fault.ours})", float(not fault.mended(row, world))
+    if bug := find_bug(row, world):
+        return f" (bug of the release; here {bug.ours})", float(not bug.corrected(row, world))
     if was_dropped(row):
         return " (dropped)", float(not is_dropped(row, world))
     return "", row_error(row, world)
@@ -105,10 +105,10 @@ def tile_flags(row: Row, encoded: Encoded, world: World) -> tuple[list[bool], li
 def _sum_of_pixels(row: Row, world: World) -> float:
     """Over every tile of every image: the release cuts the target up as well, and uses its thumbnail."""
     settings = config(row).tiling
-    pictures = [part.image for part in images(conversation(row, world.pictures))]
+    pictures = [picture(part) for part in images(conversation(row, world.pictures))]
     if row["args"]["multi_resolution"]:
-        return sum(tiling.tile_image(picture, settings).pixels.double().sum().item() for picture in pictures)
-    return sum(tiling.one_tile(picture, settings.tile).double().sum().item() for picture in pictures)
+        return sum(tiling.tile_image(one, settings).pixels.double().sum().item() for one in pictures)
+    return sum(tiling.one_tile(one, settings.tile).double().sum().item() for one in pictures)
 
 
 def batch_error(row: Row, case: dict[str, Any], world: World) -> float:
@@ -119,7 +119,7 @@ def batch_error(row: Row, case: dict[str, Any], world: World) -> float:
 
 def batch_of(row: Row, rows: Sequence[Row], world: World) -> float:
     """We pad to the longest row, the release at times to the maximum length."""
-    pairs = [(member, item) for member in rows if (item := world.encode(member, "cut")) is not None]
+    pairs = [(member, item) for member in rows if (item := world.encode(member, "truncate")) is not None]
     encoded = [item for _, item in pairs]
     expected = {key: value for key, value in row["output"].items() if value is not None}
     whole = isinstance(expected["input_ids"][0], list)

@@ -50,7 +50,7 @@ def forward(folder: Path, name: str) -> Results:
 
     widen(model)
     results.append(("widened/weight", worst(model.unet.conv_in.weight, t["out/widened/conv_in_weight"])))
-    # The release draws a fresh bias here, a fault; ours is the one it had.
+    # The release initialises a new bias here, which is a bug; ours keeps the trained one.
     results.append(("widened/bias_kept", worst(model.unet.conv_in.bias, t["in/conv_in_bias_before"])))
     with torch.no_grad():
         model.unet.conv_in.weight[:, channels:] = t["in/latent/conv_in_extra"]
@@ -92,8 +92,8 @@ def variants(case: Case, what: str, official_class: str) -> Iterable[tuple[str, 
 
 
 def trainable(case: Case, model: Detokenizer, official_class: str, also: tuple[str, ...]) -> Results:
-    """What each stage trains, by name. The release gives keys and values to its optimiser and leaves them frozen, a
-    fault: its `requires_grad` is our list without them."""
+    """What each stage trains, by name. The release gives keys and values to its optimiser but leaves them frozen, which
+    is a bug: its `requires_grad` is our list without them."""
     ours = {key: None for key, _ in model.named_parameters() if not key.startswith("vae.")}
     names = release.to_release("second_stage", ours)
     keys_values = {key for key in names if key.startswith("unet.") and key.split(".")[-2] in ("to_k", "to_v")}

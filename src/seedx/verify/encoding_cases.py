@@ -124,7 +124,7 @@ def _of_rows(
 
 
 def differences(ours: Sequence[Any], theirs: Sequence[Any]) -> int:
-    return abs(len(ours) - len(theirs)) + sum(a != b for a, b in zip(ours, theirs, strict=False))
+    return abs(len(ours) - len(theirs)) + sum(bool(a != b) for a, b in zip(ours, theirs, strict=False))
 
 
 CASES: dict[str, Callable[[Path, str], Results]] = {"f": grids, "f_pixels": pixels, "i": llama}

@@ -1,7 +1,7 @@
 """Rows of the case `g` (calls of the release's data functions) as messages, encoded.
 
-Each row holds a function, its arguments, the seed and what its random draws came to, and its output, empty if the
-sample was dropped. Rows are known by these alone, never by their names.
+Each row has a function, its arguments, the seed, the results of its random draws, and its output, empty if the sample
+was dropped. Rows are told apart by these alone, never by their names.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import PIL.Image
 import torch
 
 from seedx.batch import Encoded
@@ -20,11 +21,12 @@ from seedx.errors import SeedxError
 from seedx.images import large_enough
 from seedx.messages import Image, Message, assistant, images, system, user
 from seedx.prompt import prepare
-from seedx.tiling import Picture, Tiles, count_tiles, picture_size
+from seedx.tiling import Tiles, count_tiles
 from seedx.tokenizer import Tokenizer
 from seedx.verify.encoding_cases import picture_of
 
 Row = dict[str, Any]
+Opened = PIL.Image.Image | Tiles  # the release opens pictures in its own way; of a caption only the tiles may be known
 
 CAPTION = ("encode_caption_input_ids", "encode_caption_input_ids_v2")
 CHAT = "decode_llava_data"
@@ -37,12 +39,14 @@ UNLIMITED = 1 << 20  # tokens
 
 @dataclass(frozen=True)
 class World:
-    """What the rows of a case share."""
+    """The tokenizer and the pictures of all rows of a case."""
 
     tokenizer: Tokenizer
     pictures: Path
 
-    def encode(self, row: Row, too_long: Literal["drop", "cut"] = "drop", limit: int | None = None) -> Encoded | None:
+    def encode(
+        self, row: Row, too_long: Literal["drop", "truncate"] = "drop", limit: int | None = None
+    ) -> Encoded | None:
         """Our encoding of a row, None if it is dropped.
 
         Raises:
@@ -67,7 +71,7 @@ class World:
             return 0
         return 0 if encoded is None else len(encoded)
 
-    def _spliced(self, row: Row, messages: list[Message]) -> Encoded:
+    def _spliced(self, row: Row, messages: list[Message[Opened]]) -> Encoded:
         """Images read and drawn take the same number of placeholders in our model. Where they do not, a row is encoded
         with either number, and goes over from one to the other before the image that is drawn."""
         read, drawn = (row["args"][f"num_img_{way}_tokens"] for way in ("in", "out"))
@@ -87,22 +91,28 @@ class World:
             draw_mask=join("draw_mask"),
         )
 
-    def _whole(self, row: Row, messages: list[Message], queries: int) -> Encoded:
+    def _whole(self, row: Row, messages: list[Message[Opened]], queries: int) -> Encoded:
         encoded = prepare(messages, self.tokenizer, config(row, queries), max_length=UNLIMITED)
         assert encoded is not None, "nothing is too long without a limit"
         return encoded
 
 
-def passes(row: Row, messages: list[Message]) -> bool:
+def passes(row: Row, messages: list[Message[Opened]]) -> bool:
     """The release's filter: of an edit the source alone is looked at, of a chat nothing."""
     function, args = name_of(row), row["args"]
     if function not in (PAIR, EDIT):
         return True
-    size = picture_size(images(messages)[0].image)
-    return large_enough(size, min_side=args["min_resolution"], min_ratio=args["min_aspect_ratio"])
+    return large_enough(
+        picture(images(messages)[0]).size, min_side=args["min_resolution"], min_aspect_ratio=args["min_aspect_ratio"]
+    )
 
 
-def placeholders(row: Row, messages: list[Message]) -> list[int]:
+def picture(part: Image[Opened]) -> PIL.Image.Image:
+    assert not isinstance(part.image, Tiles), "only the picture of a caption may be given by its tiles"
+    return part.image
+
+
+def placeholders(row: Row, messages: list[Message[Opened]]) -> list[int]:
     """Of every image, how many it takes."""
     args = row["args"]
     return [
@@ -124,7 +134,7 @@ def config(row: Row, queries: int = 1) -> Config:
     return dataclasses.replace(SEED_X_17B, bridge=BridgeConfig(queries=queries), tiling=tiling)
 
 
-def tile_counts(row: Row, messages: list[Message[Picture | Tiles]]) -> list[int]:
+def tile_counts(row: Row, messages: list[Message[Opened]]) -> list[int]:
     """Of every image, how many tiles the release cuts it into: the ones that are drawn as well."""
     settings = config(row).tiling
     return [count_tiles(part.image, settings) for part in images(messages)]
@@ -132,10 +142,10 @@ def tile_counts(row: Row, messages: list[Message[Picture | Tiles]]) -> list[int]
 
 def name_of(row: Row) -> str:
     """The function that reads the sample, without those that the release calls after it."""
-    return row["function"].split("+")[0]
+    return str(row["function"]).split("+")[0]
 
 
-def conversation(row: Row, pictures: Path) -> list[Message]:
+def conversation(row: Row, pictures: Path) -> list[Message[Opened]]:
     """The row's sample in our form.
 
     Raises:
@@ -161,7 +171,7 @@ def image_first(row: Row) -> bool:
     return bool(drawn)
 
 
-def _caption(caption: str, picture: Image, image_first: bool) -> list[Message]:
+def _caption(caption: str, picture: Image[Opened], image_first: bool) -> list[Message[Opened]]:
     return [system(picture), assistant(caption)] if image_first else [system(caption), assistant(picture)]
 
 
@@ -180,7 +190,7 @@ def _pair_text(row: Row) -> str:
     return f"{caption.rstrip(' ')} {drawn['response']}" if args["add_gen_prompt"] else caption
 
 
-def _chat(row: Row, pictures: Path) -> list[Message]:
+def _chat(row: Row, pictures: Path) -> list[Message[Opened]]:
     value = row["args"]["value"]
     texts, turns = value.get("data") or (), []
     for i, text in enumerate(texts):
@@ -190,7 +200,7 @@ def _chat(row: Row, pictures: Path) -> list[Message]:
     return turns
 
 
-def _edit(row: Row, pictures: Path) -> list[Message]:
+def _edit(row: Row, pictures: Path) -> list[Message[Opened]]:
     value, drawn = row["args"]["value"], row["branches"]
     absent = [key for key in ("source_image", "target_image", "instruction") if key not in value]
     if absent:
@@ -207,7 +217,7 @@ def _edit(row: Row, pictures: Path) -> list[Message]:
     return [_instruction(row, *_around(instruction, source, row)), assistant(response, target)]
 
 
-def _instruction(row: Row, *parts: Image | str, later: bool = False) -> Message:
+def _instruction(row: Row, *parts: Image[Opened] | str, later: bool = False) -> Message[Opened]:
     """A user's turn. In another template than ours it is context, written out."""
     template, separator = row["args"]["instruction_prompt"], row["args"].get("turn_sep", "\n")
     if template == TEMPLATE and separator == "\n":
@@ -216,19 +226,19 @@ def _instruction(row: Row, *parts: Image | str, later: bool = False) -> Message:
     return system((separator if later else "") + before, *parts, after)
 
 
-def _around(text: str, picture: Image, row: Row) -> tuple[Image | str, Image | str]:
+def _around(text: str, picture: Image[Opened], row: Row) -> tuple[Image[Opened] | str, Image[Opened] | str]:
     return (picture, text) if row["branches"]["image_in_start"] else (text, picture)
 
 
-def _context(args: dict[str, Any]) -> list[Message]:
+def _context(args: dict[str, Any]) -> list[Message[Opened]]:
     text = args["system_message"]
     return [system(text if text.endswith("\n") else f"{text}\n")] if text else []
 
 
-def _picture(pictures: Path, name: str) -> Image:
+def _picture(pictures: Path, name: str) -> Image[Opened]:
     return Image(picture_of(pictures / name))
 
 
-def _blank(tiles: int) -> Image:
+def _blank(tiles: int) -> Image[Opened]:
     """A picture of which only the number of tiles is known."""
     return Image(Tiles(torch.zeros(tiles, 3, 1, 1), torch.zeros(tiles, 2)))

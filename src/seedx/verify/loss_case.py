@@ -13,12 +13,13 @@ from torch import Tensor
 
 from seedx.batch import Batch
 from seedx.checkpoint import release
-from seedx.model.seedx import Losses, SeedX
+from seedx.model.losses import Losses
+from seedx.model.seedx import SeedX
 from seedx.model.vision import pool_features
 from seedx.verify.build import POOL, seedx, vision
 from seedx.verify.case import ABSENT, Case, Results, largest, of_norm, read_case, worst
 
-LOSSES = {"total_loss": "total", "lm_loss": "text", "rec_loss": "image"}
+LOSSES = ("total_loss", "lm_loss", "rec_loss")  # the release's names
 
 
 def forward(folder: Path, name: str) -> Results:
@@ -40,14 +41,14 @@ def forward(folder: Path, name: str) -> Results:
 
 
 def valid(case: Case) -> Tensor:
-    """Which of the batch's images are of use: (images,) bool. The others are left out before the visual tokenizer."""
+    """Which of the batch's images are used: (images,) bool. The others are removed before the visual tokenizer."""
     given = case.under("in/train_filter/").get("embeds_valid_mask")
     gen, cmp = (case.tensors[f"in/batch/embeds_{side}_mask"] for side in ("gen", "cmp"))
     return gen | cmp if given is None else given
 
 
 def candidates(case: Case, facts: dict[str, Any]) -> Iterator[tuple[int, ...]]:
-    """The rows that a variant was given. Only a note tells which; without one, all that hold as many images."""
+    """The rows that a variant may consist of. Its note lists them; without one, every choice with as many images."""
     every = range(len(case.tensors["in/batch/input_ids"]))
     number = facts.get("batch_rows", len(every))
     note = " ".join(re.findall(r"\brows? ([\d, and]+)", facts.get("note", "")))
@@ -63,7 +64,7 @@ def candidates(case: Case, facts: dict[str, Any]) -> Iterator[tuple[int, ...]]:
 
 
 def owners(case: Case, rows: Sequence[int]) -> list[Tensor]:
-    """Which of the images read, and which of those drawn, are of some rows: two of (images,) bool, in order."""
+    """Which of the images read, and which of those drawn, belong to some rows: two of (images,) bool, in order."""
     found = []
     for side in ("cmp", "gen"):
         counts = case.tensors[f"in/batch/ids_{side}_mask"].sum(dim=1) // case.config["num_img_tokens"]
@@ -116,13 +117,14 @@ def expected(case: Case, variant: str) -> dict[str, float]:
 
 
 def against(losses: Losses, expected: dict[str, float]) -> Results:
-    return [(key, abs(getattr(losses, ours).item() - expected[key])) for key, ours in LOSSES.items()]
+    ours = dict(zip(LOSSES, (losses.total, losses.mean("text"), losses.mean("image")), strict=True))
+    return [(key, abs(ours[key].item() - expected[key])) for key in LOSSES]
 
 
 def states(case: Case, variant: str, model: SeedX, batch: Batch) -> Iterator[tuple[str, float]]:
-    """What a variant has stored on the way. Without an image to read or draw the release feeds noise there."""
+    """The stored intermediate states of a variant. Without an image to read or draw the release feeds noise there."""
     outputs = case.under(f"out/{variant}/")
-    if outputs.keys() <= LOSSES.keys():
+    if outputs.keys() <= set(LOSSES):
         return
     embeds = model.embed(batch.input_ids, batch.read_mask, batch.tiles, batch.tile_positions)
     final = model.language.states(embeds, batch.position_ids)
@@ -136,7 +138,7 @@ def states(case: Case, variant: str, model: SeedX, batch: Batch) -> Iterator[tup
     for key, tensor in outputs.items():
         if part := re.fullmatch(r"logits_row(\d+)_first(\d+)", key):
             yield f"{variant}/{key}", worst(logits[int(part[1]), : int(part[2])], tensor)
-        elif key == "logits_argmax":  # how much less than ours the winner there has here: nothing, if two are even
+        elif key == "logits_argmax":  # how far the release's argmax is below our maximum: 0 if two logits are equal
             yield f"{variant}/{key}", (logits.amax(dim=-1) - logits.gather(-1, tensor[..., None])[..., 0]).max().item()
 
 
@@ -150,7 +152,7 @@ def gradients(case: Case, model: SeedX, batch: Batch) -> Results:
     official = release.to_release("agent", ours)
     norms = {key: gradient.norm().item() for key, gradient in official.items()}
     results = [(f"train/{key}", error) for key, error in against(losses, outputs["train_mode_losses"])]
-    if theirs := outputs.get("grad_norms"):  # one that is missing is as good as one of zeros
+    if theirs := outputs.get("grad_norms"):  # a missing gradient equals one of zeros
         errors = [
             (f"grad_norms/{key}", of_norm(norms.get(key, 0.0), theirs.get(key, 0.0))) for key in {**theirs, **norms}
         ]
@@ -161,7 +163,7 @@ def gradients(case: Case, model: SeedX, batch: Batch) -> Results:
 
 
 def unknown(ours: dict[str, float], theirs: dict[str, float]) -> float:
-    """How many gradients one side has and the other not, but for those that are zero."""
+    """How many non-zero gradients one side has and the other has not."""
     return float(len({key for key, norm in ours.items() if norm} ^ {key for key, norm in theirs.items() if norm}))
 
 

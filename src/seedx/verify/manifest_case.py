@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from seedx.checkpoint import release
-from seedx.checkpoint.native import build
+from seedx.checkpoint.parts import build
 from seedx.config import SEED_X_17B
 
 PARTS = {

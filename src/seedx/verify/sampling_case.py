@@ -17,7 +17,7 @@ from seedx.model.vision import VisionTransformer, pool_features
 from seedx.verify.build import POOL, first_stage, vision
 from seedx.verify.case import Case, Results, fill, largest, read_case, worst
 
-TWIN = 1e-3  # the worst error of a drawing by the right one of two models
+SAME_STAGE = 1e-3  # a larger error means that the other of the two stages drew the picture
 
 
 def sampling(folder: Path, name: str) -> Results:
@@ -40,11 +40,11 @@ def stages_of(case: Case) -> list[Detokenizer]:
 
 
 def by_the_right_stage(case: Case, sub: str, stages: list[Detokenizer], eye: VisionTransformer) -> Results:
-    """Which stage drew a picture without a source is written nowhere but in its name: the likelier one comes first."""
+    """Only the name of a picture without a source hints at the stage that drew it: the likelier one is tried first."""
     edit = f"in/{sub}/source_image" in case.tensors
     likely = stages[::-1] if edit or "edit" in sub else stages
     results = drawing(case, sub, likely[0], eye)
-    if edit or len(stages) == 1 or largest(results) < TWIN:
+    if edit or len(stages) == 1 or largest(results) < SAME_STAGE:
         return results
     return min(results, drawing(case, sub, likely[1], eye), key=largest)
 
@@ -114,7 +114,7 @@ def context_of(case: Case, sub: str, model: Detokenizer, eye: VisionTransformer)
 
 
 def guidance_of(case: Case, sub: str, edits: bool) -> dict[str, Any]:
-    """The release does without guidance at all where a scale is too small for it."""
+    """The release turns guidance off where a scale is too small for it."""
     guidance = case.setting("guidance_scale", sub, 7.5)
     for_image = case.setting("image_guidance_scale", sub, 1.5)
     if guidance <= 1 or (edits and for_image < 1):

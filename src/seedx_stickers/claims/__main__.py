@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from seedx.checkpoint import native
+from seedx.checkpoint.hub import locate
 from seedx.errors import SeedxError
 from seedx_stickers.claims import estimate, report, runner
 from seedx_stickers.claims.claim import Claim
@@ -47,7 +47,7 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(threads)
     chosen = select(row)
-    workspace = runner.Workspace(root, recipes, native.locate(model), threads, runner.Reduced() if quick else None)
+    workspace = runner.Workspace(root, recipes, locate(model), threads, runner.Reduced() if quick else None)
     if dry_run:
         print(estimate.table(chosen, workspace, len(seeds)))
         return

@@ -67,7 +67,7 @@ def deepen(seedx: SeedX, layers: int) -> SeedX:
 
 def stored_layers(folder: Path) -> int:
     """The number of layers of the output resampler in a model folder."""
-    further = (re.match(r"output_resampler\.further\.(\d+)\.", name) for name, _ in native.read(folder, "bridge"))
+    further = (re.match(r"output_resampler\.further\.(\d+)\.", name) for name in native.read_part(folder, "bridge"))
     return 2 + max((int(match[1]) for match in further if match), default=-1)
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from seedx import tokenizer
-from seedx.checkpoint import native
+from seedx.checkpoint import native, weights
+from seedx.checkpoint.parts import Model, modules, part_state
 from seedx.config import Config, from_dict, nearest, to_dict
 from seedx.errors import SeedxError
 from seedx.inference.engine import Engine
@@ -35,14 +36,14 @@ def init_variant(variant: Variant, seed: int, base: Path, folder: Path) -> None:
     seedx.output_resampler.init_local()
     detokenizer = Detokenizer(config.detokenizer, config.vision.output_dim)
     unused = set(variant.reinitialised)
-    for part, module in native.modules(seedx, detokenizer).items():
+    for part, module in modules(seedx, detokenizer).items():
         unused -= copy_weights(module, part, base, variant.reinitialised)
     if unused:
         raise SeedxError(f"no weight in {base} matches the pattern {min(unused)!r}; patterns match PART.NAME")
     if variant.placeholders:
         reinitialise_rows(seedx.language.llm.model.embed_tokens.weight, tokenizer.load(base).specials.placeholders)
     folder.mkdir(parents=True, exist_ok=True)
-    for part, module in native.modules(seedx, detokenizer).items():
+    for part, module in modules(seedx, detokenizer).items():
         components.write(module, folder, part)
     for file in base.glob("tokenizer*"):
         shutil.copyfile(file, folder / file.name)
@@ -58,9 +59,9 @@ def load_variant(folder: Path) -> Pipeline:
     config = native.read_config(folder)
     seedx = deepen(SeedX(config), stored_layers(folder))
     detokenizer = Detokenizer(config.detokenizer, config.vision.output_dim)
-    for part, module in native.modules(seedx, detokenizer).items():
+    for part, module in modules(seedx, detokenizer).items():
         components.read(module, folder, part)
-    model = native.Model(config, seedx.eval(), detokenizer.eval(), tokenizer.load(folder))
+    model = Model(config, seedx.eval(), detokenizer.eval(), tokenizer.load(folder))
     return Pipeline(Engine(model))
 
 
@@ -92,9 +93,10 @@ def copy_weights(module: nn.Module, part: str, base: Path, reinitialised: tuple[
         used.update(matching)
         return not matching
 
-    copied = {name: tensor for name, tensor in native.part_state(part, module).items() if is_copied(name)}
-    stored = ((name, tensor) for name, tensor in native.read(base, part) if is_copied(name))
-    for name, tensor in native.checked(stored, copied, f"{base.name}/{part}"):
+    copied = {name: tensor for name, tensor in part_state(part, module).items() if is_copied(name)}
+    stored = {name: tensor for name, tensor in native.read_part(base, part).items() if is_copied(name)}
+    weights.check(stored, copied, f"{base.name}/{part}")
+    for name, tensor in stored.items():
         copied[name].copy_(tensor)
     return used
 

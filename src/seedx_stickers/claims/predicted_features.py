@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from seedx.batch import collate
-from seedx.checkpoint.native import Model
+from seedx.checkpoint.parts import Model
 from seedx.data.pictures import decode
 from seedx.messages import map_images
 from seedx.model.vision import pool_features

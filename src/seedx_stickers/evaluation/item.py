@@ -10,7 +10,7 @@ from functools import cached_property
 from PIL import Image
 
 from seedx.inference.reply import Reply
-from seedx.messages import Box, Message, Part, Text, assistant
+from seedx.messages import Box, Message, Text, assistant, map_images
 from seedx.messages import Image as Picture
 from seedx.tokens import box_to_text
 from seedx_stickers.evaluation.model import Answer
@@ -32,10 +32,11 @@ class Item:
     shift: Shift = UNSHIFTED
 
     @cached_property
-    def turns(self) -> tuple[Message, ...]:
+    def turns(self) -> tuple[Message[Image.Image], ...]:
         """The user's messages, with rendered pictures."""
         rng = random.Random(self.seed)
-        return tuple(_rendered(m, rng, self.shift) for m in self.example.messages if m.role == "user")
+        said = [message for message in self.example.messages if message.role == "user"]
+        return tuple(map_images(said, lambda scene: self.shift.picture(rng, render(scene))))
 
     @property
     def prompt(self) -> str:
@@ -62,22 +63,15 @@ class Item:
         """The right answer: a reply for each turn."""
         return tuple(_as_reply(message) for message in self.example.messages if message.role == "assistant")
 
-    def conversation(self, replies: Sequence[Reply] = ()) -> list[Message]:
+    def conversation(self, replies: Sequence[Reply] = ()) -> list[Message[Image.Image]]:
         """The turns up to the one after these replies, interleaved with them."""
-        messages: list[Message] = []
+        messages: list[Message[Image.Image]] = []
         for turn, reply in zip(self.turns, replies, strict=False):
             messages += [turn, assistant(*(reply.content or ("",)))]
         return [*messages, self.turns[len(replies)]]
 
 
-def _rendered(message: Message, rng: random.Random, shift: Shift) -> Message:
-    def part_of(part: Part) -> Part:
-        return Picture(shift.picture(rng, render(part.image))) if isinstance(part, Picture) else part
-
-    return Message(message.role, tuple(part_of(part) for part in message.content))
-
-
-def _as_reply(message: Message) -> Reply:
+def _as_reply(message: Message[Scene]) -> Reply:
     """An assistant's message as the reply of a model."""
     boxes = [part for part in message.content if isinstance(part, Box)]
     if boxes:

@@ -82,7 +82,7 @@ def shifted(rng: random.Random, example: Example, shift: Shift) -> Example:
     return Example(example.kind, messages, [_expected(each, new) for each in example.expected])
 
 
-def _moved(part: Part, new: dict[Scene, Scene]) -> Part:
+def _moved(part: Part[Scene], new: dict[Scene, Scene]) -> Part[Scene]:
     if isinstance(part, Picture):
         return Picture(new[part.image])
     return dataclasses.replace(part, box=_boxes(new)[part.box]) if isinstance(part, Box) else part

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.table import Table
+
+from seedx.terminal import new_table
 from seedx_stickers.evaluation.abilities import ABILITIES
 
 # The least scores of a tiny model that may be bundled.
@@ -51,17 +54,17 @@ def missed(ability: str, name: str, value: float | None) -> bool:
     return floor is not None and value is not None and value < floor
 
 
-def as_table(scores: dict[str, Any]) -> str:
-    """A line for each score; the first of an ability names its baseline."""
-    lines = [f"{'':28}" + "".join(f"{name:>9}" for name in COLUMNS)]
+def as_table(scores: dict[str, Any]) -> Table:
+    """A row for each score; the first of an ability names its baseline, and one under its floor is red."""
+    table = new_table("score", *COLUMNS, "baseline is", words=["baseline is"])
     before = ""
     for ability, name, values in rows(scores):
-        line = f"{f'{ability}.{name}':28}" + "".join(f"{shown(name, value):>9}" for value in values)
-        baseline = ABILITIES[ability].baseline
-        named = ability != before and baseline is not None and scores["baseline"]
-        lines.append(f"{line}  {baseline.name}" if named and baseline else line.rstrip())
+        baseline = ABILITIES[ability].baseline if ability != before and scores["baseline"] else None
+        cells = [shown(name, value) for value in values]
+        style = "red" if missed(ability, name, values[0]) else None
+        table.add_row(f"{ability}.{name}", *cells, baseline.name if baseline else "", style=style)
         before = ability
-    return "\n".join(lines)
+    return table
 
 
 def shown(name: str, value: float | None) -> str:

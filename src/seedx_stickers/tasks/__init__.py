@@ -230,7 +230,7 @@ def _turn(rng: random.Random, scene: Scene, kind: str, type_: str) -> Turn | Non
 
 
 def _example(kind: str, scene: Scene, turns: list[Turn]) -> Example:
-    messages: list[Message] = []
+    messages: list[Message[Scene]] = []
     for said, expected in turns:
         messages.append(user(said) if messages else user(Image(scene), said))
         messages.append(assistant(*expected.boxes) if expected.boxes else assistant(expected.text))

@@ -84,7 +84,7 @@ def chat(rng: random.Random, unseen: bool | None = False, plans: Sequence[tuple[
         turns = _turns(rng, steps, given, avoid=unseen is False)
         if turns and unseen in (None, any(is_unseen(turn.scene) for turn in turns)):
             break
-    messages: list[Message] = []
+    messages: list[Message[Scene]] = []
     for turn in turns:
         said = styled(rng, turn.said)
         messages.append(user(Image(given), said) if given and not messages else user(said))
@@ -92,7 +92,7 @@ def chat(rng: random.Random, unseen: bool | None = False, plans: Sequence[tuple[
     return Example("chat", messages, [turn.expected for turn in turns])
 
 
-def _answer(expected: Expected) -> tuple[Part | str, ...]:
+def _answer(expected: Expected) -> tuple[Part[Scene] | str, ...]:
     if expected.boxes:
         return expected.boxes
     if expected.frames:

@@ -16,7 +16,7 @@ from seedx_stickers.tasks.reading import caption_turn, left_to_right, other_size
 from seedx_stickers.tasks.signs import text, with_sign
 
 
-def captioned(rng: random.Random) -> list[Message]:
+def captioned(rng: random.Random) -> list[Message[Scene]]:
     """A picture and its caption, in either order."""
     if rng.random() < 0.5:
         while not (turn := caption_turn(rng, scene := scene_to_read(rng, False, any_size=0.5))):
@@ -28,13 +28,13 @@ def captioned(rng: random.Random) -> list[Message]:
     return [system(words), assistant(Image(target))]
 
 
-def grounded(rng: random.Random, any_size: float = 0.25) -> list[Message]:
+def grounded(rng: random.Random, any_size: float = 0.25) -> list[Message[Scene]]:
     """A picture, and the boxes of all that is in it, from left to right."""
     scene = scene_to_read(rng, False, any_size)
     return [system(Image(scene)), assistant(*(Box(box(scene, s), s.name) for s in left_to_right(scene)))]
 
 
-def probed(rng: random.Random, any_size: float = 0.3) -> list[Message]:
+def probed(rng: random.Random, any_size: float = 0.3) -> list[Message[Scene]]:
     """A picture, and for each of several names its number and boxes; half of the names are absent.
 
     Finding things by name is learned last by a language model. This trains it some ten times for each picture.
@@ -52,7 +52,7 @@ def probed(rng: random.Random, any_size: float = 0.3) -> list[Message]:
     return messages
 
 
-def printed(rng: random.Random, any_size: float = 0.0) -> list[Message]:
+def printed(rng: random.Random, any_size: float = 0.0) -> list[Message[Scene]]:
     """A picture full of signs, and the texts of the signs with their boxes, from top to bottom."""
     background = rng.choice(list(BACKGROUNDS))
     wide, high = other_size(rng) if rng.random() < any_size else (TILE, TILE)
@@ -67,7 +67,7 @@ def printed(rng: random.Random, any_size: float = 0.0) -> list[Message]:
     return [system(Image(scene)), assistant(*(Box(sign_box(sign, wide, high), sign.text) for sign in ordered))]
 
 
-DOCUMENTS: dict[str, Callable[[random.Random], list[Message]]] = {
+DOCUMENTS: dict[str, Callable[[random.Random], list[Message[Scene]]]] = {
     "pretrain": captioned,
     "grounded": grounded,
     "grounded:tiled": partial(grounded, any_size=1.0),

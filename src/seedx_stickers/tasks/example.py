@@ -53,7 +53,7 @@ class Example:
     """A conversation whose pictures are scenes (`Image(scene)`), and the ground truth of each assistant's turn."""
 
     kind: str
-    messages: list[Message]
+    messages: list[Message[Scene]]
     expected: list[Expected] = field(default_factory=list)
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from seedx.messages import Image, assistant, user
+from seedx.messages import Image, Message, assistant, user
 from seedx_stickers.art import BACKGROUNDS, OBJECTS
 from seedx_stickers.layout import apart
 from seedx_stickers.scenes import Scene, is_unseen, sample
@@ -84,7 +84,10 @@ def several(rng: random.Random, unseen: bool | None = False) -> Example:
         if unseen in (None, any(is_unseen(scene) for scene in scenes)):
             break
     expected = Expected(answer, type_, source=scenes[0], pictures=tuple(scenes))
-    messages = [user(*(Image(scene) for scene in scenes), styled(rng, question)), assistant(answer)]
+    messages: list[Message[Scene]] = [
+        user(*(Image(scene) for scene in scenes), styled(rng, question)),
+        assistant(answer),
+    ]
     return Example("several", messages, [expected])
 
 

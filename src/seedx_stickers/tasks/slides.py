@@ -196,7 +196,7 @@ def _drawing(rng: random.Random, unseen: bool | None) -> Content:
     return Content(words, title, (_capital(caption(scene)),), layout, asks, scene)
 
 
-def _parts(layout: Layout, title: str, content: Content) -> list[Part]:
+def _parts(layout: Layout, title: str, content: Content) -> list[Part[Scene]]:
     """The parts of the answer. The picture comes last, because it is drawn from the text before it."""
     title_size, body_size = layout.sizes
     elements: list[dict[str, Any]] = [

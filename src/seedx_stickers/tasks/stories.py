@@ -15,7 +15,7 @@ from seedx.errors import SeedxError
 from seedx.messages import Image, Message, Part, Text, assistant, user
 from seedx_stickers.art import BACKGROUNDS, OBJECTS
 from seedx_stickers.layout import Ask, apart, compose
-from seedx_stickers.scenes import is_unseen
+from seedx_stickers.scenes import Scene, is_unseen
 from seedx_stickers.tasks.example import Example, Expected, Frame
 from seedx_stickers.tasks.reading import FACES, WEARABLE
 from seedx_stickers.tasks.tales import TALES, Tale
@@ -104,13 +104,16 @@ def story(
     first = whole[0] if begun else None
     answer = (_named(whole[begun], hero), *whole[begun + 1 :])
     prompt = _continued(rng, whole[0], hero, count) if first else _asked(rng, tale, hero, count)
-    messages: list[Message] = [user(Image(first.scene), prompt) if first else user(prompt), assistant(*told(answer))]
+    messages: list[Message[Scene]] = [
+        user(Image(first.scene), prompt) if first else user(prompt),
+        assistant(*told(answer)),
+    ]
     text = "".join(frame.text for frame in answer)
     expected = Expected(text, "story", source=first.scene if first else None, asked=(hero,), frames=answer)
     return Example("story", messages, [expected])
 
 
-def told(frames: Sequence[Frame]) -> tuple[Part, ...]:
+def told(frames: Sequence[Frame]) -> tuple[Part[Scene], ...]:
     """Sentences and pictures in turn."""
     return tuple(part for frame in frames for part in (Text(frame.text), Image(frame.scene)))
 

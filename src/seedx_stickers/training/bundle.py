@@ -7,7 +7,8 @@ from typing import Literal
 
 import torch
 
-from seedx.checkpoint import native
+from seedx.checkpoint import native, weights
+from seedx.checkpoint.parts import build, modules, part_state
 from seedx.config import PRESETS
 from seedx.errors import SeedxError
 from seedx.tokenizer import load
@@ -39,10 +40,9 @@ def bundle(
     with native.replacing(target or bundled.tiny()) as aside:
         native.write_config(config, aside)
         tokenizer.save(aside)
-        for part, module in native.modules(*native.build(config)).items():
-            expected = native.part_state(part, module)
-            tensors = native.checked(native.read(folder, part), expected, f"{folder.name}/{part}")
-            native.write(aside, part, tensors, getattr(torch, dtype))
+        for part, module in modules(*build(config)).items():
+            tensors = native.read_part(folder, part, part_state(part, module))
+            weights.write(aside, part, tensors, getattr(torch, dtype))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from seedx.data.sources import Unit
 from seedx.errors import SeedxError
 from seedx.messages import Message, to_json
 from seedx_stickers import tasks
+from seedx_stickers.scenes import Scene
 from seedx_stickers.tasks.documents import DOCUMENTS
 
 KINDS = (*DOCUMENTS, *tasks.MANY_TURNS, *tasks.KINDS, *tasks.PARTS)
@@ -55,7 +56,7 @@ def units(kind: str, parts: int, run: str) -> list[Unit]:
     return [Endless(kind, number, run) for number in range(parts)]
 
 
-def _conversation(kind: str, rng: random.Random) -> list[Message]:
+def _conversation(kind: str, rng: random.Random) -> list[Message[Scene]]:
     return DOCUMENTS[kind](rng) if kind in DOCUMENTS else tasks.mixture(rng, {kind: 1.0}).messages
 
 

@@ -162,7 +162,7 @@ class Options:
 class VisionStage(Stepwise):
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.folder = recipe, folder
+        self.recipe = recipe
         self.options: Options = from_dict(Options, recipe.options, "options.")
         weights = {f"{which}.{name}": weight for which in READ for name, weight in WEIGHTS.items()}
         source = components.source(recipe, folder)
@@ -238,7 +238,7 @@ class VisionStage(Stepwise):
         """Features are brought to a unit deviation, unless they are held: the regression's loss is a squared error on
         them."""
         assert isinstance(model, Pretrained)
-        run = self.folder / "runs" / self.recipe.name
+        run = folder / "runs" / self.recipe.name
         run.mkdir(parents=True, exist_ok=True)
         save_file(model.state_dict(), run / WHOLE)
         if not self.options.hold:

@@ -10,6 +10,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from seedx.checkpoint import native
+from seedx.checkpoint.parts import build as build_model
+from seedx.checkpoint.parts import modules, part_state
 from seedx.config import TINY
 from seedx.errors import SeedxError
 from seedx.train.engine.trainable import apply
@@ -211,9 +213,9 @@ def test_every_claim_is_consistent():
 def test_every_variant_fits_the_bundled_sizes(claim):
     for variant in claim.variants:
         config = with_settings(TINY, variant.config)
-        seedx, detokenizer = native.build(config)
-        parts = native.modules(seedx, detokenizer)
-        names = [f"{part}.{name}" for part, module in parts.items() for name in native.part_state(part, module)]
+        seedx, detokenizer = build_model(config)
+        parts = modules(seedx, detokenizer)
+        names = [f"{part}.{name}" for part, module in parts.items() for name in part_state(part, module)]
         gone = {"bridge.tile_positions"} if not config.bridge.tile_positions else set()
         assert all(
             any(fnmatchcase(name, pattern) for name in names) or pattern in gone for pattern in variant.reinitialised

@@ -29,7 +29,7 @@ def test_the_error_is_that_of_training(tiny):
     rows = [prepare(map_images(item.example.messages, decode), model.tokenizer, model.config) for item in items]
     with torch.no_grad():
         losses = model.seedx(collate(rows, model.tokenizer.specials.pad))
-    assert float((predicted - true).square().sum()) == pytest.approx(float(losses.image_sum), rel=1e-4)
+    assert float((predicted - true).square().sum()) == pytest.approx(float(losses.sums["image"]), rel=1e-4)
 
 
 def test_errors_are_relative_to_the_mean_picture():

@@ -1,4 +1,4 @@
-"""Formats: what turns a record of a public data set into messages, by name.
+"""Formats: functions that turn a record of a public data set into messages, by name.
 
     format = get("laion_coco", draw=0.5, at_least={"similarity": 0.3}, min_side=256)
     messages = format(record, rng)
@@ -19,9 +19,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from seedx.config import nearest
 from seedx.data import storage
 from seedx.data.formats.captions import capsfusion, image_text, journeydb, laion_coco, unsplash
-from seedx.data.formats.checks import check, check_kinds, nearest
+from seedx.data.formats.checks import check, check_types
 from seedx.data.formats.conversations import llava, llavar, vqa
 from seedx.data.formats.editing import edit, try_on
 from seedx.data.formats.fields import Fields
@@ -32,6 +33,7 @@ from seedx.data.formats.plain import messages, text
 from seedx.data.formats.slides import slides
 from seedx.data.formats.stories import story
 from seedx.data.record import Record
+from seedx.deprecated import rename_keys
 from seedx.errors import SeedxError
 from seedx.messages import Message
 
@@ -64,19 +66,20 @@ FORMATS: dict[str, Callable[..., list[Message]]] = {
 
 
 def get(name: str, **options: Any) -> Format:
-    """The format of this name with these options. It can be pickled, and raises `Fault`s for what it can't use.
+    """The format of this name with these options. It can be pickled, and raises a `SampleError` for a bad record.
 
     Raises:
-        SeedxError: an unknown name or option (with the nearest), or an option of the wrong kind.
+        SeedxError: an unknown name or option (with the nearest), or an option of the wrong type.
     """
     function = _imported(name) if ":" in name else FORMATS.get(name)
     if function is None:
-        raise SeedxError(f"no format {name!r}{nearest(name, FORMATS)}")
+        raise SeedxError(f"no format {name!r}{nearest(name, sorted(FORMATS))}")
+    options = rename_keys("format options", options, f"the format {name!r}")
     common = {f.name for f in dataclasses.fields(Filters)}
     filters = {option: options.pop(option) for option in [*options] if option in common}
     images = options.pop("images", "")
     check(name, function, options, also=(*common, "images"))
-    check_kinds(name, Filters, filters)
+    check_types(name, Filters, filters)
     if not isinstance(images, str):
         raise SeedxError(f"the option 'images' of the format {name!r} is a folder, not {images!r}")
     return _Chosen(function, options, Filters(**filters), images)
@@ -84,7 +87,7 @@ def get(name: str, **options: Any) -> Format:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """A format's function with what the user chose."""
+    """A format's function with its options."""
 
     function: Callable[..., list[Message]]
     options: Mapping[str, Any]

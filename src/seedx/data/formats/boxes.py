@@ -1,9 +1,9 @@
 """Boxes as data sets write them -> `Box` parts.
 
     Shikra    the man [0.120,0.300,0.450,0.900] and two dogs [0.1,0.2,0.3,0.4;0.5,0.6,0.7,0.8]
-              corners x0, y0, x1, y1 as fractions, several boxes parted by ";" (arXiv 2306.15195, section 3.1)
+              corners x0, y0, x1, y1 as fractions, several boxes separated by ";" (arXiv 2306.15195, section 3.1)
     Kosmos    <phrase>a snowman</phrase><object><patch_index_0044><patch_index_0863></object>
-              the first and the last cell of a grid of 32 x 32 in raster order; several boxes parted by
+              the first and the last cell of a grid of 32 x 32 in raster order; several boxes separated by
               <delimiter_of_multi_objects/> (transformers, `processing_kosmos2.py`)
     Pixels    corners, or COCO's corner and size [x, y, width, height], with the size of the picture
 
@@ -39,7 +39,7 @@ def fractions(values: Any, fields: Fields, size: tuple[float, float] = (1, 1), c
         coco: they are corner and size rather than two corners.
 
     Raises:
-        Fault: "bad format", not four numbers, or nothing of the box is within the picture.
+        SampleError: "bad format", not four numbers, or nothing of the box is within the picture.
     """
     try:
         x0, y0, x1, y1 = (float(value) for value in values)
@@ -57,7 +57,7 @@ def parse(text: str, style: Style, fields: Fields) -> list[Part]:
     """A text with boxes written in it, as texts and boxes; "none" leaves it as it is.
 
     Raises:
-        Fault: "bad format", as `fractions`.
+        SampleError: "bad format", as `fractions`.
     """
     if style == "none":
         return [Text(text)] if text else []

@@ -1,53 +1,46 @@
-"""Options of a format, checked when it is chosen rather than at its first record."""
+"""Checks of a format's options, when the recipe is read rather than at the first record."""
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
+from seedx.config import nearest
 from seedx.errors import SeedxError
 
 Ratio = Annotated[float, "from 0 to 1"]
 
 
 def check(name: str, function: Callable[..., Any], options: Mapping[str, Any], also: Iterable[str] = ()) -> None:
-    """Options are the keyword-only arguments of a format's function.
+    """Check options against the keyword-only arguments of a format's function.
 
     Args:
         also: options that every format has, to be named among the known ones.
 
     Raises:
-        SeedxError: an unknown option (with the nearest), or a value of the wrong kind.
+        SeedxError: an unknown option (with the nearest), or a value of the wrong type.
     """
     known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
     for option in options:
         if option not in known:
-            raise SeedxError(f"the format {name!r} has no option {option!r}{nearest(option, [*known, *also])}")
-    check_kinds(name, function, options)
+            raise SeedxError(f"the format {name!r} has no option {option!r}{nearest(option, sorted({*known, *also}))}")
+    check_types(name, function, options)
 
 
-def check_kinds(name: str, annotated: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """The values of options against the annotations of a function or class.
+def check_types(name: str, annotated: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Check the values of options against the annotations of a function or class.
 
     Raises:
-        SeedxError: a value of the wrong kind.
+        SeedxError: a value of the wrong type.
     """
     hints = typing.get_type_hints(annotated, include_extras=True)
     for option, value in options.items():
         if not _fits(value, hints.get(option, Any)):
-            raise SeedxError(f"the option {option!r} of the format {name!r} is {_words(hints[option])}, not {value!r}")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest that is known, or all of them."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; known: {', '.join(known)}."
+            raise SeedxError(
+                f"the option {option!r} of the format {name!r} must be {_words(hints[option])}, not {value!r}"
+            )
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -54,8 +54,7 @@ def llavar(record: Record, rng: random.Random, *, instruct: bool = True) -> list
     llava_instruct_150k_llavar_20k.json (questions about it), with id, image and conversations as in `llava`.
 
     Args:
-        instruct: False writes the picture and the first answer alone, as a document: what to read, without anyone
-            asking.
+        instruct: False writes the picture and the first answer alone, as a document without a question.
     """
     conversation = llava(record, rng)
     if instruct:
@@ -89,7 +88,7 @@ def vqa(record: Record, rng: random.Random) -> list[Message]:
 
 
 def _turns(fields: Fields) -> list[tuple[Role, str]]:
-    """Who says what, checked: perhaps a system's text, then questions and answers by turns."""
+    """Roles and texts, checked: an optional system text, then questions and answers in turn."""
     turns: list[tuple[Any, Any]]
     if fields.find("conversations") is None:
         turns = [(("human", "gpt")[i % 2], text) for i, text in enumerate(fields.entries("data"))]

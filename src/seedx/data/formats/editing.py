@@ -38,8 +38,8 @@ def edit(
         {"input", "output", "instruction"}, which is one entry of MagicBrush's edit_sessions.json.
 
     Args:
-        polite: the share of answers that say a sentence before the picture, as the release's do.
-        inverse: the share of sessions run backwards, by their inverse instructions, if they have those.
+        polite: the share of answers with a sentence before the picture, as in the release.
+        inverse: the share of sessions in reverse, by their inverse instructions, where they have some.
         turns: "one" takes one turn of a session at random instead of all.
     """
     fields = Fields(record)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.messages import Image
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "image", "img_path", "image_path", "file_name")  # of the one picture there is
@@ -32,7 +32,7 @@ class Fields:
         """As `find`.
 
         Raises:
-            Fault: "bad format", nothing is there.
+            SampleError: "bad format", nothing is there.
         """
         value = self.find(*names)
         if value is None:
@@ -41,7 +41,7 @@ class Fields:
         return value
 
     def text(self, *names: str) -> str:
-        """Words under the first of these names that has some, without white space around them."""
+        """The text under the first of these names that has one, stripped."""
         value = self.need(*names)
         if not isinstance(value, str) or not value.strip():
             raise self.bad(f"{' or '.join(map(repr, names))} is a text that is not empty, not {value!r}")
@@ -67,7 +67,7 @@ class Fields:
         """The picture under the first of these names, or of these names with the ending of a picture file.
 
         Raises:
-            Fault: "bad format", there is none; "missing file", as `Record.image`.
+            SampleError: "bad format", there is none; "missing file", as `Record.image`.
         """
         return self.open(self.source(*names))
 
@@ -86,13 +86,13 @@ class Fields:
         """`Record.image` as a part of a message."""
         return Image(self.record.image(value))
 
-    def bad(self, detail: str) -> Fault:
-        """To raise for what is not in the format's layout."""
-        return Fault("bad format", self.record.where, detail)
+    def bad(self, detail: str) -> SampleError:
+        """The error to raise for a record that is not in the format's layout."""
+        return SampleError("bad format", self.record.where, detail)
 
-    def filtered(self, detail: str) -> Fault:
-        """To raise for what is well formed and not wanted."""
-        return Fault("filtered", self.record.where, detail)
+    def filtered(self, detail: str) -> SampleError:
+        """The error to raise for a good record that is not wanted."""
+        return SampleError("filtered", self.record.where, detail)
 
 
 def _with_extensions(names: Sequence[str]) -> list[str]:

@@ -1,17 +1,15 @@
-"""What every format can refuse: by scores that the data set gives, and by the size of the pictures."""
+"""The filters of every format: by scores that the data set gives, and by the size of the pictures."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import PIL.Image
-
 from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
-from seedx.data.sample_errors import Fault
-from seedx.images import large_enough
+from seedx.data.sample_errors import SampleError
+from seedx.errors import SeedxError
+from seedx.images import large_enough, read_header
 from seedx.messages import Image, Message, images
 
 
@@ -22,18 +20,18 @@ class Filters:
         at_least: lowest value of a field by its name: {"similarity": 0.3}.
         at_most: highest value of a field by its name: {"pwatermark": 0.8, "punsafe": 0.5}.
         min_side: shorter side of every picture, pixels.
-        min_ratio: shorter side of every picture to its longer one, 0 to 1.
+        min_aspect_ratio: shorter side of every picture divided by its longer one, 0 to 1.
     """
 
     at_least: Mapping[str, float] = field(default_factory=dict)
     at_most: Mapping[str, float] = field(default_factory=dict)
     min_side: int = 0
-    min_ratio: Ratio = 0.0
+    min_aspect_ratio: Ratio = 0.0
 
     def check_scores(self, fields: Fields) -> None:
         """
         Raises:
-            Fault: "filtered"; "bad format" if the record lacks the score.
+            SampleError: "filtered"; "bad format" if the record lacks the score.
         """
         for name, bound in self.at_least.items():
             if (value := fields.number(name)) < bound:
@@ -43,16 +41,16 @@ class Filters:
                 raise fields.filtered(f"{name} {value:g} is over {bound:g}")
 
     def check_sizes(self, messages: Sequence[Message], fields: Fields) -> None:
-        """Looks at the header of every picture; nothing is decoded, and no file opened if nothing is asked.
+        """Read the header of every picture; no pixels are decoded, and no file is opened if no size is required.
 
         Raises:
-            Fault: "filtered"; "broken image" if there is no header to read.
+            SampleError: "filtered"; "broken image" if there is no header to read.
         """
-        if not self.min_side and not self.min_ratio:
+        if not self.min_side and not self.min_aspect_ratio:
             return
         for part in images(messages):
             width, height = picture_size(part, fields)
-            if not large_enough((width, height), min_side=self.min_side, min_ratio=self.min_ratio):
+            if not large_enough((width, height), min_side=self.min_side, min_aspect_ratio=self.min_aspect_ratio):
                 raise fields.filtered(f"a picture of {width} x {height} pixels")
 
 
@@ -60,11 +58,10 @@ def picture_size(part: Image, fields: Fields) -> tuple[int, int]:
     """Width and height in pixels, by the header alone.
 
     Raises:
-        Fault: "broken image".
+        SampleError: "broken image".
     """
-    source = part.image
     try:
-        with PIL.Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+        with read_header(part.image) as picture:
             return picture.size
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        raise Fault("broken image", fields.record.where, str(error)) from error
+    except SeedxError as error:
+        raise SampleError("broken image", fields.record.where, str(error)) from error

@@ -5,7 +5,7 @@ A picture is either read or drawn, by the option `draw`:
     texts One, Two, Three; pictures a, b     assistant("One"), system(a), assistant("Two", b, "Three")
                              read, drawn
 
-Pages are kept with the pictures that were downloaded, as the web forgets some of them; a page without any is a fault.
+Pages are kept with the pictures that could be downloaded; a page without any is a sample error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx.messages import Image, Message, Text, assistant, system
 
 _Piece = str | tuple[Image, bool]  # a text, or a picture and whether it is drawn
@@ -42,7 +42,7 @@ def mmc4(
     Args:
         draw: the share of pictures that are drawn.
         min_match: `matched_sim` that a picture needs (OpenFlamingo takes 0.24).
-        max_images: further ones are left out.
+        max_images: pictures after as many are left out.
     """
     fields = Fields(record)
     sentences = [str(sentence).strip() for sentence in fields.entries("text_list")]
@@ -73,8 +73,8 @@ def obelics(record: Record, rng: random.Random, *, draw: Ratio = 0.5, max_images
     metadata, general_metadata. The addresses are to be replaced by what was downloaded: paths, bytes or {bytes, path}.
 
     Args:
-        draw: the share of pictures that are drawn; one that nothing stands before is always read.
-        max_images: further ones are left out.
+        draw: the share of pictures that are drawn; one at the start of the page is always read.
+        max_images: pictures after as many are left out.
     """
     fields = Fields(record)
     pictures, texts = fields.entries("images"), fields.entries("texts")
@@ -117,8 +117,8 @@ def _downloaded(info: dict[str, Any], fields: Fields) -> Image | None:
 def _opened(source: Any, fields: Fields) -> Image | None:
     try:
         return fields.open(source)
-    except Fault as fault:
-        if fault.cause != "missing file":
+    except SampleError as error:
+        if error.cause != "missing file":
             raise
         return None
 
@@ -128,9 +128,9 @@ def _count(pieces: dict[int, list[_Piece]]) -> int:
 
 
 def _document(pieces: Sequence[_Piece], gap: str, fields: Fields) -> list[Message]:
-    """Neighbouring texts and drawn pictures are one message, each picture that is read another."""
+    """Adjacent texts and drawn pictures are one message, each picture that is read another."""
     if not any(isinstance(piece, tuple) for piece in pieces):
-        raise Fault("missing file", fields.record.where, "none of the page's pictures is there")
+        raise SampleError("missing file", fields.record.where, "none of the page's pictures is there")
     if not any(isinstance(piece, str) for piece in pieces):
         raise fields.bad("the page has no text")
     messages: list[Message] = []

@@ -1,4 +1,4 @@
-"""How people ask, and how an answer begins, for data sets that have pictures and captions but no conversation."""
+"""Requests and beginnings of answers, for data sets that have pictures and captions but no conversation."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def messages(record: Record, rng: random.Random) -> list[Message]:
     except (ValueError, TypeError, AttributeError) as error:
         raise fields.bad(str(error)) from error
     if not any(message.role == "assistant" and message.content for message in conversation):
-        raise fields.bad("there is no answer of the assistant to learn from")
+        raise fields.bad("there is no message of the assistant to train on")
     return [
         dataclasses.replace(message, content=tuple(_opened(part, fields) for part in message.content))
         for message in conversation
@@ -31,7 +31,7 @@ def messages(record: Record, rng: random.Random) -> list[Message]:
 
 
 def text(record: Record, rng: random.Random, *, field: str = "", min_chars: int = 1) -> list[Message]:
-    """Pure text, learned from its first word to its last: "text" as in C4, The Pile or FineWeb, or a tar's `txt` files.
+    """Text alone, all of it supervised: "text" as in C4, The Pile or FineWeb, or a tar's `txt` files.
 
     Args:
         field: where the text is, if elsewhere.

@@ -34,7 +34,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 from torch.distributed.checkpoint.staging import BlockingAsyncStager
@@ -179,6 +179,27 @@ class Saver:
         if failures:
             raise OSError(failures[0])
         return [value for value, _ in outcomes]
+
+
+@torch.no_grad()
+def load_weights(path: Path, model: nn.Module, average: bool) -> None:
+    """Load the trained parameters of one checkpoint into a model on one process, whatever number of ranks wrote it.
+
+    Args:
+        average: take their moving average, if the checkpoint has it.
+
+    Raises:
+        SeedxError: it holds other parameters than the model trains, or can't be loaded.
+    """
+    reader = dcp.FileSystemReader(path)
+    stored = reader.read_metadata().state_dict_metadata
+    parameters = optimised(model)
+    _expect_parameters({name: p.shape for name, p in parameters.items()}, stored, path)
+    prefix = "average" if average and any(key.startswith("average/") for key in stored) else "model"
+    try:
+        dcp.load({f"{prefix}/{name}": p.detach() for name, p in parameters.items()}, storage_reader=reader)
+    except CheckpointException as error:
+        raise SeedxError(f"{path} can't be loaded: {_cause(error)}") from error
 
 
 def _cause(error: BaseException) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from seedx.checkpoint import native
+from seedx.checkpoint import native, weights
+from seedx.checkpoint.hub import locate
+from seedx.checkpoint.parts import part_state
 from seedx.config import PRESETS, Config, nearest
 from seedx.errors import SeedxError
 from seedx.train.engine.parallel import here
@@ -17,7 +19,7 @@ from seedx.train.recipe import Recipe
 
 def source(recipe: Recipe, folder: Path) -> Path:
     """Where a stage's parts are read: the model that the recipe starts from, or the folder that is trained."""
-    return native.locate(recipe.model) if recipe.model else folder
+    return locate(recipe.model) if recipe.model else folder
 
 
 def config_of(folder: Path, preset: str) -> Config:
@@ -35,7 +37,7 @@ def config_of(folder: Path, preset: str) -> Config:
 
 def has(folder: Path, name: str) -> bool:
     """Whether a part is in the folder, in one file or in several."""
-    return any((folder / f"{name}{end}.safetensors").is_file() for end in ("", "-00001"))
+    return bool(weights.find(folder, name))
 
 
 @torch.no_grad()
@@ -43,7 +45,7 @@ def read(module: nn.Module, folder: Path, part: str, name: str = "", spread: boo
     """Load a part of a folder into its module, one tensor at a time. A module on the meta device gets memory by it.
 
     Args:
-        part: as in `native.modules`.
+        part: as in `checkpoint.parts.modules`.
         name: of the file, where it is not the part's.
         spread: `parallel.shard` will spread it, so that a rank needs only its share. With several ranks, the parameters
             of a module on the meta device then become views of the file, in its precision: nothing is read yet.
@@ -51,11 +53,10 @@ def read(module: nn.Module, folder: Path, part: str, name: str = "", spread: boo
     Raises:
         SeedxError: the file is missing, or holds other names or shapes.
     """
-    expected = native.part_state(part, module)
+    expected = part_state(part, module)
     views = {key for key, _ in module.named_parameters()} if spread and here().size > 1 else set()
     found: dict[str, Tensor] = {}
-    stored = native.read(folder, name or part)
-    for key, tensor in native.checked(stored, expected, f"{folder.name}/{name or part}"):
+    for key, tensor in native.read_part(folder, name or part, expected).items():
         if expected[key].is_meta:
             found[key] = tensor if key in views else tensor.to(expected[key].dtype, copy=True)
         else:
@@ -66,7 +67,7 @@ def read(module: nn.Module, folder: Path, part: str, name: str = "", spread: boo
 def write(module: nn.Module, folder: Path, part: str, name: str = "") -> None:
     """Store a part as `read` finds it again."""
     folder.mkdir(parents=True, exist_ok=True)
-    native.write(folder, name or part, native.part_state(part, module).items())
+    weights.write(folder, name or part, part_state(part, module))
 
 
 def replace_text(file: Path, text: str) -> None:

@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from seedx.model.losses import weighted_total
 from seedx.train.engine.parallel import World
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import Stage, moved
@@ -38,16 +38,10 @@ def accumulate(
         with kernels(world.device):  # backward, too: with checkpointing it computes forward passes again
             with precision(recipe, world.device):
                 losses = stage.losses(moved(batch, world.device))
-            weighted(losses, counts, stage.weights).backward()
+            weighted_total(losses, counts, stage.weights).backward()
         sums.update({name: float(value.detach()) for name, value in losses.items()})
     values = {name: total / max(1, counts[name]) for name, total in _total(sums, world).items()}
     return values | {"loss": sum(weight * values[name] for name, weight in stage.weights.items())}, counts
-
-
-def weighted(sums: Mapping[str, Tensor], counts: Mapping[str, float], weights: Mapping[str, float]) -> Tensor:
-    """What one micro-batch adds to the loss of the global batch. A loss that nothing is counted for adds nothing."""
-    parts = [weight / max(1, counts[name]) * sums[name] for name, weight in weights.items()]
-    return torch.stack(parts).sum()
 
 
 def precision(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any]:

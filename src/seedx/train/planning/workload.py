@@ -25,7 +25,8 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from seedx.model import attention
 from seedx.model.attention import Documents
 from seedx.model.detokenizer import Detokenizer
-from seedx.model.seedx import SeedX, regression
+from seedx.model.losses import regression
+from seedx.model.seedx import SeedX
 from seedx.model.vision import VisionTransformer, pool_features
 from seedx.train.engine.activation_checkpoint import recomputed
 from seedx.train.engine.parallel import FROZEN
@@ -79,7 +80,7 @@ class LanguageStep(nn.Module):
         places = torch.zeros(load.drawn * queries, dtype=torch.int64)
         drawn = model.draw_features(states[places].unflatten(0, (load.drawn, queries)))
         wanted = pool_features(features[load.tiles :], pool)
-        return text + regression(drawn.float(), wanted.float(), model.config.bridge)[0]
+        return text + regression(drawn.float(), wanted.float(), model.config.bridge)
 
     def states(self, x: Tensor, documents: int) -> Tensor:
         """`Language.states`: fake positions can't tell where documents begin."""

@@ -105,11 +105,11 @@ class DetokenizerStage:
 
     def _read_weights(self, source: Path) -> None:
         """Of stage 1: none, its own or a whole model's. Of stage 2: stage 1's, widened, or its own."""
-        first = source / f"{FIRST}.safetensors"
-        own = self.options.start or not first.exists()
+        first = components.has(source, FIRST)
+        own = self.options.start or not first
         if not self.condition:
             if self.options.start or self.recipe.model:
-                components.read(self.model, source, "detokenizer", FIRST if first.exists() else "", spread=True)
+                components.read(self.model, source, "detokenizer", FIRST if first else "", spread=True)
         elif own:
             components.read(widen(self.model), source, "detokenizer", spread=True)
         else:

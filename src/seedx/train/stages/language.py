@@ -18,12 +18,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from seedx import plugins
-from seedx.batch import IGNORE, Batch, Encoded, collate
+from seedx.batch import Batch, Encoded, collate
 from seedx.config import Config, LoraConfig, from_dict
 from seedx.data.pictures import decode
 from seedx.data.stream import Row
 from seedx.errors import SeedxError
 from seedx.messages import Message, map_images
+from seedx.model.losses import Losses, loss_counts, loss_weights
 from seedx.model.seedx import SeedX
 from seedx.prompt import prepare
 from seedx.tiling import to_picture
@@ -73,8 +74,7 @@ class LanguageStage(RowStage):
         self.options: Options = from_dict(Options, recipe.options, "options.")
         source = components.source(recipe, folder)
         self.config = _with_lora(components.config_of(source, recipe.preset), recipe)
-        bridge = self.config.bridge
-        self.weights = chosen({"text": bridge.text_weight, "image": bridge.image_weight}, recipe.losses, "loss")
+        self.weights = chosen(loss_weights(self.config.bridge), recipe.losses, "loss")
         self.tokenizer = tokenizer(source, self.config, plugins.named(self.options.corpus))
         self.encode = Encode(self.tokenizer, self.config, recipe.row, recipe.too_long)
         self.model = self._model(source)
@@ -130,19 +130,15 @@ class LanguageStage(RowStage):
             return self.model.vision(pixels.to(device))
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        vision, bridge = self.config.vision, self.config.bridge
-        drawn = 0 if batch.targets is None else len(batch.targets)
-        width = vision.output_dim if bridge.regression == "mse" else 1
         return {
-            "text": int((batch.labels[:, 1:] != IGNORE).sum()),
-            "image": drawn * vision.pooled * width,
+            **loss_counts(batch, self.config),
             "samples": int((batch.position_ids == 0).sum()),
             "tokens": int((batch.input_ids != self.tokenizer.specials.pad).sum()),
         }
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        losses = self.model(batch)
-        return {"text": losses.text_sum, "image": losses.image_sum}
+        losses: Losses = self.model(batch)
+        return losses.sums
 
     def sample(self, step: int) -> list[Image.Image]:
         """The first pictures that were to be drawn, then as the folder's de-tokenizer draws them by now, from what is

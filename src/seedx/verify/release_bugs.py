@@ -1,4 +1,4 @@
-"""The faults of the release among the rows of the case `g`, and whether we do what we do instead."""
+"""Known bugs of the release's data functions in the rows of the case `g`, and what this library does instead."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ from dataclasses import dataclass
 from seedx.batch import IGNORE
 from seedx.messages import Image, Message
 from seedx.tokens import IMAGE_END, IMAGE_START, PLACEHOLDERS
-from seedx.verify.encoding_rows import CAPTION, CHAT, EDIT, PAIR, Row, World, conversation, image_first, name_of
+from seedx.verify.encoding_rows import CAPTION, CHAT, EDIT, PAIR, Opened, Row, World, conversation, image_first, name_of
 
 
 @dataclass(frozen=True)
-class Fault:
-    """A way in which the release fails, what we do instead, how its rows are known, and whether we did it."""
+class Bug:
+    """
+    Attributes:
+        release: what the release does.
+        ours: what this library does instead.
+        affects: whether a row shows the bug.
+        corrected: whether this library encodes the row as it should.
+    """
 
     release: str
     ours: str
-    shows: Callable[[Row, World], bool]
-    mended: Callable[[Row, World], bool]
+    affects: Callable[[Row, World], bool]
+    corrected: Callable[[Row, World], bool]
 
 
-def find_fault(row: Row, world: World) -> Fault | None:
-    return next((fault for fault in FAULTS if fault.shows(row, world)), None)
+def find_bug(row: Row, world: World) -> Bug | None:
+    return next((bug for bug in BUGS if bug.affects(row, world)), None)
 
 
 def is_dropped(row: Row, world: World) -> bool:
@@ -52,14 +58,14 @@ def _has_many_tiles(row: Row, world: World) -> bool:
 
 
 def _is_unanswered(row: Row, world: World) -> bool:
-    return name_of(row) == CHAT and not was_dropped(row) and len(row["args"]["value"]["data"]) % 2 == 1
+    return name_of(row) == CHAT and not was_dropped(row) and bool(len(row["args"]["value"]["data"]) % 2)
 
 
 def _is_cut(row: Row, world: World) -> bool:
     if was_dropped(row):
         return False
     used = row["output"]["attention_mask"].count("1")
-    return row["output"]["input_ids"][used - 1] != world.tokenizer.specials.eos
+    return bool(row["output"]["input_ids"][used - 1] != world.tokenizer.specials.eos)
 
 
 def _is_edit_of_one_resolution(row: Row, world: World) -> bool:
@@ -71,19 +77,19 @@ def _is_edit_that_just_fits(row: Row, world: World) -> bool:
 
 
 def _drops_both_ways(row: Row, world: World) -> bool:
-    return world.encode(row, "drop") is None and world.encode(row, "cut") is None
+    return world.encode(row, "drop") is None and world.encode(row, "truncate") is None
 
 
 def _is_never_turned(row: Row, world: World) -> bool:
     """It is kept if it fits. Cut, the sample may keep its picture, which is drawn or read still."""
-    kept, cut = world.encode(row, "drop"), world.encode(row, "cut")
+    kept, cut = world.encode(row, "drop"), world.encode(row, "truncate")
     fits = world.length(row) <= row["args"]["max_length"]
     ways = {(len(encoded.reads), len(encoded.draws)) for encoded in (kept, cut) if encoded is not None}
     return (kept is not None) == fits and ways <= {(1, 0) if image_first(row) else (0, 1)}
 
 
 def _drops_or_cuts_alike(row: Row, world: World) -> bool:
-    cut = world.encode(row, "cut")
+    cut = world.encode(row, "truncate")
     learned = any(label != IGNORE for label in row["output"]["labels"])
     same = cut is not None and (
         cut.input_ids.tolist() == row["output"]["input_ids"] and cut.labels.tolist() == row["output"]["labels"]
@@ -118,7 +124,7 @@ def _encodes_thumbnails(row: Row, world: World) -> bool:
     return encoded is not None and encoded.input_ids.tolist() == ids
 
 
-def _written(message: Message, row: Row) -> str:
+def _written(message: Message[Opened], row: Row) -> str:
     args = row["args"]
     count = args["num_img_out_tokens" if message.role == "assistant" else "num_img_in_tokens"]
     picture = "".join([IMAGE_START, *PLACEHOLDERS[:count], IMAGE_END])
@@ -126,45 +132,46 @@ def _written(message: Message, row: Row) -> str:
     return args["instruction_prompt"].format(instruction=text) if message.role == "user" else text
 
 
-FAULTS = (
-    Fault(
-        "a picture that the filter refused leaves its placeholders behind, to be trained without an image",
+BUGS = (
+    Bug(
+        "a picture that the filter rejected leaves its placeholders behind, which are trained without an image",
         "the whole sample is dropped",
         _has_no_image,
         _drops_both_ways,
     ),
-    Fault(
+    Bug(
         "a text-to-image sample silently becomes image-to-text if it were over the maximum length with all its tiles, "
         "of which it has one",
-        'kept if it fits; else dropped, or with too_long="cut" cut, and dropped if the picture is lost; never turned',
+        'kept if it fits; else dropped, or truncated with too_long="truncate", and dropped if the picture is lost; '
+        "never turned",
         _is_turned_round,
         _is_never_turned,
     ),
-    Fault(
+    Bug(
         "a text-to-image sample is dropped if its picture's tiles do not fit, of which it has one",
         "kept if it fits",
         _has_many_tiles,
         _is_never_turned,
     ),
-    Fault(
-        "after a question that nobody answered, the end of the text is taught as the answer",
+    Bug(
+        "after a question without an answer, the end of the text is trained as the answer",
         "the unanswered turn is left out",
         _is_unanswered,
         _leaves_question_out,
     ),
-    Fault(
-        "a sample over the maximum length is silently cut, losing EOS, even if nothing to learn is left",
-        'dropped; with too_long="cut", cut alike, and dropped only if nothing to learn is left',
+    Bug(
+        "a sample over the maximum length is silently cut, losing EOS, even if nothing supervised is left",
+        'dropped; with too_long="truncate" truncated alike, and dropped only if nothing supervised is left',
         _is_cut,
         _drops_or_cuts_alike,
     ),
-    Fault(
+    Bug(
         "edits of one resolution always fail on an undefined variable and are dropped",
         "source and target encoded as their thumbnails alone",
         _is_edit_of_one_resolution,
         _encodes_thumbnails,
     ),
-    Fault(
+    Bug(
         "an edit of exactly the maximum length is dropped",
         "kept",
         _is_edit_that_just_fits,

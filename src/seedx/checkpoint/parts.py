@@ -1,0 +1,60 @@
+"""A whole model, and the parts that its weights are stored in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from seedx.config import Config
+from seedx.errors import SeedxError
+from seedx.model.detokenizer import Detokenizer
+from seedx.model.language import Language
+from seedx.model.seedx import SeedX
+from seedx.tokenizer import Tokenizer
+
+# Names in the module of a part that start so are stored with another part.
+_ELSEWHERE = {"bridge": ("vision.", "language."), "detokenizer": ("vae.",)}
+
+
+@dataclass
+class Model:
+    """Everything that inference needs of one model."""
+
+    config: Config
+    seedx: SeedX
+    detokenizer: Detokenizer
+    tokenizer: Tokenizer
+
+
+def build(config: Config) -> tuple[SeedX, Detokenizer]:
+    """The modules without memory for their weights, on the meta device."""
+    with torch.device("meta"):
+        return SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim)
+
+
+def modules(seedx: SeedX, detokenizer: Detokenizer) -> dict[str, nn.Module]:
+    """The module of each part; that of "bridge" and "detokenizer" holds other parts as well."""
+    return {
+        "vision": seedx.vision,
+        "bridge": seedx,
+        "language": seedx.language,
+        "detokenizer": detokenizer,
+        "vae": detokenizer.vae,
+    }
+
+
+def part_state(part: str, module: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a part, without those that are stored with another part or tied to another tensor.
+
+    Raises:
+        SeedxError: LoRA adapters have not been merged.
+    """
+    state = module.state_dict()
+    if any(".lora_" in name for name in state):
+        raise SeedxError("a model is stored without adapters: call language.merge_lora() first")
+    elsewhere = _ELSEWHERE.get(part, ())
+    if isinstance(module, Language) and module.config.tie_embeddings:
+        elsewhere = ("llm.lm_head.",)
+    return {name: tensor for name, tensor in state.items() if not name.startswith(elsewhere)}

@@ -1,0 +1,85 @@
+"""A model folder from a run's checkpoint, at any time: the run may be finished, stopped or going on.
+
+A run (FOLDER/runs/NAME) trains some parts of the model in FOLDER. Their weights come from the checkpoint; whatever the
+run did not train comes from the model that it started from and from FOLDER.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from seedx.checkpoint import native, parts
+from seedx.config import from_dict
+from seedx.errors import SeedxError
+from seedx.train.engine import components, folders
+from seedx.train.engine.checkpointing import load_weights
+from seedx.train.recipe import Recipe
+from seedx.train.run import build
+
+
+def export(run: Path, target: Path, step: int | None = None, ema: bool = True) -> tuple[int, list[str]]:
+    """Write the model of a run's checkpoint. An older model in `target` is replaced.
+
+    Args:
+        run: FOLDER/runs/NAME.
+        step: of the checkpoint; None: the newest.
+        ema: take the averaged weights, if the run has them.
+
+    Returns:
+        The step, and the parts that neither the run nor its model folder has: without them the model can't be loaded.
+
+    Raises:
+        SeedxError: no such run or checkpoint, a broken one, or adapters that the model folder has merged already.
+    """
+    recipe, folder = _recipe(run), run.resolve().parent.parent
+    checkpoint = _checkpoint(run, step)
+    found = int(checkpoint.name.removeprefix("step-"))
+    source = components.source(recipe, folder)
+    if recipe.lora and source == folder and found == recipe.steps:
+        raise SeedxError(f"{run} is finished and its adapters are merged into {folder}: copy that folder instead")
+    if (target / "runs").exists():
+        raise SeedxError(f"{target} holds training runs, which would be lost: give another folder")
+    stage, config = build(recipe, folder), components.config_of(source, recipe.preset)
+    load_weights(checkpoint, stage.model, average=ema)
+    with native.replacing(target) as aside:
+        stage.save(stage.model, aside)
+        shutil.rmtree(aside / "runs", ignore_errors=True)  # notes of a stage for later runs
+        for place in (folder, source):
+            copy_missing(place, aside)
+        native.write_config(config, aside)
+        missing = [part for part in parts.modules(*parts.build(config)) if not components.has(aside, part)]
+    return found, missing
+
+
+def copy_missing(source: Path, target: Path) -> None:
+    """Copy the files of a model folder, but not of parts that the target has, in one file or in several."""
+    present = {_part(file) for file in target.iterdir()}
+    for file in source.iterdir() if source.is_dir() else ():
+        if file.is_file() and _part(file) not in present:
+            shutil.copyfile(file, target / file.name)
+
+
+def _part(file: Path) -> str:
+    """ "language-00001.safetensors" -> "language"; other files have their own names."""
+    return re.sub(r"(-\d{5}.*)?\.safetensors.*", "", file.name)
+
+
+def _recipe(run: Path) -> Recipe:
+    file = run / "recipe.json"
+    if not file.is_file():
+        raise SeedxError(f"{str(run)!r} is not a run: expected recipe.json there, as in runs/tiny/runs/vision")
+    return from_dict(Recipe, json.loads(file.read_text(encoding="utf-8")))
+
+
+def _checkpoint(run: Path, step: int | None) -> Path:
+    saved = folders.steps(run / "checkpoints")
+    if not saved or (step is not None and step not in saved):
+        there = f"steps {', '.join(map(str, saved))}" if saved else "none"
+        raise SeedxError(f"{run} has no checkpoint{'' if step is None else f' of step {step}'}; there are: {there}")
+    path = folders.path(run / "checkpoints", saved[-1] if step is None else step)
+    if problem := folders.problem(path):
+        raise SeedxError(f"{path} is broken: {problem}; give another step with {run}@STEP")
+    return path

@@ -1,0 +1,44 @@
+"""`seedx story`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from seedx.errors import SeedxError
+from seedx.inference.settings import Settings
+from seedx.verbs.options import SETTINGS, TINY, Source
+from seedx.verbs.output import file_errors
+
+
+def story(
+    prompt: str,
+    /,
+    *,
+    frames: int = 5,
+    image: Path | None = None,
+    out: Path = Path("story"),
+    source: Source = TINY,
+    settings: Settings = SETTINGS,
+) -> None:
+    """Tell an illustrated story.
+
+    Args:
+        prompt: what the story is about; with --image, a description of that image.
+        frames: number of images.
+        image: the first image of the story.
+        out: folder to write the images and story.md to.
+    """
+    if out.is_file():
+        raise SeedxError(f"{str(out)!r} is a file: give the name of a folder")
+    model = source.load()
+    told = model.story(prompt, frames, image, **dataclasses.asdict(settings))
+    lines = [f"# {prompt}"]
+    with file_errors():
+        out.mkdir(parents=True, exist_ok=True)
+        for number, (text, picture) in enumerate(told, 1):
+            picture.save(out / f"{number}.png")
+            lines.append(f"{text}\n\n![]({number}.png)")
+        (out / "story.md").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+    for number, (text, _) in enumerate(told, 1):
+        print(f"{out / f'{number}.png'}  {text}")
