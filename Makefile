@@ -8,7 +8,7 @@ THREADS ?= 2
 TINY := runs/tiny
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format tiny drawings judge claims golden clean
+.PHONY: help demo test check format tiny drawings judge claims docs golden clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -45,16 +45,19 @@ drawings: $(VENV)/.dev ## let the model as trained so far draw what it is then t
 judge: $(VENV)/.dev ## train the judge that scores drawings, where it stopped
 	$(BIN)/python -m seedx_stickers.judge_training
 
-claims: $(VENV)/.dev ## rerun the paper's claims in miniature, where it stopped, and write docs/claims.md (ROW=3 THREADS=1)
+claims: $(VENV)/.dev ## rerun the paper's claims in miniature, where it stopped, and write docs/results/claims.md (ROW=3 THREADS=1)
 	$(BIN)/python -m seedx_stickers.claims $(if $(ROW),--row $(ROW)) --threads $(THREADS)
+
+docs: $(VENV)/.docs ## build the documentation with the API: site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 golden: $(VENV)/.dev ## take over golden cases from a folder of the release's outputs (GOLDEN=folder), once they pass
 	@test -d "$(GOLDEN)" || { echo "give the folder of the new cases: make golden GOLDEN=folder" >&2; exit 2; }
 	$(BIN)/seedx verify $(GOLDEN)
 	cp -R $(GOLDEN)/. tests/golden/
 
-clean: ## remove the environment and what the demo made
-	rm -rf $(VENV) demo
+clean: ## remove the environment, the demo's page and the site
+	rm -rf $(VENV) demo site
 
 # Set-up, done once and again when the dependencies change. pyproject.toml says why pip finds the right build of torch.
 $(VENV)/bin/python:
@@ -69,3 +72,7 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[docs]'
+	@touch $@

@@ -3,7 +3,7 @@
     python benchmarks/plan.py [--json] [--steps 5]
 
 Three small configurations, each in a process of its own with one thread. Predicted is what
-`seedx.train.planning.meter` reads on fake tensors:
+`seedx.train.planning.workload` measures on fake tensors:
     memory  4 bytes a parameter, 8 a trained one for AdamW, and the peak of what the step makes (gradients included)
     time    a roofline: of every operation the longer of FLOPs / matrix speed and bytes / memory bandwidth, plus what
             new memory for its results costs (the system clears it) and the call itself; dropout's random numbers by
@@ -35,7 +35,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seedx.batch import Batch
 from seedx.config import PRESETS, TINY, Config, LanguageConfig, LoraConfig
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
@@ -43,7 +42,9 @@ from seedx.model.vision import VisionTransformer
 from seedx.train.engine import trainable
 from seedx.train.engine.activation_checkpoint import recomputed
 from seedx.train.planning.meter import Measured
-from seedx.train.planning.workload import DetokenizerStep, LanguageStep, Load, meter
+from seedx.train.planning.plan import on_meta
+from seedx.train.planning.workload import DetokenizerStep, Load, packed_batch
+from seedx.train.planning.workload import measure as measure_without_data
 from seedx.train.recipe import Recipe
 
 MIB = 1024**2
@@ -86,11 +87,11 @@ PRESETS.update(
 )
 CASES = {
     "every weight, float32": Case(
-        Recipe("all", "language", "all", bf16=False), Load(2, 256, tiles=6, drawn=2, learned=200)
+        Recipe("all", "language", "all", bf16=False), Load(2, 256, tiles=6, drawn=2, supervised=200)
     ),
     "LoRA, bfloat16, checkpointing": Case(
         Recipe("lora", "language", "lora", trained=LORA, lora=True, checkpointing=True),
-        Load(4, 256, tiles=12, drawn=4, learned=400),
+        Load(4, 256, tiles=12, drawn=4, supervised=400),
     ),
     "U-Net, float32": Case(Recipe("unet", "condition", "unet", bf16=False), Load(8, 96)),
 }
@@ -168,17 +169,10 @@ def read(case: Case) -> tuple[Measured, int, int]:
     """What the meter reads, and the numbers of parameters held and trained."""
     recipe = case.recipe
 
-    def step() -> LanguageStep | DetokenizerStep:
-        model = trainable.build(recipe)
-        if isinstance(model, SeedX):
-            return LanguageStep(model)
-        with torch.device("meta"):
-            vision = VisionTransformer(PRESETS[recipe.preset].vision).requires_grad_(False)
-        return DetokenizerStep(model, vision)  # type: ignore[arg-type]
-
-    reading = meter(step, case.load, gpu=False, sharded=False, bf16=recipe.bf16, checkpointing=recipe.checkpointing)
-    modules = step()
-    return reading, sum(parameter.numel() for parameter in modules.parameters()), trainable.count(modules)
+    step = on_meta(recipe)
+    how = {"gpu": False, "sharded": False, "bf16": recipe.bf16, "checkpointing": recipe.checkpointing}
+    reading = measure_without_data(step, case.load, **how)
+    return reading, sum(parameter.numel() for parameter in step.parameters()), trainable.count(step)
 
 
 def measure(case: Case, steps: int) -> dict[str, float]:
@@ -208,44 +202,22 @@ def status(field: str) -> int:
 
 
 def _language(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
-    config, load = PRESETS[case.recipe.preset], case.load
-    model = SeedX(config).train()
+    model = SeedX(PRESETS[case.recipe.preset]).train()
     if case.recipe.lora:
         model.language.add_lora()
     trainable.apply(model, case.recipe.trained or trainable.DEFAULTS["language"])
     if case.recipe.checkpointing:
         recomputed(model)
-    shape, queries, side = (load.rows, load.length), config.bridge.queries, config.vision.image_size
-    batch = Batch(
-        input_ids=torch.randint(1000, shape),
-        labels=torch.full(shape, -100),
-        position_ids=torch.arange(load.length).expand(shape),
-        read_mask=torch.zeros(shape, dtype=torch.bool),
-        draw_mask=torch.zeros(shape, dtype=torch.bool),
-        tiles=torch.randn(load.tiles, 3, side, side),
-        tile_positions=torch.rand(load.tiles, 2),
-        targets=torch.randn(load.drawn, 3, side, side),
-    )
-    batch.read_mask.view(-1)[: load.tiles * queries] = True
-    batch.draw_mask.view(-1)[-load.drawn * queries :] = True
-    batch.labels[:, 1 : 1 + load.learned // load.rows] = 7
+    batch = packed_batch(model.config, case.load)
     return model, lambda: model(batch).total
 
 
 def _detokenizer(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
-    config, load = PRESETS[case.recipe.preset], case.load
-    model = Detokenizer(config.detokenizer, config.vision.output_dim).train()
-    vision = VisionTransformer(config.vision).requires_grad_(False)
+    config = PRESETS[case.recipe.preset]
+    model = Detokenizer(config.detokenizer, config.vision.output_dim)
+    step = DetokenizerStep(model, VisionTransformer(config.vision).requires_grad_(False)).train()
     trainable.apply(model, trainable.DEFAULTS["condition"])
-    pixels = torch.randn(load.rows, 3, load.length, load.length)
-
-    def loss() -> Tensor:
-        with torch.no_grad():
-            latents, condition, features = model.vae.encode(pixels), model.condition(pixels), vision(pixels)
-        times = torch.randint(1000, (load.rows,))
-        return model.loss(latents, features, condition, torch.randn_like(latents), times)
-
-    return model, loss
+    return model, lambda: step(case.load)
 
 
 def one(name: str, steps: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Draws the pictures of the README and docs/applications.md with the bundled model: `python docs/make_pictures.py`.
+"""Draws the pictures of the README and of the guide with the bundled model: `python docs/make_pictures.py`.
 
 Writes into docs/images, and the slide as docs/images/slide.pptx beside its picture.
 """
@@ -83,35 +83,35 @@ def main() -> None:
 
 
 def story(model: Pipeline) -> None:
-    told = model.story(STORY, frames=5)
-    row([picture for _, picture in told], [text for text, _ in told]).save(IMAGES / "story.png")
+    frames = model.story(STORY, frames=5)
+    row([picture for _, picture in frames], [text for text, _ in frames]).save(IMAGES / "story.png")
 
 
 def combined(model: Pipeline, meadow: PIL.Image.Image) -> None:
     hat, pond = (model.open(ROOT / "examples" / name) for name in ("hat.png", "pond.png"))
     drawn = [
-        model.chat(said, [one, other], drawing="force").images[0]
-        for said, one, other in ((COMBINED[0], hat, meadow), (COMBINED[1], meadow, pond))
+        model.chat(prompt, [one, other], drawing="force").images[0]
+        for prompt, one, other in ((COMBINED[0], hat, meadow), (COMBINED[1], meadow, pond))
     ]
     captions = ["a hat", "a meadow", COMBINED[0], "a pond", COMBINED[1]]
     row([hat, meadow, drawn[0], pond, drawn[1]], captions).save(IMAGES / "combined.png")
 
 
 def conversation(model: Pipeline) -> PIL.Image.Image:
-    """The turns of examples/six_turns.txt in one session: the picture that each is about or makes, and what is said;
-    below them the story that the last one asks for."""
+    """The turns of examples/six_turns.txt in one session: the picture that each reads or draws, with prompt and reply;
+    below them the story of the last turn."""
     chat, pictures, captions = model.session(), [], []
     latest = PIL.Image.new("RGB", (SIDE, SIDE), "white")
     *turns, last = (ROOT / "examples" / "six_turns.txt").read_text(encoding="utf-8").splitlines()
-    for said in turns:
-        reply = chat.send(said)
+    for prompt in turns:
+        reply = chat.send(prompt)
         latest = reply.images[-1] if reply.images else latest
         large = latest.resize((2 * SIDE, 2 * SIDE), PIL.Image.Resampling.BICUBIC)
         pictures.append(mark_boxes(large, reply.boxes) if reply.boxes else latest)
-        captions.append(f"{said} - {reply.text}")
-    told = chat.send(last).frames
-    sentences = [f"{last} - {told[0][0]}", *(text for text, _ in told[1:])]
-    return above(row(pictures, captions), row([picture for _, picture in told], sentences))
+        captions.append(f"{prompt} - {reply.text}")
+    frames = chat.send(last).frames
+    sentences = [f"{last} - {frames[0][0]}", *(text for text, _ in frames[1:])]
+    return above(row(pictures, captions), row([picture for _, picture in frames], sentences))
 
 
 def above(upper: PIL.Image.Image, lower: PIL.Image.Image) -> PIL.Image.Image:

@@ -1,4 +1,4 @@
-"""docs/data.md: its tables name what there is, and its code runs."""
+"""docs/guide/data.md: its tables name what there is, and its code runs."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from seedx.data.shard_reader import Data
 from seedx.data.sources import open_source
 from seedx.train.recipe import tomllib
 
-PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "guide" / "data.md").read_text(encoding="utf-8")
 
 
 def blocks(language):
@@ -31,7 +31,7 @@ def table(first, last):
 
 
 def test_the_table_of_formats_is_complete():
-    rows = {name: set(options) for (name,), options in table("## Formats", "Each function")}
+    rows = {name: set(options) for (name,), options in table("## Formats", "[Data formats]")}
     assert rows == {name: set(function.__kwdefaults__ or ()) for name, function in formats.FORMATS.items()}
 
 

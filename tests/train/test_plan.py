@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from seedx import cli
-from seedx.batch import Batch
 from seedx.config import PRESETS, LoraConfig
 from seedx.data.shard_reader import Data
 from seedx.model.detokenizer import Detokenizer
@@ -20,16 +19,24 @@ from seedx.model.vision import VisionTransformer
 from seedx.train.engine import trainable
 from seedx.train.engine.activation_checkpoint import recomputed
 from seedx.train.planning import costs, plan
-from seedx.train.planning.clusters import CLUSTERS, GIB, Cluster, find
+from seedx.train.planning.clusters import CLUSTERS, GIB, Cluster, find, vendor_peak
 from seedx.train.planning.costs import Memory, Setting, Sizes
 from seedx.train.planning.meter import Meter
-from seedx.train.planning.samples import FORMATS, Sample, average
+from seedx.train.planning.sample_stats import FORMATS, SampleStats, average
 from seedx.train.planning.table import table
-from seedx.train.planning.workload import DetokenizerStep, LanguageStep, Load, meter
+from seedx.train.planning.workload import (
+    DetokenizerStep,
+    LanguageStep,
+    Load,
+    extrapolated,
+    measure,
+    packed_batch,
+    shortened,
+)
 from seedx.train.recipe import Recipe
 from small import SMALL
 
-SIZES = Sizes(total=1000, trained=100, root=200, largest=300, largest_trained=60, whole=50)
+SIZES = Sizes(total=1000, trained=100, root=200, largest=300, largest_trained=60, unsharded=50)
 RECIPE = Recipe("small", "language", "small", steps=10, batch=8, micro=2, row=32, data=(Data("a.jsonl", "llava"),))
 CLUSTER = Cluster("two by two", memory=8, tflops=100, intra=100, inter=50, per_node=2)
 
@@ -63,30 +70,21 @@ def test_the_meter_counts_flops_by_part_and_the_peak() -> None:
     assert weights + hidden <= read.reading.peak <= weights + 3 * hidden
 
 
-def batch(load: Load) -> Batch:
-    shape, queries, side = (load.rows, load.length), SMALL.bridge.queries, SMALL.vision.image_size
-    made = Batch(
-        input_ids=torch.randint(100, shape),
-        labels=torch.full(shape, -100),
-        position_ids=(torch.arange(load.length) % (load.length // load.documents)).expand(shape),
-        read_mask=torch.zeros(shape, dtype=torch.bool),
-        draw_mask=torch.zeros(shape, dtype=torch.bool),
-        tiles=torch.randn(load.tiles, 3, side, side),
-        tile_positions=torch.rand(load.tiles, 2),
-        targets=torch.randn(load.drawn, 3, side, side),
-    )
-    made.read_mask.view(-1)[: load.tiles * queries] = True
-    made.draw_mask.view(-1)[-load.drawn * queries :] = True
-    made.labels[:, 1 : 1 + load.learned // load.rows] = 7
-    return made
+def language_step(recipe: Recipe = RECIPE) -> LanguageStep:
+    return LanguageStep(trainable.build(recipe))  # type: ignore[arg-type]
+
+
+def detokenizer_step(recipe: Recipe) -> DetokenizerStep:
+    with torch.device("meta"):
+        vision = VisionTransformer(PRESETS["small"].vision).requires_grad_(False)
+    return DetokenizerStep(trainable.build(recipe), vision)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("checkpointing", "documents"), [(False, 1), (True, 1), (False, 4)])
-def test_a_metered_language_step_costs_what_the_real_one_does(checkpointing: bool, documents: int) -> None:
-    recipe = dataclasses.replace(RECIPE, lora=True)
-    load = Load(2, 32, tiles=3, drawn=2, learned=20, documents=documents)
-    fake = meter(
-        lambda: LanguageStep(trainable.build(recipe)),  # type: ignore[arg-type]
+def test_a_language_step_without_data_costs_what_a_real_one_does(checkpointing: bool, documents: int) -> None:
+    load = Load(2, 32, tiles=3, drawn=2, supervised=20, documents=documents)
+    fake = measure(
+        language_step(dataclasses.replace(RECIPE, lora=True)),
         load,
         gpu=False,
         sharded=False,
@@ -99,33 +97,34 @@ def test_a_metered_language_step_costs_what_the_real_one_does(checkpointing: boo
     if checkpointing:
         recomputed(model)
     parts = {name.removeprefix("model."): part for name, part in LanguageStep.parts.items()}
-    data = batch(load)
     with Meter(model, parts) as read:
         with torch.autocast("cpu", torch.bfloat16):
-            loss = model(data).total
+            loss = model(packed_batch(model.config, load)).total
         loss.backward()
     assert fake.flops == read.reading.flops
     assert fake.peak == pytest.approx(read.reading.peak, rel=0.05)
 
 
+def test_a_packed_batch_holds_its_load() -> None:
+    made = packed_batch(SMALL, Load(2, 32, tiles=3, drawn=2, supervised=40, documents=3))
+    queries = SMALL.bridge.queries
+    assert (int(made.read_mask.sum()), int(made.draw_mask.sum())) == (3 * queries, 2 * queries)
+    assert int((made.labels != -100).sum()) == 40 and (made.labels[:, 0] == -100).all()
+    assert (made.position_ids == 0).sum(1).tolist() == [3, 3]
+
+
 @pytest.mark.parametrize("checkpointing", [False, True])  # of blocks that are frozen, too
-def test_a_metered_detokenizer_step_costs_what_the_real_one_does(checkpointing: bool) -> None:
+def test_a_detokenizer_step_without_data_costs_what_a_real_one_does(checkpointing: bool) -> None:
     names = ("resampler.*", "unet.*.to_k.*", "unet.*.to_v.*")
-    recipe, load = dataclasses.replace(RECIPE, stage="condition", trained=names), Load(2, 16)
-    config = PRESETS["small"]
-
-    def step() -> DetokenizerStep:
-        with torch.device("meta"):
-            vision = VisionTransformer(config.vision).requires_grad_(False)
-        return DetokenizerStep(trainable.build(recipe), vision)  # type: ignore[arg-type]
-
-    fake = meter(step, load, gpu=False, sharded=False, bf16=False, checkpointing=checkpointing)
+    recipe, config = dataclasses.replace(RECIPE, stage="condition", trained=names), PRESETS["small"]
+    how = {"gpu": False, "sharded": False, "bf16": False, "checkpointing": checkpointing}
+    fake = measure(detokenizer_step(recipe), Load(2, 16), **how)
     model = Detokenizer(config.detokenizer, config.vision.output_dim).train()
     trainable.apply(model, names)
     if checkpointing:
         recomputed(model)
     assert model.noise_schedule  # its tables are made on first use
-    pixels, features = torch.randn(2, 3, 16, 16), torch.randn(2, config.vision.queries, config.vision.output_dim)
+    pixels, features = torch.randn(2, 3, 16, 16), torch.randn(2, config.vision.pooled, config.vision.output_dim)
     times = torch.zeros(2, dtype=torch.int64)
     parts = {name.removeprefix("model."): part for name, part in DetokenizerStep.parts.items() if name != "vision"}
     with Meter(model, parts) as read:
@@ -136,34 +135,48 @@ def test_a_metered_detokenizer_step_costs_what_the_real_one_does(checkpointing: 
     assert fake.peak == pytest.approx(read.reading.peak, rel=0.05)
 
 
-def test_a_gpu_keeps_documents_apart_by_a_mask() -> None:
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_deep_stacks_are_extrapolated_exactly(monkeypatch: pytest.MonkeyPatch, checkpointing: bool) -> None:
+    vision = dataclasses.replace(SMALL.vision, layers=9)
+    deep = dataclasses.replace(SMALL, vision=vision, language=dataclasses.replace(SMALL.language, layers=12))
+    monkeypatch.setitem(PRESETS, "small", deep)
+    load = Load(2, 32, tiles=3, drawn=2, supervised=20)
+    how = {"gpu": True, "sharded": True, "bf16": True, "checkpointing": checkpointing}
+    whole, step = measure(language_step(), load, **how), language_step()
+    depths = shortened(step)
+    assert depths == {"model.vision.blocks": 9, "model.language.llm.model.layers": 12}
+    found = extrapolated(step, depths, load, **how)
+    assert found.flops == whole.flops and found.peak == whole.peak
+
+
+def test_a_gpu_separates_documents_by_a_mask() -> None:
     def read(gpu: bool, documents: int) -> int:
-        make = lambda: LanguageStep(trainable.build(RECIPE))  # type: ignore[arg-type] # noqa: E731
         load = Load(1, 32, 1, 1, 4, documents)
-        return meter(make, load, gpu=gpu, sharded=False, bf16=True, checkpointing=False).flops["language model"]
+        found = measure(language_step(), load, gpu=gpu, sharded=False, bf16=True, checkpointing=False)
+        return found.flops["language model"]
 
     assert read(gpu=True, documents=4) == read(gpu=True, documents=1)
     assert read(gpu=False, documents=4) < read(gpu=False, documents=1)  # a CPU takes them one by one
 
 
 def test_under_sharding_gradients_leave_and_weights_come_in_half() -> None:
-    def read(gpu: bool, sharded: bool) -> int:
-        make = lambda: LanguageStep(trainable.build(RECIPE))  # type: ignore[arg-type] # noqa: E731
-        return meter(make, Load(1, 32, 1, 1, 4), gpu=gpu, sharded=sharded, bf16=True, checkpointing=True).peak
+    def read(sharded: bool) -> int:
+        load = Load(1, 32, 1, 1, 4)
+        return measure(language_step(), load, gpu=True, sharded=sharded, bf16=True, checkpointing=True).peak
 
     gradients = 4 * trainable.count(trainable.build(RECIPE))
-    assert read(gpu=True, sharded=True) < read(gpu=True, sharded=False) - gradients / 2
+    assert read(sharded=True) < read(sharded=False) - gradients / 2
 
 
 def test_memory_of_a_share() -> None:
-    setting = Setting(micro=1, replicas=1, checkpointing=True)
+    setting = Setting(1, replicas=1, activation_checkpointing=True)
     memory = costs.memory(SIZES, RECIPE, setting, 4, activations=7)
     assert memory == Memory(
         weights=1000,  # 4 bytes of 1000 over 4 GPUs
         gradients=100,
-        optimiser=200,
-        average=0,
-        whole=200,
+        optimizer=200,
+        ema=0,
+        unsharded=200,
         gathered=2 * (200 + 3 * 300),
         unreduced=6 * 60,
         activations=7,
@@ -171,7 +184,7 @@ def test_memory_of_a_share() -> None:
     with_average = costs.memory(SIZES, dataclasses.replace(RECIPE, ema=0.99), setting, 4, 7)
     assert with_average.total == memory.total + 100
     twice = costs.memory(SIZES, RECIPE, dataclasses.replace(setting, replicas=2), 4, 7)
-    assert (twice.weights, twice.optimiser, twice.gathered) == (2000, 400, memory.gathered)
+    assert (twice.weights, twice.optimizer, twice.gathered) == (2000, 400, memory.gathered)
     alone = costs.memory(SIZES, RECIPE, setting, 1, 7)
     assert (alone.weights, alone.gathered, alone.gradients) == (4000, 0, 0)
 
@@ -241,8 +254,8 @@ def test_the_average_sample_follows_the_weights() -> None:
     assert mixed.tokens == (3 * FORMATS["text"].tokens + FORMATS["grit"].tokens) / 4
     assert mixed.tiles == FORMATS["grit"].tiles / 4
     assert average([Data("a.tar", "mine.formats:own")]) == FORMATS["messages"]
-    with pytest.raises(ValueError, match="no more learned ones than tokens"):
-        Sample(tokens=10, learned=11)
+    with pytest.raises(ValueError, match="as many as supervised ones"):
+        SampleStats(tokens=10, supervised=11)
 
 
 def test_clusters_come_by_name_or_from_a_file(tmp_path: Path) -> None:
@@ -255,7 +268,7 @@ def test_clusters_come_by_name_or_from_a_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no cluster file"):
         find(str(tmp_path / "other.toml"))
     for wrong, said in (
-        ("memory = 1", "no whole cluster"),
+        ("memory = 1", "does not describe a whole cluster"),
         ("memory =", "is not TOML"),
         ("memory = 1\ntflop = 2", "did you mean 'tflops'"),
         ("memory = 0\ntflops = 1\nintra = 1\ninter = 1", "memory is a positive number"),
@@ -263,6 +276,22 @@ def test_clusters_come_by_name_or_from_a_file(tmp_path: Path) -> None:
         file.write_text(wrong)
         with pytest.raises(ValueError, match=said):
             find(str(file))
+
+
+@pytest.mark.parametrize(
+    ("device", "peak"),
+    [
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA A100-PCIE-40GB", 312e12),
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H200", 989e12),
+        ("NVIDIA H100 PCIe", None),  # a slower board than the table's
+        ("NVIDIA H20", None),
+        ("cpu", None),
+    ],
+)
+def test_the_vendors_peak_of_a_device(device: str, peak: float | None) -> None:
+    assert vendor_peak(device) == peak
 
 
 def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

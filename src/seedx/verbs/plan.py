@@ -27,7 +27,7 @@ def plan(
     Args:
         recipe: TOML file of the stage.
         gpus: number of GPUs.
-        gpu: a100-40g, a100-80g, h100, h800, or a TOML file with the fields memory, tflops, intra, inter, per_node.
+        gpu: a100-40g, a100-80g, h100, h200, h800, or a TOML file with the fields memory, tflops, intra, inter, per_node.
         mfu: share of the GPUs' peak that running operations reach.
         samples: show the days for this number of samples, not for the recipe's steps.
         tokens: tokens in an average sample; by default measured on the recipe's data, like the next three.
@@ -41,11 +41,11 @@ def plan(
 
     from seedx.train.planning import plan as planning
     from seedx.train.planning.clusters import find
-    from seedx.train.planning.samples import average
+    from seedx.train.planning.sample_stats import average
     from seedx.train.planning.table import table
     from seedx.train.recipe import load_recipe
 
-    given = {"tokens": tokens, "tiles": tiles, "drawn": drawn, "learned": learned}
+    given = {"tokens": tokens, "tiles": tiles, "drawn": drawn, "supervised": learned}
     changes = {name: value for name, value in given.items() if value is not None}
     with file_errors():
         read = load_recipe(recipe)

@@ -57,8 +57,8 @@ def test_a_claim_from_its_training_to_the_report(workspace, tmp_path):
     assert one.scores["draw.error"].count == 3 and one.scores["draw.error"].error > 0 and one.minutes > 0
     assert not list((workspace.root / "models").iterdir())  # models are removed once they are measured, logs are kept
     assert sorted(file.name.split("-")[1] for file in (workspace.root / "logs").iterdir()) == ["one", "two"]
-    report.write((PLAN,), (1,), workspace, tmp_path / "docs/claims.md")
-    text = (tmp_path / "docs/claims.md").read_text()
+    report.write((PLAN,), (1,), workspace, tmp_path / "docs/results/claims.md")
+    text = (tmp_path / "docs/results/claims.md").read_text()
     assert f"| one layer | {one.scores['draw.error'].mean:.2f} |" in text and "| missing |" not in text
     assert "Its numbers mean nothing" in text  # it was reduced
 

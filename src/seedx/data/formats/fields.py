@@ -16,7 +16,7 @@ _EXTENSIONS = ("", ".jpg", ".jpeg", ".png", ".webp")  # `000123.source.png` in a
 class Fields:
     """The fields of a record; those of its JSON file, as img2dataset writes one beside each picture, are among them.
 
-    A name is a key, or a path of keys: "Task2.Caption" is fields["Task2"]["Caption"].
+    A name is a key, or a path of keys: `Task2.Caption` is `fields["Task2"]["Caption"]`.
     """
 
     def __init__(self, record: Record) -> None:

@@ -1,12 +1,11 @@
-"""A look before training: what would be trained, in how much memory, on what."""
+"""The dry run of a training: the trained parameters, their memory, the loss and the data."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seedx.train.engine.parallel import optimised
 from seedx.train.recipe import Recipe
@@ -14,37 +13,34 @@ from seedx.train.stages.base import Stage
 
 
 def describe(stage: Stage, recipe: Recipe) -> list[str]:
-    """Lines of text."""
+    """Lines of text about a stage; the layers of a stack are one line."""
     model = stage.model
-    here, frozen = _sizes(optimised(model)), sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    trained = optimised(model)
+    frozen = sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad)
     groups: Counter[str] = Counter()
-    for name, size in here.items():
-        groups[re.sub(r"\.\d+\.", ".*.", name)] += size
+    for name, parameter in trained.items():
+        groups[re.sub(r"\.\d+\.", ".*.", name)] += parameter.numel()
     width = max(map(len, groups))
     losses = " + ".join(f"{weight:g} {name}" for name, weight in stage.weights.items())
     return [
-        f"{recipe.name}: {recipe.steps} steps of {recipe.batch}, lr {recipe.lr:g}, loss {losses}",
+        f"{recipe.name}: {recipe.steps} steps of {recipe.batch} samples, lr {recipe.lr:g}, loss {losses}",
         "",
-        f"trained: {sum(here.values()):,} parameters; frozen: {frozen:,}",
+        f"trained: {groups.total():,} parameters; frozen: {frozen:,}",
         *(f"  {name:<{width}}  {size:>14,}" for name, size in groups.items()),
         "",
-        f"memory before activations: {_memory(model, recipe) / 2**20:,.0f} MB of weights, gradients, AdamW's moments"
-        + (" and averages" if recipe.ema else ""),
+        f"memory before activations: {_memory(model, recipe) / 2**20:,.0f} MiB of weights, gradients, AdamW's moments"
+        + (" and their moving average" if recipe.ema else ""),
         "",
         "data:",
         *(f"  {line}" for line in stage.describe()),
     ]
 
 
-def _sizes(parameters: dict[str, nn.Parameter]) -> dict[str, int]:
-    return {name: parameter.numel() for name, parameter in parameters.items()}
-
-
 def _memory(model: nn.Module, recipe: Recipe) -> int:
-    """Bytes on one process: what is trained is there four times, or five with its average."""
+    """Bytes on one process: a trained parameter is held four times, or five with its moving average."""
     copies = 4 + bool(recipe.ema)
 
-    def size(tensor: torch.Tensor) -> int:
+    def size(tensor: Tensor) -> int:
         return tensor.numel() * tensor.element_size()
 
     return sum(size(p) * (copies if p.requires_grad else 1) for p in model.parameters())

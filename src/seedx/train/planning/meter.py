@@ -1,14 +1,14 @@
-"""`Meter`: what a training step costs, from running it on tensors without data.
+"""`Meter`: the FLOPs and the peak memory of a training step, from running it on tensors without data.
 
-Every operation of a step (backward and recomputation included) passes a dispatch mode, on fake tensors, so a 17B model
-is metered in seconds and in no memory:
+Every operation of a step, backward and recomputation included, passes through a dispatch mode. On fake tensors a 17B
+model is measured without allocating it:
     flops        of matrix products, convolutions and attention, by torch's own formulas (`torch.utils.flop_counter`),
                  credited to the part of the model whose module was running
-    peak         the most bytes that were alive at once of what the step itself made: activations, temporaries and
-                 gradients, not the weights
-    operations   operations by their cost: FLOPs, bytes read and written, for a roofline of time
+    peaks        bytes: the most that were allocated at once by the step itself while each part ran (activations,
+                 temporaries and gradients; not the weights)
+    operations   operations by cost (FLOPs, bytes read and written), for a roofline of time
 
-Attention is counted in full, as torch does: a causal or document mask spares a kernel some work, a formula none.
+Attention is counted in full, as torch does: a causal or document mask saves a kernel some work, a formula none.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Operation:
     """
     Attributes:
         kind: "matrix", "convolution", "random" (a random number for each element) or "elementwise".
-        dtype: in which it is done: that of its result.
+        dtype: of the result.
         flops: multiplications and additions; 0 for the last two kinds.
         bytes: read and written.
-        new: bytes of memory that it was given for its results.
+        new: bytes allocated for the result.
     """
 
     kind: str
@@ -54,31 +54,37 @@ class Measured:
     """The meter's reading; see the top of the file."""
 
     flops: Counter[str] = field(default_factory=Counter)
-    peak: int = 0
+    peaks: Counter[str] = field(default_factory=Counter)
     operations: Counter[Operation] = field(default_factory=Counter)
 
+    @property
+    def peak(self) -> int:
+        """Bytes, over all parts."""
+        return max(self.peaks.values(), default=0)
 
-class Meter(TorchDispatchMode):
-    """A context; `reading` holds what ran inside it.
+
+class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """A context manager; `reading` holds what ran inside it.
 
     Args:
-        model: whose modules run. It keeps the meter's hooks: meter a model once.
-        parts: part of the model by a prefix of its modules' names, as "vision" -> "visual tokenizer"; the longest that
-            fits counts.
+        model: the model that runs. It keeps the meter's hooks: measure a model only once.
+        parts: part of the model by a prefix of its modules' names, such as "vision" -> "visual tokenizer"; the longest
+            matching prefix counts.
     """
 
     def __init__(self, model: nn.Module, parts: Mapping[str, str]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.reading = Measured()
         self.live = 0
-        self._known: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._known: Any = WeakIdKeyDictionary()
         self._running: list[str] = []
-        self._since = [0]  # numbers of autograd's nodes (they count up) from which on those of `_whose` were made
-        self._whose = [OTHER]
+        # Autograd numbers its nodes upwards: those from `_since[i]` on, up to `_since[i + 1]`, belong to `_owner[i]`.
+        self._since = [0]
+        self._owner = [OTHER]
         for name, module in model.named_modules():
-            fitting = [prefix for prefix in parts if f"{name}.".startswith(f"{prefix}.")]
-            if fitting:
-                module.register_forward_pre_hook(functools.partial(self._enter_part, parts[max(fitting, key=len)]))
+            matching = [prefix for prefix in parts if f"{name}.".startswith(f"{prefix}.")]
+            if matching:
+                module.register_forward_pre_hook(functools.partial(self._enter_part, parts[max(matching, key=len)]))
                 module.register_forward_hook(self._leave_part, always_call=True)  # recomputation ends by an exception
 
     def _enter_part(self, part: str, *_: Any) -> None:
@@ -90,15 +96,15 @@ class Meter(TorchDispatchMode):
         self._mark(self._running[-1] if self._running else OTHER)
 
     def _mark(self, part: str) -> None:
-        if part != self._whose[-1]:
-            self._since.append(torch.autograd._get_sequence_nr())
-            self._whose.append(part)
+        if part != self._owner[-1]:
+            self._since.append(torch.autograd._get_sequence_nr())  # type: ignore[attr-defined]
+            self._owner.append(part)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         read = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         for tensor in read:
-            self._known.setdefault(tensor.untyped_storage(), None)  # was there before: not ours
+            self._known.setdefault(tensor.untyped_storage(), None)  # allocated before the step
         out = func(*args, **kwargs)
         made = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
         new = sum(self._allocate(tensor.untyped_storage()) for tensor in made)
@@ -113,24 +119,25 @@ class Meter(TorchDispatchMode):
         return out
 
     def _allocate(self, storage: Any) -> int:
-        """Bytes of a storage that is new to us."""
+        """Bytes of a storage that is new."""
         if storage in self._known:
             return 0
         self._known[storage] = None
-        self.live += storage.nbytes()
-        self.reading.peak = max(self.reading.peak, self.live)
-        weakref.finalize(storage, self._release, storage.nbytes())
-        return storage.nbytes()
+        size, part = int(storage.nbytes()), self._part()
+        self.live += size
+        self.reading.peaks[part] = max(self.reading.peaks[part], self.live)
+        weakref.finalize(storage, self._release, size)
+        return size
 
     def _release(self, size: int) -> None:
         self.live -= size
 
     def _part(self) -> str:
-        """Whose operation this is: of the module that runs, or, going backward, of the one that ran then."""
+        """The part of the running module or, in the backward pass, of the module that created the autograd node."""
         node = torch._C._current_autograd_node()
         if self._running or node is None:
             return self._running[-1] if self._running else OTHER
-        return self._whose[bisect.bisect(self._since, node._sequence_nr()) - 1]
+        return self._owner[bisect.bisect(self._since, node._sequence_nr()) - 1]
 
 
 def _kind(operation: Any, flops: int) -> str:

@@ -1,9 +1,9 @@
-"""What a recipe needs of a cluster: memory, operations, traffic, time; and which settings fit.
+"""What a recipe needs on a cluster: memory, FLOPs, traffic and time; and which settings fit.
 
-Nothing is guessed about the model: its stage is built on the meta device, and one micro-batch runs there under `Meter`.
-Guessed are the average sample (`samples`) and the share of the GPUs' peak that is reached (`mfu`), which counts all
-operations that run, those repeated by activation checkpointing too. FSDP gathers ahead, so a micro-batch takes as long
-as its operations or its traffic, whichever is longer.
+The figures of the model are measured: its stage is built on the meta device, and one micro-batch runs there under
+`Meter`. Two figures are assumed: the average sample (`sample_stats`), and the share of the GPUs' peak that running
+operations reach (`mfu`; those repeated by activation checkpointing count as running). FSDP gathers ahead, so a
+micro-batch takes as long as its operations or its traffic, whichever is longer.
 """
 
 from __future__ import annotations
@@ -11,26 +11,28 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from seedx.config import PRESETS, Config
+from seedx.config import PRESETS
 from seedx.errors import SeedxError
+from seedx.model.detokenizer import Detokenizer
+from seedx.model.seedx import SeedX
 from seedx.model.vision import VisionTransformer
 from seedx.train.engine import trainable
-from seedx.train.planning import costs
+from seedx.train.planning import costs, workload
 from seedx.train.planning.clusters import Cluster
 from seedx.train.planning.costs import Memory, Setting, Sizes, Traffic
 from seedx.train.planning.meter import Measured
-from seedx.train.planning.samples import Sample, average
-from seedx.train.planning.workload import DetokenizerStep, LanguageStep, Load, Step, meter
+from seedx.train.planning.sample_stats import SampleStats, average
+from seedx.train.planning.workload import DetokenizerStep, LanguageStep, Load, Step
 from seedx.train.recipe import Recipe
 
-MICROS = (1, 2, 4, 8, 16)
-DAY = 24 * 3600
+MICRO_BATCH_SIZES = (1, 2, 4, 8, 16)
+DAY = 24 * 3600  # seconds
 SLOWER = {"autoencoder": 2.0}  # it stays float32, which tensor cores take as TF32 at half their speed
+LOGIT_BYTES = 2 + 4 + 4  # of a logit in bfloat16 and float32, and of its gradient
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Choice:
     Attributes:
         accumulation: micro-batches of a step on each GPU.
         compute, step: seconds of the operations of a micro-batch, and of a whole step.
-        samples: a second, of all GPUs.
-        mfu: share of the peak without what is repeated by checkpointing.
+        samples: per second, of all GPUs.
+        mfu: share of the peak, without what activation checkpointing repeats.
     """
 
     setting: Setting
@@ -59,10 +61,10 @@ class Choice:
 class Plan:
     """
     Attributes:
-        sample: the average one; of the de-tokenizer, a picture.
+        sample: the average one; for the de-tokenizer, a picture.
         samples_per_row: of the language model's packed rows; 1 for the de-tokenizer.
         flops: of a sample by part, forward and backward, nothing repeated.
-        repeated: what activation checkpointing adds to a sample.
+        repeated: FLOPs that activation checkpointing adds to a sample.
         logits: bytes of the head's logits and their gradients in one micro-batch of the recipe.
         choices: every setting, the recipe's own first.
     """
@@ -71,7 +73,7 @@ class Plan:
     cluster: Cluster
     gpus: int
     sizes: Sizes
-    sample: Sample
+    sample: SampleStats
     samples_per_row: float
     flops: dict[str, float]
     repeated: float
@@ -79,20 +81,20 @@ class Plan:
     choices: list[Choice]
 
     def days(self, choice: Choice, samples: float | None = None) -> float:
-        """For so many samples, or for the steps of the recipe."""
+        """For a number of samples, or for the steps of the recipe."""
         if samples is None:
             return self.recipe.steps * choice.step / DAY
         return samples / choice.samples / DAY
 
 
-def plan(recipe: Recipe, cluster: Cluster, gpus: int, mfu: float = 0.4, sample: Sample | None = None) -> Plan:
+def plan(recipe: Recipe, cluster: Cluster, gpus: int, mfu: float = 0.4, sample: SampleStats | None = None) -> Plan:
     """
     Args:
         mfu: share of the peak that running operations reach.
         sample: the average sample; None: by the formats of the recipe's data.
 
     Raises:
-        SeedxError: a stage that can't be planned, no GPUs, a batch or replicas that they can't share, or a share
+        SeedxError: a stage that can't be planned, no GPUs, a batch or replicas that the GPUs can't share, or a share
             outside 0..1.
     """
     if gpus < 1:
@@ -100,87 +102,94 @@ def plan(recipe: Recipe, cluster: Cluster, gpus: int, mfu: float = 0.4, sample: 
     if not 0 < mfu <= 1:
         raise SeedxError(f"mfu is a share of the peak, above 0 and up to 1, not {mfu}")
     own = Setting(recipe.micro_rows(gpus), gpus // recipe.shards(gpus), recipe.checkpointing)
-    model = trainable.build(recipe)
-    config = PRESETS[recipe.preset]
-    language = recipe.stage == "language"
-    beside = None if language else _vision(config)
-    of = costs.sizes(model, beside)
-    sample = (sample or average(recipe.data)) if language else Sample(tokens=config.bridge.queries)
-    workload = Workload(recipe, config, sample, gpus > 1)
-    once, again = (workload.measure(workload.rows, checkpointing).flops for checkpointing in (False, True))
-    samples = workload.rows * workload.samples_per_row
-    choices = [
-        _choice(workload, of, cluster, gpus, mfu, setting)
-        for setting in dict.fromkeys([own, *_settings(recipe, gpus, cluster)])
-    ]
+    step = on_meta(recipe)
+    sizes = costs.sizes(step.model, step.vision if isinstance(step, DetokenizerStep) else None)
+    work = Workload(recipe, step, sample, gpus)
+    samples = work.rows * work.samples_per_row
+    once, repeated = (work.measure(work.rows, checkpointing).flops for checkpointing in (False, True))
     return Plan(
         recipe,
         cluster,
         gpus,
-        of,
-        sample,
-        workload.samples_per_row,
+        sizes,
+        work.sample,
+        work.samples_per_row,
         {part: flops / samples for part, flops in once.items()},
-        (again.total() - once.total()) / samples,
-        workload.load(own.micro).learned * config.language.vocab_size * (2 + 4 + 4) if language else 0,
-        choices,
+        (repeated.total() - once.total()) / samples,
+        work.load(own.micro_batch_size).supervised * work.config.language.vocab_size * LOGIT_BYTES,
+        [_choice(work, sizes, cluster, mfu, setting) for setting in _settings(own, recipe, gpus, cluster)],
     )
 
 
 class Workload:
-    """Micro-batches of a recipe, metered when they are asked for.
+    """Micro-batches of a recipe on a number of GPUs.
 
     Attributes:
-        rows: the recipe's own number, at least two: what is metered besides one row.
+        sample, samples_per_row: as in `Plan`.
+        rows: micro-batch size that is measured besides 1: the recipe's own, at least 2.
     """
 
-    def __init__(self, recipe: Recipe, config: Config, sample: Sample, sharded: bool) -> None:
-        self.recipe, self.config, self.sample, self.sharded = recipe, config, sample, sharded
-        self.language = recipe.stage == "language"
+    def __init__(self, recipe: Recipe, step: Step, sample: SampleStats | None, gpus: int) -> None:
+        self.recipe, self.step, self.gpus = recipe, step, gpus
+        self.config = config = PRESETS[recipe.preset]
+        self.language = isinstance(step, LanguageStep)
+        # The stacks of a U-Net are short: extrapolating them would run it more often than it saves.
+        self.depths = workload.shortened(step) if self.language else {}
+        self.sample = (sample or average(recipe.data)) if self.language else SampleStats(config.bridge.queries)
+        self.samples_per_row = recipe.row / self.sample.tokens if self.language else 1.0
         self.rows = max(2, recipe.micro)
-        self.samples_per_row = recipe.row / sample.tokens if self.language else 1.0
-        self.measure: Callable[[int, bool], Measured] = functools.cache(self._measure)
+        self.measure = functools.cache(self._measure)
 
     def load(self, rows: int) -> Load:
         if not self.language:
             return Load(rows, self.config.detokenizer.image_size)
-        samples = rows * self.samples_per_row
-        tiles, drawn, learned = (
-            math.ceil(samples * n) for n in (self.sample.tiles, self.sample.drawn, self.sample.learned)
-        )
-        return Load(rows, self.recipe.row, tiles, drawn, learned, math.ceil(self.samples_per_row))
+        samples, sample = rows * self.samples_per_row, self.sample
+        tiles, drawn, supervised = (math.ceil(samples * n) for n in (sample.tiles, sample.drawn, sample.supervised))
+        return Load(rows, self.recipe.row, tiles, drawn, supervised, math.ceil(self.samples_per_row))
 
     def activations(self, rows: int, checkpointing: bool) -> float:
-        """Peak bytes, by a line through the two numbers of rows that are metered."""
+        """Peak bytes, by a line through the two measured micro-batch sizes."""
         first, last = (self.measure(n, checkpointing).peak for n in (1, self.rows))
         return first + (last - first) * (rows - 1) / (self.rows - 1)
 
-    def step(self) -> Step:
-        model = trainable.build(self.recipe)
-        return LanguageStep(model) if self.language else DetokenizerStep(model, _vision(self.config))  # type: ignore[arg-type]
-
     def _measure(self, rows: int, checkpointing: bool) -> Measured:
-        bf16 = self.recipe.bf16
-        return meter(self.step, self.load(rows), gpu=True, sharded=self.sharded, bf16=bf16, checkpointing=checkpointing)
+        how = {"gpu": True, "sharded": self.gpus > 1, "bf16": self.recipe.bf16, "checkpointing": checkpointing}
+        return workload.extrapolated(self.step, self.depths, self.load(rows), **how)
 
 
-def _settings(recipe: Recipe, gpus: int, cluster: Cluster) -> list[Setting]:
+def on_meta(recipe: Recipe) -> Step:
+    """The step of a recipe's stage on the meta device.
+
+    Raises:
+        SeedxError: as `trainable.build`.
+    """
+    model = trainable.build(recipe)
+    if isinstance(model, SeedX):
+        return LanguageStep(model)
+    assert isinstance(model, Detokenizer)
+    with torch.device("meta"):
+        return DetokenizerStep(model, VisionTransformer(PRESETS[recipe.preset].vision).requires_grad_(False))
+
+
+def _settings(own: Setting, recipe: Recipe, gpus: int, cluster: Cluster) -> list[Setting]:
+    """The recipe's own, then all others."""
     nodes = gpus // cluster.per_node if gpus % cluster.per_node == 0 else 1
-    micros = [micro for micro in MICROS if recipe.batch // gpus % micro == 0]
-    return [Setting(m, r, c) for c in (True, False) for r in dict.fromkeys((1, nodes, gpus)) for m in micros]
+    sizes = [size for size in MICRO_BATCH_SIZES if recipe.batch // gpus % size == 0]
+    others = [Setting(m, r, c) for c in (True, False) for r in (1, nodes, gpus) for m in sizes]
+    return list(dict.fromkeys([own, *others]))
 
 
-def _choice(workload: Workload, of: Sizes, cluster: Cluster, gpus: int, mfu: float, setting: Setting) -> Choice:
-    recipe, scale = workload.recipe, setting.micro / workload.rows
-    run = workload.measure(workload.rows, setting.checkpointing).flops
-    needed = workload.measure(workload.rows, False).flops.total() * scale
-    memory = costs.memory(of, recipe, setting, gpus, workload.activations(setting.micro, setting.checkpointing))
-    traffic = costs.traffic(of, recipe, setting, gpus, cluster)
-    peak = cluster.tflops * 1e12
+def _choice(work: Workload, sizes: Sizes, cluster: Cluster, mfu: float, setting: Setting) -> Choice:
+    recipe, gpus, rows = work.recipe, work.gpus, setting.micro_batch_size
+    scale, peak = rows / work.rows, cluster.tflops * 1e12
+    run = work.measure(work.rows, setting.activation_checkpointing).flops
+    needed = work.measure(work.rows, False).flops.total() * scale
+    activations = work.activations(rows, setting.activation_checkpointing)
+    memory = costs.memory(sizes, recipe, setting, gpus, activations)
+    traffic = costs.traffic(sizes, recipe, setting, gpus, cluster)
     compute = scale * sum(flops * SLOWER.get(part, 1.0) for part, flops in run.items()) / (peak * mfu)
-    accumulation = recipe.batch // (gpus * setting.micro)
+    accumulation = recipe.batch // (gpus * rows)
     step = accumulation * max(compute, traffic.seconds)
-    samples = accumulation * gpus * setting.micro * workload.samples_per_row / step
     return Choice(
         setting,
         memory,
@@ -189,14 +198,9 @@ def _choice(workload: Workload, of: Sizes, cluster: Cluster, gpus: int, mfu: flo
         accumulation,
         compute,
         step,
-        samples,
-        accumulation * needed / (step * peak),
+        samples=accumulation * gpus * rows * work.samples_per_row / step,
+        mfu=accumulation * needed / (step * peak),
     )
-
-
-def _vision(config: Config) -> VisionTransformer:
-    with torch.device("meta"):
-        return VisionTransformer(config.vision).requires_grad_(False)
 
 
 def as_dict(plan: Plan, samples: float | None = None) -> dict[str, object]:

@@ -1,90 +1,122 @@
-"""A plan as text."""
+"""A plan as tables in the terminal."""
 
 from __future__ import annotations
 
+import dataclasses
+import io
+
+from rich.console import Console, Group
+from rich.table import Table
+
 from seedx.train.planning.clusters import GIB
+from seedx.train.planning.costs import Setting
 from seedx.train.planning.plan import Choice, Plan
 
 T = 1e12
-SHOWN = 0.0005  # share of the whole that is worth a line
+SHOWN = 0.0005  # share of the total that is worth a line
+WIDTH = 120  # columns, where the terminal's width is unknown
 
 
 def table(plan: Plan, samples: float | None = None, everything: bool = False) -> str:
-    """The plan for people.
+    """The plan as text.
 
     Args:
-        samples: days are for so many; None: for the recipe's steps.
-        everything: settings that don't fit, too.
+        samples: show the days for this number; None: for the recipe's steps.
+        everything: show settings that don't fit, too.
     """
-    own = plan.choices[0]
-    return "\n".join(
-        [
-            *_head(plan),
-            "",
-            *_flops(plan),
-            "",
-            *_memory(own),
-            "",
-            *_settings(plan, samples, everything),
-        ]
-    )
+    console = Console(file=io.StringIO(), width=WIDTH, color_system=None)
+    parts = (_head(plan), _flops(plan), _memory(plan.choices[0]), _settings(plan, samples, everything))
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part, highlight=False, markup=False)
+            console.print()
+    return "\n".join(line.rstrip() for line in captured.get().strip().splitlines())
 
 
-def _head(plan: Plan) -> list[str]:
-    recipe, cluster, of, sample = plan.recipe, plan.cluster, plan.sizes, plan.sample
+def _head(plan: Plan) -> str:
+    recipe, cluster, sizes, sample = plan.recipe, plan.cluster, plan.sizes, plan.sample
     nodes = -(-plan.gpus // cluster.per_node)
     lines = [
         f"{recipe.name}: stage {recipe.stage} of {recipe.preset} on {plan.gpus} x {cluster.name} ({nodes} nodes)",
-        f"trained: {of.trained:,} of {of.total:,} sharded parameters",
+        f"trained: {sizes.trained:,} of {sizes.total:,} sharded parameters",
+        "a sample: one picture",
     ]
-    if recipe.stage != "language":
-        return [*lines, "a sample: one picture"]
-    return [
-        *lines,
-        f"a sample: {sample.tokens:.0f} tokens ({sample.learned:.0f} learned), {sample.tiles:.1f} tiles read, "
-        f"{sample.drawn:.2f} images drawn; {plan.samples_per_row:.1f} samples in a row of {recipe.row:,}",
-    ]
+    if recipe.stage == "language":
+        lines[-1] = (
+            f"a sample: {sample.tokens:.0f} tokens ({sample.supervised:.0f} supervised), {sample.tiles:.1f} tiles "
+            f"read, {sample.drawn:.2f} images drawn; {plan.samples_per_row:.1f} samples in a row of {recipe.row:,}"
+        )
+    return "\n".join(lines)
 
 
-def _flops(plan: Plan) -> list[str]:
+def _flops(plan: Plan) -> Group:
     total = sum(plan.flops.values())
-    parts = {part: flops for part, flops in plan.flops.items() if flops >= SHOWN * total}
-    rows = [f"  {part:<20}{flops / T:>10.3f}{flops / total:>8.1%}" for part, flops in parts.items()]
-    return [
+    rows = [(part, f"{flops / T:.3f}", f"{flops / total:.1%}", "") for part, flops in plan.flops.items()]
+    shown = [row for row, flops in zip(rows, plan.flops.values(), strict=True) if flops >= SHOWN * total]
+    repeated = (f"{plan.repeated / T:.3f}", f"{plan.repeated / total:.1%}", "with activation checkpointing")
+    return _table(
         "TFLOPs of a sample, forward and backward",
-        *rows,
-        f"  {'together':<20}{total / T:>10.3f}",
-        f"  {'repeated':<20}{plan.repeated / T:>10.3f}{plan.repeated / total:>8.1%}  with activation checkpointing",
-    ]
+        ("part", "TFLOPs", "share", ""),
+        [*shown, ("total", f"{total / T:.3f}", "", ""), ("repeated", *repeated)],
+        left=(0, 3),
+    )
 
 
-def _memory(own: Choice) -> list[str]:
-    parts = {name: getattr(own.memory, name) for name in own.memory.__dataclass_fields__}
-    rows = [f"  {name:<20}{size / GIB:>10.2f}" for name, size in parts.items() if size]
-    together = f"  {'together':<20}{own.memory.total / GIB:>10.2f}"
-    return [f"GiB on a GPU, as the recipe says ({_words(own)})", *rows, together]
+def _memory(own: Choice) -> Group:
+    sizes = {field.name: getattr(own.memory, field.name) for field in dataclasses.fields(own.memory)}
+    rows = [(name, f"{size / GIB:.2f}") for name, size in sizes.items() if size]
+    total = ("total", f"{own.memory.total / GIB:.2f}")
+    title = f"memory of a GPU by the recipe ({_words(own.setting)})"
+    return _table(title, ("use", "GiB"), [*rows, total])
 
 
-def _settings(plan: Plan, samples: float | None, everything: bool) -> list[str]:
+def _settings(plan: Plan, samples: float | None, everything: bool) -> Group:
     shown = [choice for choice in plan.choices if everything or choice.fits or choice is plan.choices[0]]
     work = f"{samples:,.0f} samples" if samples else f"{plan.recipe.steps:,} steps of {plan.recipe.batch} rows"
-    head = f"{'':2}{'micro':>5}{'replicas':>10}  {'checkpoint':<11}{'GiB':>7}{'fits':>6}"
-    head += f"{'compute s':>11}{'traffic s':>11}{'step s':>9}{'samples/s':>11}{'MFU':>6}{'days':>8}"
-    rows = [_row(plan, choice, samples) for choice in shown]
+    columns = ("", "micro", "replicas", "checkpoint", "GiB", "fits", "compute s", "traffic s")
+    found = _table(
+        f"days for {work}; compute and traffic of one micro-batch; * the recipe's own setting",
+        (*columns, "step s", "samples/s", "MFU", "days"),
+        [_row(plan, choice, samples) for choice in shown],
+        left=(0, 3),
+    )
     hidden = len(plan.choices) - len(shown)
-    more = [f"({hidden} settings that do not fit are not shown)"] if hidden else []
-    return [f"days for {work}; compute and traffic of one micro-batch; * the recipe's own", head, *rows, *more]
+    return Group(found, *([f"({hidden} settings that do not fit are not shown)"] if hidden else []))
 
 
-def _row(plan: Plan, choice: Choice, samples: float | None) -> str:
-    setting, mark = choice.setting, "*" if choice is plan.choices[0] else " "
-    text = f"{mark:<2}{setting.micro:>5}{setting.replicas:>10}  {'yes' if setting.checkpointing else 'no':<11}"
-    text += f"{choice.memory.total / GIB:>7.1f}{'yes' if choice.fits else 'no':>6}"
-    text += f"{choice.compute:>11.3f}{choice.traffic.seconds:>11.3f}{choice.step:>9.2f}{choice.samples:>11.1f}"
-    return text + f"{choice.mfu:>6.0%}{plan.days(choice, samples):>8.2f}"
-
-
-def _words(choice: Choice) -> str:
+def _row(plan: Plan, choice: Choice, samples: float | None) -> tuple[str, ...]:
     setting = choice.setting
-    checkpointing = "with" if setting.checkpointing else "without"
-    return f"micro-batches of {setting.micro}, replicas = {setting.replicas}, {checkpointing} activation checkpointing"
+    return (
+        "*" if choice is plan.choices[0] else "",
+        str(setting.micro_batch_size),
+        str(setting.replicas),
+        _yes(setting.activation_checkpointing),
+        f"{choice.memory.total / GIB:.1f}",
+        _yes(choice.fits),
+        f"{choice.compute:.3f}",
+        f"{choice.traffic.seconds:.3f}",
+        f"{choice.step:.2f}",
+        f"{choice.samples:.1f}",
+        f"{choice.mfu:.0%}",
+        f"{plan.days(choice, samples):.2f}",
+    )
+
+
+def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> Group:
+    """Numbers are on the right, the columns `left` on the left."""
+    made = Table(box=None, padding=(0, 0, 0, 2))
+    for index, name in enumerate(columns):
+        made.add_column(name, justify="left" if index in left else "right", no_wrap=True)
+    for row in rows:
+        made.add_row(*row)
+    return Group(title, made)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _words(setting: Setting) -> str:
+    checkpointing = "with" if setting.activation_checkpointing else "without"
+    size, replicas = setting.micro_batch_size, setting.replicas
+    return f"micro-batches of {size}, replicas = {replicas}, {checkpointing} activation checkpointing"

@@ -1,18 +1,19 @@
-"""One micro-batch of a stage, on a model without memory: what `Meter` runs.
+"""One micro-batch of a stage, forward and backward, on a model without weights: what `Meter` measures.
 
-The steps do what the stages' losses do, with the numbers of tiles, drawn images and learned tokens given: on tensors
-without values a mask can't be counted.
+The modules and the losses are the real ones. Floating-point tensors are fake: they have shapes and no data. Integers
+and booleans are real, because masks decide shapes: `states[supervised]` has as many rows as there are labels.
 
 The model's parameters become fake tensors of the CPU, so that autocast acts on them as on real ones. A GPU differs in
 four points. `like_gpu` sets three: attention is one kernel, the documents of a row are kept apart by a mask (a CPU
-takes them one by one), and norms compute in float32 under autocast. The fourth is `meter`'s: FSDP hands the modules
-their weights in bfloat16.
+takes them one by one), and norms compute in float32 under autocast. The fourth is `measure`'s: FSDP gathers weights in
+bfloat16.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from unittest import mock
@@ -20,40 +21,48 @@ from unittest import mock
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from seedx.model import attention
-from seedx.model.attention import Documents
+from seedx.batch import IGNORE, Batch
+from seedx.config import Config
+from seedx.model import attention, language
 from seedx.model.detokenizer import Detokenizer
-from seedx.model.losses import regression
+from seedx.model.losses import Losses
 from seedx.model.seedx import SeedX
 from seedx.model.vision import VisionTransformer, pool_features
 from seedx.train.engine.activation_checkpoint import recomputed
-from seedx.train.engine.parallel import FROZEN
+from seedx.train.engine.parallel import FROZEN, blocks
 from seedx.train.planning.meter import Measured, Meter
+
+DEEP = 8  # a stack of more equal blocks than this is extrapolated
+FEW = 2  # blocks of it that run
 
 
 @dataclass(frozen=True)
 class Load:
-    """What one micro-batch holds.
+    """The contents of one micro-batch.
 
     Attributes:
         rows: packed rows of the language model, or pictures of the de-tokenizer.
         length: tokens of a row, or the side of a picture in pixels.
         tiles, drawn: images read (thumbnails included) and drawn, in all rows together.
-        learned: supervised tokens in all rows together.
-        documents: in each row, of equal lengths here.
+        supervised: tokens with a label, in all rows together.
+        documents: in each row, of equal lengths.
     """
 
     rows: int
     length: int
     tiles: int = 0
     drawn: int = 0
-    learned: int = 0
+    supervised: int = 0
     documents: int = 1
 
 
 class LanguageStep(nn.Module):
+    """`SeedX.forward` on a packed batch."""
+
     parts: ClassVar = {
         "model.vision": "visual tokenizer",
         "model.input_resampler": "input resampler",
@@ -67,33 +76,12 @@ class LanguageStep(nn.Module):
         self.model = model
 
     def forward(self, load: Load) -> Tensor:
-        model, queries = self.model, self.model.config.bridge.queries
-        size, pool = model.config.vision.image_size, model.config.vision.pool
-        features = model.vision(torch.empty(load.tiles + load.drawn, 3, size, size))
-        read = model.read(features[: load.tiles], torch.empty(load.tiles, 2))
-        embeds = model.language.embed(torch.zeros(load.rows, load.length, dtype=torch.int64))
-        placeholders = torch.zeros(load.rows, load.length, 1, dtype=torch.bool)
-        embeds = embeds.masked_scatter(placeholders, read.to(embeds.dtype))
-        states = self.states(embeds, load.documents).flatten(0, 1)
-        labels = torch.zeros(load.learned, dtype=torch.int64)
-        text = F.cross_entropy(model.language.head(states[labels]).float(), labels, reduction="sum")
-        places = torch.zeros(load.drawn * queries, dtype=torch.int64)
-        drawn = model.draw_features(states[places].unflatten(0, (load.drawn, queries)))
-        wanted = pool_features(features[load.tiles :], pool)
-        return text + regression(drawn.float(), wanted.float(), model.config.bridge)
-
-    def states(self, x: Tensor, documents: int) -> Tensor:
-        """`Language.states`: fake positions can't tell where documents begin."""
-        llm, (rows, length) = self.model.language.llm.model, x.shape[:2]
-        apart = kept_apart(rows, length, documents) if documents > 1 else {"attention_mask": None}
-        rotations = llm.rotary_emb(x, torch.zeros(rows, length, dtype=torch.int64))
-        for layer in llm.layers:
-            x = layer(x, position_embeddings=rotations, cache=None, **apart)
-        return llm.norm(x)
+        losses: Losses = self.model(packed_batch(self.model.config, load))
+        return losses.total
 
 
 class DetokenizerStep(nn.Module):
-    """With the frozen visual tokenizer beside it."""
+    """`Detokenizer.loss` after the frozen models that encode its pictures."""
 
     parts: ClassVar = {
         "vision": "visual tokenizer",
@@ -108,46 +96,127 @@ class DetokenizerStep(nn.Module):
 
     def forward(self, load: Load) -> Tensor:
         model, size = self.model, self.vision.config.image_size
-        features = self.vision(torch.empty(load.rows, 3, size, size))
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):  # SDXL's autoencoder overflows in half precision
-            pixels = torch.empty(load.rows, 3, load.length, load.length)
-            latents = model.vae.encode(pixels)
-            condition = model.condition(pixels) if model.config.condition else None
-        prompt, pooled = model.context(features)
-        times = torch.zeros(load.rows, dtype=torch.int64)
-        noise = torch.randn_like(latents)
-        ids = torch.zeros(load.rows, 6, dtype=torch.int64)
-        predicted = model.predict(latents + noise, times, prompt, pooled, ids, condition)
-        return F.mse_loss(predicted.float(), noise)
+        with torch.no_grad():
+            features = pool_features(self.vision(torch.zeros(load.rows, 3, size, size)), self.vision.config.pool)
+            with torch.autocast("cpu", enabled=False):  # SDXL's autoencoder overflows in half precision
+                pixels = torch.zeros(load.rows, 3, load.length, load.length)
+                latents = model.vae.encode(pixels)
+                condition = model.condition(pixels) if model.config.condition else None
+        timesteps = torch.zeros(load.rows, dtype=torch.int64)
+        return model.loss(latents, features, condition, torch.randn_like(latents), timesteps)
 
 
 Step = LanguageStep | DetokenizerStep
 
 
-def meter(
-    make: Callable[[], Step], load: Load, *, gpu: bool, sharded: bool, bf16: bool, checkpointing: bool
-) -> Measured:
+def packed_batch(config: Config, load: Load) -> Batch:
+    """Placeholders of tiles come first, those of drawn images last; labels fill the rows one after the other."""
+    shape, queries, size = (load.rows, load.length), config.bridge.queries, config.vision.image_size
+    ids = torch.zeros(shape, dtype=torch.int64)
+    read, draw = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)
+    read.view(-1)[: load.tiles * queries] = True
+    draw.view(-1)[load.rows * load.length - load.drawn * queries :] = True
+    unsupervised = torch.arange(load.rows * (load.length - 1), dtype=torch.int64) >= load.supervised
+    labels = F.pad(unsupervised.view(load.rows, -1).long() * IGNORE, (1, 0), value=IGNORE)
+    positions = torch.arange(load.length, dtype=torch.int64) % -(-load.length // load.documents)
+    return Batch(
+        ids,
+        labels,
+        positions.repeat(load.rows, 1),
+        read,
+        draw,
+        tiles=torch.zeros(load.tiles, 3, size, size),
+        tile_positions=torch.zeros(load.tiles, 2),
+        targets=torch.zeros(load.drawn, 3, size, size),
+    )
+
+
+def measure(step: Step, load: Load, *, gpu: bool, sharded: bool, bf16: bool, checkpointing: bool) -> Measured:
     """Forward and backward of one micro-batch.
 
     Args:
-        make: a fresh step with its model on the meta device.
+        step: with its model on the meta device; it stays as it is.
         gpu: with a GPU's kernels, else a CPU's.
-        sharded: as under FSDP, which hands out weights in bfloat16 and takes gradients as soon as they are there.
+        sharded: as under FSDP, which gathers weights in bfloat16 and takes away gradients as soon as they are complete.
     """
+    step = copy.deepcopy(step).train()
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-        step = make().train()
         pretend(step, mode, torch.bfloat16 if sharded and bf16 else torch.float32)
         if checkpointing:
             recomputed(step)
         if sharded:
             for parameter in step.parameters():
                 if parameter.requires_grad:
-                    parameter.register_post_accumulate_grad_hook(_forget)
-        with like_gpu() if gpu else contextlib.nullcontext(), Meter(step, step.parts) as meter:
+                    parameter.register_post_accumulate_grad_hook(_forget)  # type: ignore[no-untyped-call]
+        integers: TorchDispatchMode = RealIntegers()  # type: ignore[no-untyped-call]
+        meter = Meter(step, step.parts)
+        with like_gpu() if gpu else contextlib.nullcontext(), integers, meter:
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
                 loss = step(load)
             loss.backward()
         return meter.reading
+
+
+def shortened(model: nn.Module) -> dict[str, int]:
+    """Drop most blocks of a model's deep stacks, in place; the stacks' names and their numbers of blocks before."""
+    inner, depths = set(blocks(model)), {}
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.ModuleList) and len(module) > DEEP and inner.issuperset(module):
+            depths[name] = len(module)
+            del module[FEW + 1 :]
+    return depths
+
+
+def extrapolated(step: Step, depths: Mapping[str, int], load: Load, **how: bool) -> Measured:
+    """As `measure` (without the operations), of a model whose stacks are as deep as `depths`, on what is left of it.
+
+    Every further block of a stack adds the same FLOPs, and the same bytes to the peak of each part.
+    """
+
+    def read(longer: int = 0) -> Measured:
+        """With `FEW` blocks in each stack, and one more in those that were `longer` blocks deep."""
+        short = copy.deepcopy(step)
+        for name, depth in depths.items():
+            if depth != longer:
+                del short.get_submodule(name)[FEW:]  # type: ignore[operator]
+        return measure(short, load, **how)
+
+    base = read()
+    total = Measured(base.flops.copy(), base.peaks.copy())
+    for depth in set(depths.values()):
+        more = read(depth)
+        for values, one, fewer in ((total.flops, more.flops, base.flops), (total.peaks, more.peaks, base.peaks)):
+            for part in values:
+                values[part] += (depth - FEW) * (one[part] - fewer[part])
+    return total
+
+
+class RealIntegers(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Within a `FakeTensorMode`: operations on integers and booleans alone are computed, all others are faked."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        dtype = kwargs.get("dtype")
+        created = not tensors and dtype is not None and not dtype.is_floating_point
+        if created or (tensors and not any(isinstance(tensor, FakeTensor) for tensor in tensors)):
+            with unset_fake_temporarily():
+                return func(*args, **kwargs)
+        if func is torch.ops.aten.index.Tensor:
+            args = (args[0], _indices(args[1]))
+        return func(*args, **kwargs)
+
+
+def _indices(given: list[Tensor | None]) -> list[Tensor | None]:
+    """Boolean masks as integers, whose number a fake tensor can tell."""
+    found: list[Tensor | None] = []
+    for index in given:
+        if index is not None and index.dtype == torch.bool:
+            with unset_fake_temporarily():
+                found += index.nonzero().unbind(1)
+        else:
+            found.append(index)
+    return found
 
 
 def pretend(model: nn.Module, mode: FakeTensorMode, dtype: torch.dtype) -> None:
@@ -162,17 +231,6 @@ def pretend(model: nn.Module, mode: FakeTensorMode, dtype: torch.dtype) -> None:
                 tensors[name] = nn.Parameter(fake, tensor.requires_grad) if tensors is model._parameters else fake
 
 
-def kept_apart(rows: int, length: int, documents: int) -> dict[str, Any]:
-    """What keeps the documents of packed rows apart, as `Language.states` gives it to the layers of a CPU's model."""
-    shorter, longer = length // documents, length - length // documents * (documents - 1)
-    return {"attention_mask": None, "documents": Documents(([shorter] * (documents - 1) + [longer]) * rows)}
-
-
-def masked(rows: int, length: int, documents: int) -> dict[str, Any]:
-    """`kept_apart` on a GPU."""
-    return {"attention_mask": torch.ones(rows, 1, length, length, dtype=torch.bool)}
-
-
 def _forget(parameter: Tensor) -> None:
     parameter.grad = None
 
@@ -185,7 +243,8 @@ def like_gpu() -> Iterator[None]:
         def norm(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             weights = [value.float() if isinstance(value, Tensor) else value for value in args]
             named = {key: value.float() if isinstance(value, Tensor) else value for key, value in kwargs.items()}
-            return function(x.float(), *weights, **named)
+            normed: Tensor = function(x.float(), *weights, **named)
+            return normed
 
         return norm
 
@@ -194,7 +253,7 @@ def like_gpu() -> Iterator[None]:
         mock.patch.object(F, "layer_norm", in_float32(F.layer_norm)),
         mock.patch.object(F, "group_norm", in_float32(F.group_norm)),
         mock.patch.object(attention, "SHORT", 0),
-        mock.patch(f"{__name__}.kept_apart", masked),
+        mock.patch.object(language, "find_documents", lambda _: None),
     ):
         yield
 
@@ -212,7 +271,8 @@ def _one_kernel(
     query, key, value = (x.to(torch.bfloat16) if torch.is_autocast_enabled("cpu") else x for x in (query, key, value))
     if attn_mask is not None:
         # A boolean mask becomes one that is added.
-        attn_mask = attn_mask.to(query.dtype).expand(*query.shape[:-1], key.shape[-2])
+        attn_mask = query.new_zeros(attn_mask.shape).expand(*query.shape[:-1], key.shape[-2])
     keeps = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
     kernel = torch.ops.aten._scaled_dot_product_efficient_attention
-    return kernel(query, key, value, attn_mask, keeps, dropout_p, is_causal)[0]
+    attended: Tensor = kernel(query, key, value, attn_mask, keeps, dropout_p, is_causal)[0]
+    return attended

@@ -1,0 +1,32 @@
+"""The notebooks run from the first cell to the last, and are stored without outputs."""
+
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "examples" / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+def cells(file):
+    return [cell for cell in nbformat.read(file, as_version=4).cells if cell.cell_type == "code"]
+
+
+def test_there_are_notebooks():
+    assert [file.stem for file in NOTEBOOKS] == ["first_steps", "tune_on_your_pictures"]
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_outputs_are_not_stored(file):
+    for cell in cells(file):
+        assert not cell.outputs and cell.execution_count is None, f"clear the outputs of {file.name}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_it_runs(file):
+    notebook = nbformat.read(file, as_version=4)
+    client = nbclient.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(FOLDER)}})
+    client.execute()  # raises CellExecutionError with the cell and its traceback
