@@ -126,10 +126,11 @@ def test_a_verb_fails_only_by_itself(outcome, name, words):
     assert code == 2 and words in err and "stickers" not in err
 
 
-@pytest.mark.parametrize(("name", "words"), [("demo", "demo"), ("eval", "eval"), ("load", "'seedx_stickers'")])
-def test_what_needs_the_package_is_an_error_that_says_so(outcome, name, words):
+@pytest.mark.parametrize("name", ["demo", "eval", "load"])
+def test_what_needs_the_package_is_an_error_that_says_so(outcome, name):
     code, _, err = outcome["results"][name]
-    assert code == 2 and words in err and len(err.strip().splitlines()) == 1
+    assert code == 2 and "needs the package 'seedx_stickers', which is not installed" in err
+    assert len(err.strip().splitlines()) == 1
 
 
 def test_the_package_was_never_imported(outcome):

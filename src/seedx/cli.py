@@ -127,10 +127,12 @@ def find(arguments: list[str], known: dict[str, Verb]) -> tuple[str, list[str]]:
     Raises:
         SeedxError: there is no such verb.
     """
-    for words in (2, 1):
-        name = " ".join(arguments[:words])
+    for length in (2, 1):
+        name = " ".join(arguments[:length])
         if name in known:
-            return name, arguments[words:]
+            return name, arguments[length:]
+    for length in (2, 1):
+        plugins.find("seedx.verbs", ".".join(arguments[:length]))  # an error if a package lists it and is missing
     prefix = f"{arguments[0]} "
     if not any(name.startswith(prefix) for name in known):
         prefix = ""
