@@ -1,4 +1,4 @@
-"""Stories: pictures against sentences, sentences against the prompt."""
+"""Stories: pictures are compared with sentences, sentences with the prompt."""
 
 import functools
 import random
