@@ -6,7 +6,6 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from seedx.verify.release_bugs import find_bug
 
 from seedx import tiling
 from seedx.batch import Encoded, collate, concatenate
@@ -18,6 +17,7 @@ from seedx.tiling import CLIP_STD, Picture, Tiles, normalise, thumbnail, tile_im
 from seedx.tokenizer import Tokenizer, load
 from seedx.verify.conversation_cases import conversations
 from seedx.verify.encoding_rows import World
+from seedx.verify.release_bugs import find_bug
 
 GOLDEN = Path(__file__).parent / "golden"
 CONFIG = replace(TINY, bridge=replace(TINY.bridge, queries=2), tiling=replace(TINY.tiling, tile=8))

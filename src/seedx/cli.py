@@ -134,6 +134,8 @@ def find(arguments: list[str], known: dict[str, Verb]) -> tuple[str, list[str]]:
         name = " ".join(arguments[:length])
         if name in known:
             return name, arguments[length:]
+    for length in (2, 1):
+        plugins.find("seedx.verbs", ".".join(arguments[:length]))  # an error if a package lists it and is missing
     prefix = f"{arguments[0]} "
     if not any(name.startswith(prefix) for name in known):
         prefix = ""

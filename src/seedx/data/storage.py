@@ -173,5 +173,7 @@ def _filesystem(path: str) -> tuple[Any, str]:
 
         found: tuple[Any, str] = url_to_fs(path)
     except ImportError as error:  # fsspec itself, or what it needs for this scheme
-        raise MissingPackageError(f'{path} is remote, which needs fsspec: pip install "seedx[data]" ({error})') from error
+        raise MissingPackageError(
+            f'{path} is remote, which needs fsspec: pip install "seedx[data]" ({error})'
+        ) from error
     return found
