@@ -40,7 +40,7 @@ def write_release(
         name: "tiny", a model folder, or a hub id.
         target: a new or an empty folder.
         dtype: precision to store; None: as it is in the model folder.
-        progress: called for each tensor with its part and its stored size in bytes.
+        progress: called for each tensor with its part and its size in bytes.
 
     Raises:
         SeedxError: no such model, `target` is not empty, or a weight is missing, unknown or of another shape.
@@ -49,37 +49,26 @@ def write_release(
     config = native.read_config(folder)
     seedx, detokenizer = build(config)
     parts = modules(seedx, detokenizer)
-    stage = "second_stage" if config.detokenizer.condition else "first_stage"
 
-    def official(part: str, name: str) -> dict[str, Tensor]:
-        return to_release(name, native.read_part(folder, part, part_state(part, parts[part])))
+    def official(part: str, theirs: str) -> dict[str, Tensor]:
+        """One part under the release's names, mapped from the disk."""
+        return to_release(theirs, native.read_part(folder, part, part_state(part, parts[part])))
 
     def report(part: str) -> Callable[[int], None] | None:
         return functools.partial(progress, part) if progress else None
 
+    stage = "second_stage" if config.detokenizer.condition else "first_stage"
     with native.replacing(target) as aside:
         for place in ("agent", "llm", f"seed_detokenizer/{stage}", "vae", "tokenizer"):
             (aside / place).mkdir(parents=True)
         tokenizer.load(folder).save(aside / "tokenizer")
-        for part, name, file in (
+        for part, theirs, file in (
             ("vision", "visual_encoder", "qwen_vit_G.pt"),
             ("bridge", "agent", "agent/pytorch_model.bin"),
             ("detokenizer", stage, f"seed_detokenizer/{stage}/pytorch_model.bin"),
         ):
-            _save_bin(official(part, name), aside / file, dtype, report(part))
+            torch.save(weights.stored(official(part, theirs), dtype, report(part)), aside / file)
         seedx.language.llm.config.save_pretrained(aside / "llm")
-        weights.write(aside / "llm", "model", official("language", "llm"), dtype, SHARD_BYTES, report("language"))
         detokenizer.vae.model.save_config(aside / "vae")
-        vae = official("vae", "vae")
-        weights.write(aside / "vae", "diffusion_pytorch_model", vae, dtype, SHARD_BYTES, report("vae"))
-
-
-def _save_bin(
-    tensors: dict[str, Tensor], file: Path, dtype: torch.dtype | None, progress: Callable[[int], None] | None
-) -> None:
-    stored = {}
-    for name, tensor in tensors.items():
-        stored[name] = tensor.to(dtype) if dtype else tensor
-        if progress:
-            progress(stored[name].nbytes)
-    torch.save(stored, file)
+        for part, theirs, name in (("language", "llm", "model"), ("vae", "vae", "diffusion_pytorch_model")):
+            weights.write(aside / theirs, name, official(part, theirs), dtype, SHARD_BYTES, report(part))

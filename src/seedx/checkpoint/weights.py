@@ -122,13 +122,15 @@ def write(
         shard_bytes: the most that a file holds, but for a single tensor that is larger.
         progress: called for each tensor with its stored size in bytes.
     """
-    meta = {key: torch.empty(t.shape, dtype=_stored(t, dtype), device="meta") for key, t in tensors.items()}
+    meta = {key: torch.empty(t.shape, dtype=_stored_dtype(t, dtype), device="meta") for key, t in tensors.items()}
     split = split_torch_state_dict_into_shards(
         meta, filename_pattern=f"{name}{{suffix}}.safetensors", max_shard_size=shard_bytes
     )
     before = _stored_files(folder, name)
     for filename, keys in split.filename_to_tensors.items():
-        _write_shard(folder / f".{filename}.part", tensors, keys, dtype, progress)
+        aside = folder / f".{filename}.part"
+        save_file(stored({key: tensors[key] for key in keys}, dtype, progress), aside, {"format": "pt"})
+        _open_to_readers(aside)
     for filename in split.filename_to_tensors:
         (folder / f".{filename}.part").replace(folder / filename)
     written = {folder / filename for filename in split.filename_to_tensors}
@@ -149,21 +151,18 @@ def _stored_files(folder: Path, name: str) -> set[Path]:
     return files | {folder / f"{name}.safetensors.index.json"}
 
 
-def _write_shard(
-    file: Path,
+def stored(
     tensors: Mapping[str, Tensor],
-    keys: list[str],
-    dtype: torch.dtype | None,
-    progress: Callable[[int], None] | None,
-) -> None:
-    shard: dict[str, Tensor] = {}
-    for key in keys:
-        tensor = tensors[key].detach()
-        shard[key] = tensor.to("cpu", _stored(tensor, dtype)).contiguous()
+    dtype: torch.dtype | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Tensor]:
+    """The tensors as they are stored: on the CPU, contiguous, those of floating point in `dtype`."""
+    converted: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        converted[name] = tensor.detach().to("cpu", _stored_dtype(tensor, dtype)).contiguous()
         if progress:
-            progress(shard[key].nbytes)
-    save_file(shard, file, metadata={"format": "pt"})  # without it transformers takes no file
-    _open_to_readers(file)
+            progress(converted[name].nbytes)
+    return converted
 
 
 def _open_to_readers(file: Path) -> None:
@@ -172,5 +171,5 @@ def _open_to_readers(file: Path) -> None:
     file.chmod(0o666 & ~umask)
 
 
-def _stored(tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype:
+def _stored_dtype(tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype:
     return dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
