@@ -16,7 +16,7 @@ from seedx.checkpoint import info
 from seedx.checkpoint.release import NAMES, from_release, to_release
 from seedx.data import formats
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
 from seedx_stickers import tasks
 from seedx_stickers.training import source
 
@@ -97,7 +97,7 @@ def test_the_example_of_a_format(monkeypatch, tmp_path):
     record = Record("tags.jsonl:1", {"image": "a.png", "tags": ["a cat", "a hat"]}, str(tmp_path))
     drawn, read = (formats.get("tags", draw=draw)(record, random.Random(0)) for draw in (1.0, 0.0))
     assert drawn[0].content[0].text == "draw a cat, a hat" and read[1].content[0].text == "a cat, a hat"
-    with pytest.raises(Fault, match="tags"):
+    with pytest.raises(SampleError, match="tags"):
         formats.get("tags")(Record("tags.jsonl:2", {"image": "a.png"}, str(tmp_path)), random.Random(0))
 
 
