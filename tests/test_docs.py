@@ -17,6 +17,8 @@ from seedx.checkpoint.release import NAMES, from_release, to_release
 from seedx.data import formats
 from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
+from seedx.deprecated import RENAMED as file_names
+from seedx.train.deprecated import RENAMED as recipe_names
 from seedx_stickers import tasks
 from seedx_stickers.training import source
 
@@ -70,6 +72,13 @@ def test_every_verb_is_in_the_reference():
     listed = [f"{name} " for row in rows for name in re.findall(r"`([^`]+)`", row)]
     for verb in cli.verbs():
         assert any(name.startswith(f"{verb} ") for name in listed), f"docs/reference/verbs.md has no {verb}"
+
+
+def test_old_names_are_in_the_reference():
+    page = (ROOT / "docs" / "reference" / "recipe.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(\w+)`.*? \| `(\w+)` \|$", page, re.MULTILINE))
+    renamed = [recipe_names["recipe"], recipe_names["options"], file_names["format options"]]
+    assert {pair for names in renamed for pair in names.items()} <= listed
 
 
 def example(name):
