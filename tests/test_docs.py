@@ -17,8 +17,7 @@ from seedx.checkpoint.release import NAMES, from_release, to_release
 from seedx.data import formats
 from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
-from seedx.deprecated import RENAMED as file_names
-from seedx.train.deprecated import RENAMED as recipe_names
+from seedx.deprecated import RENAMED
 from seedx_stickers import tasks
 from seedx_stickers.training import source
 
@@ -77,8 +76,8 @@ def test_every_verb_is_in_the_reference():
 def test_old_names_are_in_the_reference():
     page = (ROOT / "docs" / "reference" / "recipe.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `(\w+)`.*? \| `(\w+)` \|$", page, re.MULTILINE))
-    renamed = [recipe_names["recipe"], recipe_names["options"], file_names["format options"]]
-    assert {pair for names in renamed for pair in names.items()} <= listed
+    for kind in ("recipe", "stage options", "format options"):
+        assert set(RENAMED[kind].items()) <= listed, kind
 
 
 def example(name):
