@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
@@ -115,7 +115,7 @@ def _mapped(file: Path) -> dict[str, Tensor]:
         with file.open("rb") as opened:
             zipped = opened.read(2) == b"PK"  # an older pickle can't be mapped
         loaded = torch.load(file, map_location="cpu", mmap=zipped, weights_only=True)
-    except (SafetensorError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except (SafetensorError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         raise SeedxError(f"{file} can't be read as weights: {str(error).splitlines()[0]}") from error
     if not isinstance(loaded, dict) or not all(isinstance(tensor, Tensor) for tensor in loaded.values()):
         raise SeedxError(f"{file} is no dictionary of names and tensors")
@@ -160,13 +160,15 @@ def write(
         shard_bytes: the most that a file holds, but for a single tensor that is larger.
         progress: called for each tensor with its stored size in bytes.
     """
-    meta = {key: torch.empty(t.shape, dtype=_stored(t, dtype), device="meta") for key, t in tensors.items()}
+    meta = {key: torch.empty(t.shape, dtype=_stored_dtype(t, dtype), device="meta") for key, t in tensors.items()}
     split = split_torch_state_dict_into_shards(
         meta, filename_pattern=f"{name}{{suffix}}.safetensors", max_shard_size=shard_bytes
     )
     before = _stored_files(folder, name)
     for filename, keys in split.filename_to_tensors.items():
-        _write_shard(folder / f".{filename}.part", tensors, keys, dtype, progress)
+        aside = folder / f".{filename}.part"
+        save_file(stored({key: tensors[key] for key in keys}, dtype, progress), aside, {"format": "pt"})
+        _open_to_readers(aside)
     for filename in split.filename_to_tensors:
         (folder / f".{filename}.part").replace(folder / filename)
     written = {folder / filename for filename in split.filename_to_tensors}
@@ -187,21 +189,18 @@ def _stored_files(folder: Path, name: str) -> set[Path]:
     return files | {folder / f"{name}.safetensors.index.json"}
 
 
-def _write_shard(
-    file: Path,
+def stored(
     tensors: Mapping[str, Tensor],
-    keys: list[str],
-    dtype: torch.dtype | None,
-    progress: Callable[[int], None] | None,
-) -> None:
-    shard: dict[str, Tensor] = {}
-    for key in keys:
-        tensor = tensors[key].detach()
-        shard[key] = tensor.to("cpu", _stored(tensor, dtype)).contiguous()
+    dtype: torch.dtype | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Tensor]:
+    """The tensors as they are stored: on the CPU, contiguous, those of floating point in `dtype`."""
+    converted: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        converted[name] = tensor.detach().to("cpu", _stored_dtype(tensor, dtype)).contiguous()
         if progress:
-            progress(shard[key].nbytes)
-    save_file(shard, file, metadata={"format": "pt"})  # without it transformers takes no file
-    _open_to_readers(file)
+            progress(converted[name].nbytes)
+    return converted
 
 
 def _open_to_readers(file: Path) -> None:
@@ -210,5 +209,5 @@ def _open_to_readers(file: Path) -> None:
     file.chmod(0o666 & ~umask)
 
 
-def _stored(tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype:
+def _stored_dtype(tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype:
     return dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
