@@ -54,7 +54,7 @@ def find(folder: Path, name: str) -> list[Path]:
 
 
 def find_module(folder: Path) -> list[Path]:
-    """The files of a folder with one module, as transformers, diffusers or the release write it; none if there are none.
+    """The files of a folder with one module, as transformers, diffusers or the release write it; maybe none.
 
     Second copies (ONNX, OpenVINO, Flax, half precision) are passed over; half precision is read if it is the only one.
 
