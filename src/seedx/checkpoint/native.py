@@ -22,7 +22,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,10 +29,11 @@ from torch import Tensor
 from seedx import config as configuration
 from seedx import tokenizer
 from seedx.atomic import replacing_folder
-from seedx.checkpoint import weights
+from seedx.checkpoint import sane, weights
 from seedx.checkpoint.hub import locate
 from seedx.checkpoint.parts import Model, build, modules, part_state
 from seedx.config import Config
+from seedx.damage import read_json_object
 from seedx.deprecated import without_retired
 from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
@@ -126,16 +126,17 @@ def read_part(folder: Path, part: str, expected: dict[str, Tensor] | None = None
 def read_config(folder: Path) -> Config:
     """
     Raises:
-        SeedxError: there is no config.json, or it is not JSON, or has a setting that is unknown.
+        SeedxError: there is no config.json, it is damaged or not JSON, or it has a setting that is unknown or absurd.
     """
     file = folder / "config.json"
     if not file.is_file():
         raise SeedxError(f"{str(folder)!r} is no model folder: it has no config.json; `seedx convert` makes one")
+    values = read_json_object(file)
     try:
-        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise SeedxError(f"{file} is not JSON: {error}") from error
-    return configuration.from_dict(Config, without_retired(values))
+        config = configuration.from_dict(Config, without_retired(values))
+    except (SeedxError, TypeError) as error:
+        raise SeedxError(f"{file}: {error}") from error
+    return sane.check(config, file)
 
 
 def write_config(config: Config, folder: Path) -> None:
