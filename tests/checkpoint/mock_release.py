@@ -19,7 +19,7 @@ from seedx.checkpoint import native
 from seedx.checkpoint.layouts import STAGES
 from seedx.checkpoint.parts import build, modules, part_state
 from seedx.checkpoint.release import to_release
-from seedx.config import BridgeConfig, Config
+from seedx.config import BridgeConfig
 from small import SMALL, TOKENIZER
 
 # Heads that no file tells are the release's, halved until they divide the width.

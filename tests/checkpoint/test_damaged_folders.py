@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-
 from mock_release import LFS
+
 from seedx import tokenizer
 from seedx.checkpoint import native
 from seedx.checkpoint.info import info
@@ -134,7 +134,7 @@ def test_a_broken_tokenizer(folder: Path, name: str, content: str, capfd: pytest
     if name == "tokenizer.json":
         (folder / "tokenizer.model").unlink()
     (folder / name).write_text(content)
-    with pytest.raises(SeedxError, match="tokenizer|added_tokens|special_tokens"):
+    with pytest.raises(SeedxError, match=r"tokenizer|added_tokens|special_tokens"):
         native.load(folder)
     assert main(["chat", "hello", "--model", str(folder)]) == 2
     assert len(capfd.readouterr().err.strip().splitlines()) == 1

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from mock_release import LFS, MOCK, MODELS, TOKENIZER_NAME, make, random_state
+
 from seedx import config
 from seedx.checkpoint import native
 from seedx.checkpoint.convert import convert
@@ -123,7 +123,7 @@ def test_several_models_are_a_choice_and_one_is_none(pretrained: Path, tmp_path:
     release = pretrained / "SEED-X-17B"
     shutil.rmtree(release / "seed_x")
     with pytest.raises(
-        SeedxError, match="no seed_x; it has seed_x_edit, seed_x_i. Get it from AILab-CVC/seed-x-17b-pr"
+        SeedxError, match=r"no seed_x; it has seed_x_edit, seed_x_i\. Get it from AILab-CVC/seed-x-17b-pr"
     ):
         convert(pretrained, tmp_path / "out", variant="seed_x")
     shutil.rmtree(release / "seed_x_edit")

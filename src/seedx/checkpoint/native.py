@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,31 +25,33 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from seedx import config as configuration
 from seedx import tokenizer
 from seedx.atomic import replacing_folder
-from seedx.checkpoint import sane, weights
-from seedx.checkpoint.hub import locate
+from seedx.checkpoint import weights
+from seedx.checkpoint.config_file import read_config as read_config
+from seedx.checkpoint.config_file import write_config as write_config
+from seedx.checkpoint.hub import Hub, locate
 from seedx.checkpoint.parts import Model, build, modules, part_state
 from seedx.config import Config
-from seedx.damage import read_json_object
-from seedx.deprecated import without_retired
 from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
 
 
-def load(name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Model:
+def load(
+    name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None, hub: Hub | None = None
+) -> Model:
     """Load a model for inference.
 
     Args:
         name: "tiny" (bundled), a folder, or a hub id "organisation/name".
         dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere. The autoencoder is always float32: SDXL's
             overflows in half precision.
+        hub: how a hub id is fetched.
 
     Raises:
         SeedxError: no such model, or weights that do not fit its config.json.
     """
-    folder = locate(name)
+    folder = locate(name, hub)
     config = read_config(folder)
     if dtype is None:
         dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
@@ -121,27 +122,6 @@ def read_part(folder: Path, part: str, expected: dict[str, Tensor] | None = None
     if expected is not None:
         weights.check(tensors, expected, f"{folder.name}/{part}")
     return tensors
-
-
-def read_config(folder: Path) -> Config:
-    """
-    Raises:
-        SeedxError: there is no config.json, it is damaged or not JSON, or it has a setting that is unknown or absurd.
-    """
-    file = folder / "config.json"
-    if not file.is_file():
-        raise SeedxError(f"{str(folder)!r} is no model folder: it has no config.json; `seedx convert` makes one")
-    values = read_json_object(file)
-    try:
-        config = configuration.from_dict(Config, without_retired(values))
-    except (SeedxError, TypeError) as error:
-        raise SeedxError(f"{file}: {error}") from error
-    return sane.check(config, file)
-
-
-def write_config(config: Config, folder: Path) -> None:
-    text = json.dumps(configuration.to_dict(config), indent=2)
-    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 
 
 @contextmanager
