@@ -31,7 +31,7 @@ def plan(
             per_node.
         mfu: share of the GPUs' peak that running operations reach.
         samples: show the days for this number of samples, not for the recipe's steps.
-        tokens: tokens in an average sample; by default measured on the recipe's data, like the next three.
+        tokens: tokens in an average sample; by default a rough figure for the recipe's formats, like the next three.
         tiles: image tiles read in an average sample, thumbnails included.
         drawn: images drawn in an average sample.
         supervised: tokens with a label in an average sample.
