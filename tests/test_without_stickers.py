@@ -93,7 +93,7 @@ def commands(model: Path, folder: Path) -> dict[str, list[str]]:
         "verify": ["verify", str(folder / "golden")],
         "bench": ["bench", "--repeats", "1", "--json", *use],
         "train": ["train", str(folder / "recipe.toml"), "--folder", str(model), "--dry-run"],
-        "plan": ["plan", str(ROOT / "recipes/17b/3-pretrain.toml"), "--json"],
+        "plan": ["plan", str(folder / "recipe.toml"), "--gpus", "1", "--json"],
         # A random model writes no slide, and the folder is no release: the errors of the verbs themselves.
         "slide": ["slide", "cats", "--out", str(folder / "slide.json"), *use, *SHORT],
         "convert": ["convert", str(folder), str(folder / "converted")],
@@ -126,10 +126,11 @@ def test_a_verb_fails_only_by_itself(outcome, name, words):
     assert code == 2 and words in err and "stickers" not in err
 
 
-@pytest.mark.parametrize(("name", "words"), [("demo", "demo"), ("eval", "eval"), ("load", "'seedx_stickers'")])
-def test_what_needs_the_package_is_an_error_that_says_so(outcome, name, words):
+@pytest.mark.parametrize("name", ["demo", "eval", "load"])
+def test_what_needs_the_package_is_an_error_that_says_so(outcome, name):
     code, _, err = outcome["results"][name]
-    assert code == 2 and words in err and len(err.strip().splitlines()) == 1
+    assert code == 2 and "needs the package 'seedx_stickers', which is not installed" in err
+    assert len(err.strip().splitlines()) == 1
 
 
 def test_the_package_was_never_imported(outcome):

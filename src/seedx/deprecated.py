@@ -54,6 +54,18 @@ RENAMED: Mapping[Kind, Mapping[str, str]] = {
 RETIRED_SETTINGS: dict[str, Any] = {"bridge.output_layers": 1}
 
 
+class OldNameWarning(FutureWarning):
+    """A name of an earlier version, which is read for one more release."""
+
+
+def warn_of_old_name(text: str, stacklevel: int = 3) -> None:
+    """
+    Args:
+        text: which name is now which.
+    """
+    warnings.warn(f"{text}. The old name is read for one more release", OldNameWarning, stacklevel=stacklevel)
+
+
 def rename_keys(kind: Kind, values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     """The values under the new names.
 
@@ -70,9 +82,7 @@ def rename_keys(kind: Kind, values: Mapping[str, Any], where: str = "") -> dict[
         if new != name and new in values:
             raise SeedxError(f"{where or kind}: {name} is the old name of {new}: give one of them")
         if new != name and where:
-            warnings.warn(
-                f"{where}: {name} is now {new}. The old name is read for one more release", FutureWarning, stacklevel=3
-            )
+            warn_of_old_name(f"{where}: {name} is now {new}", stacklevel=4)
         renamed[new] = value
     return renamed
 

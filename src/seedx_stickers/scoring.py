@@ -22,7 +22,7 @@ from seedx_stickers.judge import Seen, Sighting
 from seedx_stickers.layout import Ask
 from seedx_stickers.scenes import PLACES, TILE, Corners, Scene, Sticker, render, worn_box
 from seedx_stickers.tasks import Expected, normalise
-from seedx_stickers.tasks.stories import said
+from seedx_stickers.tasks.stories import things_named
 
 NEAR = 0.14  # the largest distance of centres at which an object is in its place: half the step between named places
 WORN_NEAR = 0.09  # the same for a worn thing
@@ -163,7 +163,7 @@ def story(texts: Sequence[str], seens: Sequence[Seen], expected: Expected) -> Va
 
 def _shows(text: str, seen: Seen) -> bool:
     """Whether all objects of a sentence, and its background if it has one, are seen; False if it names no object."""
-    names, background = said(text)
+    names, background = things_named(text)
     there = {item.name for item in seen.objects}
     return bool(names) and there.issuperset(names) and background in (None, seen.background)
 

@@ -1,4 +1,4 @@
-"""Conversations: every turn follows from the scene that the turns before it left."""
+"""Conversations: every turn is checked against the scene after the turns before it."""
 
 import random
 import re

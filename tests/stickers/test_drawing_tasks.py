@@ -1,4 +1,4 @@
-"""Tasks whose answer is a picture: targets against the words and the pixels."""
+"""Tasks whose answer is a picture: targets are compared with prompts and pixels."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""From words to a scene."""
+"""From a description to a scene."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""Questions about very long pictures, checked by walking along the longer side."""
+"""Questions about very long pictures: the answers are derived again along the longer side."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""Scenes: what a seed gives, what is kept out of training, and boxes against the pixels."""
+"""Scenes: sampling by seed, held-out combinations, and boxes compared with pixels."""
 
 import random
 

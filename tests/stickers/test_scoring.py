@@ -1,4 +1,4 @@
-"""Scoring tells right from wrong, in one example of each kind of mistake."""
+"""Scores of right answers and of one example of each kind of mistake."""
 
 import dataclasses
 import random

@@ -1,4 +1,4 @@
-"""Questions about several pictures: the answers again, from the words and the scenes alone."""
+"""Questions about several pictures: the answers are derived again from the questions and the scenes."""
 
 import random
 import re
@@ -40,7 +40,7 @@ def of_type(examples, type_):
     return [(example, example.expected[0].text) for example in examples if example.expected[0].type == type_]
 
 
-def test_every_type_is_asked_about_two_or_three_tiles(examples):
+def test_every_type_has_questions_about_two_or_three_tiles(examples):
     types, numbers = Counter(), Counter()
     for example in examples:
         (expected,) = example.expected
@@ -120,7 +120,7 @@ def change(before, after) -> str:
     return f"the {one.name} moved"
 
 
-def test_what_changed_is_told_in_one_sentence():
+def test_what_changed_is_answered_in_one_sentence():
     operations = Counter()
     for seed in range(1500):
         example = sample(random.Random(seed), "several")

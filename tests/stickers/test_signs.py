@@ -1,4 +1,4 @@
-"""Questions about printed words: the answer again, from the words of the question and the scene alone."""
+"""Questions about printed words: the answers are derived again from the questions and the scenes."""
 
 import random
 import re

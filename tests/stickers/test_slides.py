@@ -1,4 +1,4 @@
-"""The task of slides: what is asked for is what stands there, in the form that is read back without a repair."""
+"""The task of slides: the slide is what the prompt asks for, and is parsed without repairs."""
 
 import dataclasses
 import random
@@ -46,7 +46,7 @@ def test_the_words_decide_all_of_a_slide():
     assert len(answers) < 1190  # some did meet
 
 
-def test_layouts_and_titles_that_are_asked_for_are_there():
+def test_layouts_and_titles_of_the_prompt_are_used():
     layouts, titles = set(), 0
     for example in EXAMPLES:
         slide, said = Slide.parse(reply(example).content), prompt(example)

@@ -1,4 +1,4 @@
-"""Stories: pictures against sentences, sentences against the prompt."""
+"""Stories: pictures are compared with sentences, sentences with the prompt."""
 
 import functools
 import random
@@ -12,7 +12,7 @@ from seedx.messages import Image, Text
 from seedx_stickers.art import BACKGROUNDS, OBJECTS
 from seedx_stickers.scenes import held_out
 from seedx_stickers.tasks import sample
-from seedx_stickers.tasks.stories import FRAMES, LONGEST, said, story
+from seedx_stickers.tasks.stories import FRAMES, LONGEST, story, things_named
 from seedx_stickers.tasks.tales import TALES
 from seedx_stickers.tasks.words import NUMBERS
 
@@ -41,12 +41,12 @@ def prompt_of(example) -> str:
     ],
 )
 def test_what_a_sentence_names(sentence, names, background):
-    assert said(sentence) == (names, background)
+    assert things_named(sentence) == (names, background)
 
 
 @pytest.mark.parametrize(("key", "line"), LINES)
 def test_every_line_names_its_hero_one_or_two_things_and_a_background(key, line):
-    (hero, *things), background = said(line.format(x="the cat"))
+    (hero, *things), background = things_named(line.format(x="the cat"))
     assert hero == "cat" and 1 <= len(things) <= 2 and line.count("{x}") == 1
     # Again, by cutting the sentence at its articles.
     rest = line.partition("{x}")[2].removesuffix(".")
@@ -74,7 +74,7 @@ def test_pictures_hold_what_their_sentences_name_and_the_hero_keeps_its_looks():
         assert expected.text == "".join(frame.text for frame in expected.frames)
         begun += expected.source is not None
         for number, frame in enumerate(expected.frames):
-            names, background = said(frame.text)
+            names, background = things_named(frame.text)
             first, *others = frame.scene.stickers
             assert (first.name, first.wears) == (hero.name, hero.wears) and background == frame.scene.background
             assert names == (hero.name, *(hero.wears if number == 0 else ()), *(s.name for s in others))
@@ -119,9 +119,9 @@ def test_a_story_of_any_length_ends_as_it_should():
         for seed in range(20):
             expected = story(random.Random(seed), None, frames).expected[0]
             assert len(expected.frames) == frames
-            assert {said(frame.text)[0][0] for frame in expected.frames} == {expected.asked[0].name}
+            assert {things_named(frame.text)[0][0] for frame in expected.frames} == {expected.asked[0].name}
             endings = [tale.ending.format(x=f"the {expected.asked[0].name}") for tale in TALES.values()]
-            assert said(expected.frames[-1].text)[0][-1] in {said(ending)[0][-1] for ending in endings}
+            assert things_named(expected.frames[-1].text)[0][-1] in {things_named(ending)[0][-1] for ending in endings}
 
 
 @pytest.mark.parametrize("frames", [0, LONGEST + 1])

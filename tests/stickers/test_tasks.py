@@ -1,4 +1,4 @@
-"""The tasks: answers checked by a second way of reading the scene, targets against the words and the pixels."""
+"""The tasks: answers are derived again from the scene, targets are compared with prompts and pixels."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""Drawing from two pictures: the target against the pictures and the words."""
+"""Drawing from two pictures: the target is compared with the pictures and the prompt."""
 
 import dataclasses
 import random

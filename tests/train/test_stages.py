@@ -25,8 +25,8 @@ from seedx_stickers.scenes import Scene, Sticker, render
 from seedx_stickers.signs import LETTERS, Sign
 from seedx_stickers.training import own_drawings, vision_tiles
 from seedx_stickers.training.bundle import bundle
-from seedx_stickers.training.detokenizer_scenes import asked
 from seedx_stickers.training.pixels import as_tile
+from seedx_stickers.training.scene_samples import asked
 from seedx_stickers.training.vision_tiles import INDEX, PARTS, page, sample_tile, tile_label
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes/tiny").glob("*.toml"))
@@ -78,8 +78,8 @@ source = "stickers:draw"
 """
 
 
-GUESSED = """
-name = "guessed"
+PREDICTED = """
+name = "predicted"
 stage = "condition-scenes"
 
 [options]
@@ -89,19 +89,19 @@ predicted_feature_ratio = 0.5
 """
 
 
-def test_guesses_are_of_the_pictures_that_words_ask_for(tiny_folder, tmp_path):
-    recipe = load_recipe(recipe_of(tmp_path, GUESSED), init_from=str(tiny_folder), global_batch_size=2)
+def test_features_are_predicted_for_the_pictures_that_text_asks_for(tiny_folder, tmp_path):
+    recipe = load_recipe(recipe_of(tmp_path, PREDICTED), init_from=str(tiny_folder), global_batch_size=2)
     stage = build(recipe, tmp_path)
-    scenes = stage.guesses["scenes"]
+    scenes = stage.predicted_scenes
     wanted = [asked(random.Random(f"scenes/{i}")) is not None for i in range(12)]
     assert [not torch.equal(a, b) for a, b in zip(scenes, stage.scenes.features, strict=True)] == wanted
     assert set(wanted) == {True, False}
-    assert not any(torch.equal(a, b) for a, b in zip(stage.guesses["pairs"], stage.targets.features, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(stage.predicted_targets, stage.targets.features, strict=True))
     again = build(recipe, tmp_path)  # from the files
-    assert torch.equal(again.guesses["pairs"], stage.guesses["pairs"])
+    assert torch.equal(again.predicted_targets, stage.predicted_targets)
     assert torch.isfinite(stage.losses(stage.batch(0))["drawing"])
     with pytest.raises(ValueError, match="of the stage condition-scenes"):
-        build(load_recipe(recipe_of(tmp_path, GUESSED.replace('"condition-scenes"', '"detokenizer-scenes"'))), tmp_path)
+        build(load_recipe(recipe_of(tmp_path, PREDICTED.replace('"condition-', '"detokenizer-'))), tmp_path)
 
 
 def test_adapters_on_a_whole_model_give_a_whole_model(tiny_folder, tmp_path):

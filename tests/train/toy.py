@@ -12,7 +12,6 @@ from seedx.train.engine.parallel import init_distributed, shutdown
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import GeneratedDataStage
 from seedx.train.stages.packed_data import PackedDataStage
-from seedx_stickers.training.bank import CHUNK, kept
 
 RECIPE = Recipe(
     name="toy",
@@ -105,18 +104,3 @@ def lines_of_one_rank(rank, size, port, recipe, base):
     except ValueError as error:
         (base / f"rank-{rank}.txt").write_text(str(error))
         shutdown(ranks)
-
-
-def bank_of_one_rank(rank, size, port, base):
-    """What a rank is given by `kept`, at first and from the file."""
-    ranks, asked = joined(rank, size, port), []
-
-    def squares(rows):
-        asked.append(rows)
-        return {"squares": torch.tensor([row * row for row in rows])}
-
-    for key in ("one", "one", "another"):
-        given = kept(base / "bank" / "squares.safetensors", key, 3 * CHUNK - 7, squares)
-        assert given["squares"].tolist() == [row * row for row in range(3 * CHUNK - 7)]
-    (base / f"rank-{rank}.txt").write_text(str([(rows.start, rows.stop) for rows in asked]))
-    shutdown(ranks)

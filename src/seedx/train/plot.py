@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seedx.errors import SeedxError
+from seedx.errors import MissingPackageError, SeedxError
 from seedx.train.engine.metrics import read_log
 
 LAST = ("lr", "grad_norm", "samples_s", "tokens_s", "wait", "mfu", "utilization", "skipped_steps")  # after the losses
@@ -31,7 +31,7 @@ def plot(runs: Sequence[Path], out: Path) -> Path:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise SeedxError('plots need matplotlib: pip install "seedx[plot]"') from error
+        raise MissingPackageError('plots need matplotlib: pip install "seedx[plot]"') from error
     names = panels(records.values())
     rows = math.ceil(len(names) / COLUMNS)
     figure = Figure(figsize=(4.5 * COLUMNS, 2.8 * rows), layout="constrained")

@@ -36,8 +36,9 @@ def train(
     from seedx.train.run import dry_run as describe
     from seedx.train.run import run
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     changes = dict(_assignment(text) for text in set)
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     with file_errors():
         if dry_run:
             print(describe(recipe, folder, **changes))

@@ -58,9 +58,9 @@ def edits(model: Pipeline, seed: int, n: int, by: By = "features") -> Measured:
         if by == "autoencoder":
             edited += through_autoencoder(model, [render(item.target) for item in batch])
         else:
-            instructions, seeds = [item.prompt for item in batch], list(range(start, start + len(batch)))
-            sources = [item.pictures[0] for item in batch]
-            edited += model.edit_batch(sources, instructions, seeds, condition=by == "condition")
+            conversations, seeds = [item.conversation() for item in batch], list(range(start, start + len(batch)))
+            replies = model.reply_batch(conversations, drawing="force", condition=by == "condition", seeds=seeds)
+            edited += [reply.images[0] for reply in replies]
     measured = Measured()
     for item, one in zip(items, edited, strict=True):
         scores = scoring.edit(shared_judge().look(one), one, item.expected)

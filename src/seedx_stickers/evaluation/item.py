@@ -35,8 +35,8 @@ class Item:
     def turns(self) -> tuple[Message[Image.Image], ...]:
         """The user's messages, with rendered pictures."""
         rng = random.Random(self.seed)
-        said = [message for message in self.example.messages if message.role == "user"]
-        return tuple(map_images(said, lambda scene: self.shift.picture(rng, render(scene))))
+        prompts = [message for message in self.example.messages if message.role == "user"]
+        return tuple(map_images(prompts, lambda scene: self.shift.picture(rng, render(scene))))
 
     @property
     def prompt(self) -> str:

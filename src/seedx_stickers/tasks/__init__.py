@@ -209,12 +209,12 @@ def _about(rng: random.Random, kind: str, scene: Scene, wanted: int, pick: Calla
         if len(turns) == wanted:
             break
         if turn := _turn(rng, scene, *pick()):
-            said, expected = turn
-            turns.setdefault((expected.type, "" if expected.type in WHOLE else said, expected.boxes), turn)
+            prompt, expected = turn
+            turns.setdefault((expected.type, "" if expected.type in WHOLE else prompt, expected.boxes), turn)
     order = list(turns.values())
     if rng.random() < 0.8:
         order.sort(key=lambda turn: turn[1].type in WHOLE)
-    return _example(kind, scene, [(styled(rng, said), expected) for said, expected in order])
+    return _example(kind, scene, [(styled(rng, prompt), expected) for prompt, expected in order])
 
 
 def _turn(rng: random.Random, scene: Scene, kind: str, type_: str) -> Turn | None:
@@ -222,16 +222,16 @@ def _turn(rng: random.Random, scene: Scene, kind: str, type_: str) -> Turn | Non
         found = box_turn(rng, scene)
         return found and (found[0], Expected(type="box", boxes=found[1], source=scene))
     if kind == "caption":
-        said = caption_turn(rng, scene)
+        made = caption_turn(rng, scene)
         type_ = "caption"
     else:
-        said = MAKERS.get(kind, QUESTIONS)[type_](rng, scene)
-    return said and (said[0], Expected(said[1], type_, source=scene))
+        made = MAKERS.get(kind, QUESTIONS)[type_](rng, scene)
+    return made and (made[0], Expected(made[1], type_, source=scene))
 
 
 def _example(kind: str, scene: Scene, turns: list[Turn]) -> Example:
     messages: list[Message[Scene]] = []
-    for said, expected in turns:
-        messages.append(user(said) if messages else user(Image(scene), said))
+    for prompt, expected in turns:
+        messages.append(user(prompt) if messages else user(Image(scene), prompt))
         messages.append(assistant(*expected.boxes) if expected.boxes else assistant(expected.text))
     return Example(kind, messages, [expected for _, expected in turns])

@@ -25,7 +25,7 @@ from seedx_stickers.tasks.editing import GAP, OPERATIONS, expected_of, scene_to_
 from seedx_stickers.tasks.example import Example, Expected
 from seedx_stickers.tasks.questions import MARGIN, QUESTIONS
 from seedx_stickers.tasks.reading import off_border
-from seedx_stickers.tasks.stories import story, told
+from seedx_stickers.tasks.stories import interleaved, story
 from seedx_stickers.tasks.words import is_are, styled
 
 # A plan without "draw" starts with a picture of the user.
@@ -62,7 +62,7 @@ BOX_IT = ("find it", "show me its box", "point at it", "where is it? give a box"
 class Turn:
     """What the user says, what is expected, and the sticker that "it" is in the next turn."""
 
-    said: str
+    prompt: str
     expected: Expected
     it: Sticker | None = None
 
@@ -86,8 +86,8 @@ def chat(rng: random.Random, unseen: bool | None = False, plans: Sequence[tuple[
             break
     messages: list[Message[Scene]] = []
     for turn in turns:
-        said = styled(rng, turn.said)
-        messages.append(user(Image(given), said) if given and not messages else user(said))
+        prompt = styled(rng, turn.prompt)
+        messages.append(user(Image(given), prompt) if given and not messages else user(prompt))
         messages.append(assistant(*_answer(turn.expected)))
     return Example("chat", messages, [turn.expected for turn in turns])
 
@@ -96,7 +96,7 @@ def _answer(expected: Expected) -> tuple[Part[Scene] | str, ...]:
     if expected.boxes:
         return expected.boxes
     if expected.frames:
-        return told(expected.frames)
+        return interleaved(expected.frames)
     return (expected.text, Image(expected.target)) if expected.target else (expected.text,)
 
 
@@ -110,7 +110,7 @@ def _turns(rng: random.Random, steps: list[str], given: Scene | None, avoid: boo
             return []
         if turns and rng.random() < 0.6:
             first = rng.choice(BEFORE.get(step, BEFORE_EDIT))
-            turn = Turn(f"{first} {turn.said}", turn.expected, turn.it)
+            turn = Turn(f"{first} {turn.prompt}", turn.expected, turn.it)
         turns.append(turn)
         scene, it = turn.scene, turn.it
     return turns
@@ -130,19 +130,19 @@ def _drawn(rng: random.Random, avoid: bool) -> Turn:
     while True:
         example = draw(rng, False if avoid else None)
         (expected,) = example.expected
-        (said,) = example.messages[0].content
-        assert isinstance(said, Text) and expected.target is not None
+        (prompt,) = example.messages[0].content
+        assert isinstance(prompt, Text) and expected.target is not None
         stickers = expected.target.stickers
         if len(stickers) <= MOST_DRAWN:
-            return Turn(said.text, expected, _it(stickers[0]) if len(stickers) == 1 else None)
+            return Turn(prompt.text, expected, _it(stickers[0]) if len(stickers) == 1 else None)
 
 
 def _story(rng: random.Random, avoid: bool) -> Turn:
     """A short story, since there is a conversation before it."""
-    example = story(rng, False if avoid else None, rng.randint(*STORY_FRAMES), begun=False)
-    (said,) = example.messages[0].content
-    assert isinstance(said, Text)
-    return Turn(said.text, example.expected[0])
+    example = story(rng, False if avoid else None, rng.randint(*STORY_FRAMES), first_given=False)
+    (prompt,) = example.messages[0].content
+    assert isinstance(prompt, Text)
+    return Turn(prompt.text, example.expected[0])
 
 
 def _edited(rng: random.Random, operation: str, scene: Scene, it: Sticker | None) -> Turn | None:
@@ -151,9 +151,9 @@ def _edited(rng: random.Random, operation: str, scene: Scene, it: Sticker | None
     change = OPERATIONS[operation](rng, scene)
     if not (change and change.target.stickers and apart(change.target, GAP)):
         return None
-    said = _with_pronoun(change.instruction, it) if it and rng.random() < 0.5 else change.instruction
+    prompt = _with_pronoun(change.instruction, it) if it and rng.random() < 0.5 else change.instruction
     brought = [s for s in change.target.stickers if s not in scene.stickers]
-    return Turn(said, expected_of(operation, scene, change), _it(brought[0]) if brought else None)
+    return Turn(prompt, expected_of(operation, scene, change), _it(brought[0]) if brought else None)
 
 
 def _it(sticker: Sticker) -> Sticker | None:
@@ -185,6 +185,6 @@ def _asked(rng: random.Random, scene: Scene, it: Sticker | None) -> Turn | None:
 def _pointed(rng: random.Random, scene: Scene) -> Turn | None:
     if not (found := box_turn(rng, scene)):
         return None
-    said, boxes = found
+    prompt, boxes = found
     one = [s for s in scene.stickers if len(boxes) == 1 and box(scene, s) == boxes[0].box]
-    return Turn(said, Expected(type="box", boxes=boxes, source=scene), _it(one[0]) if one else None)
+    return Turn(prompt, Expected(type="box", boxes=boxes, source=scene), _it(one[0]) if one else None)

@@ -143,22 +143,22 @@ def slide(rng: random.Random, unseen: bool | None = False) -> Example:
         if apart(content.scene) and unseen in (None, is_unseen(content.scene)):
             break
     layout, title, asked = content.layout, content.title, rng.random()
-    said = rng.choice(PROMPTS).format(it=content.words)
+    prompt = rng.choice(PROMPTS).format(it=content.words)
     if asked < 0.3:
         layout = rng.choice(list(LAYOUTS))
-        said = _with(said, f" with {rng.choice(LAYOUTS[layout].wordings)}")
+        prompt = _with(prompt, f" with {rng.choice(LAYOUTS[layout].wordings)}")
     elif asked < 0.5:
         title = f"{rng.choice(STARTS)} {rng.choice(ENDS)}"
-        said = _with(said, rng.choice(TITLES).format(title))
+        prompt = _with(prompt, rng.choice(TITLES).format(title))
     answer = assistant(*_parts(LAYOUTS[layout], title, content))
     text = "".join(part.text for part in answer.content if isinstance(part, Text))
     expected = Expected(text, "slide", target=content.scene, asked=content.asked)
-    return Example("slide", [user(styled(rng, said)), answer], [expected])
+    return Example("slide", [user(styled(rng, prompt)), answer], [expected])
 
 
-def _with(said: str, more: str) -> str:
+def _with(prompt: str, more: str) -> str:
     """The prompt with more words, inserted before a question mark."""
-    return f"{said[:-1]}{more}?" if said.endswith("?") else said + more
+    return f"{prompt[:-1]}{more}?" if prompt.endswith("?") else prompt + more
 
 
 def _theme(rng: random.Random) -> Content:

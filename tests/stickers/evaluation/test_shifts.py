@@ -1,4 +1,4 @@
-"""Shifted pictures are others, and what is right about them stays."""
+"""Distribution shifts change the pictures and keep the right answers."""
 
 import random
 
@@ -58,7 +58,7 @@ def test_turned_stickers_stay_in_their_places():
     assert smaller(random.Random(1), scene).stickers[0].turn == 0
 
 
-def test_an_oracle_is_right_about_shifted_pictures_and_only_reading_is_asked():
+def test_an_oracle_is_right_about_shifted_pictures_in_abilities_that_read():
     scores = evaluate_stickers(Oracle("rotated"), SEED, N, shift="rotated", trained=0)
     assert list(scores["seconds"]) == READING and scores["shift"] == "rotated"
     assert scores["questions"]["accuracy"] == scores["boxes"]["acc@iou0.5"] == scores["text"]["accuracy"] == 1

@@ -148,7 +148,7 @@ def measure(step: Step, load: Load, *, gpu: bool, sharded: bool, bf16: bool, che
             for parameter in step.parameters():
                 if parameter.requires_grad:
                     parameter.register_post_accumulate_grad_hook(_forget)  # type: ignore[no-untyped-call]
-        integers: TorchDispatchMode = RealIntegers()  # type: ignore[no-untyped-call]
+        integers = RealIntegers()
         meter = Meter(step, step.parts)
         with like_gpu() if gpu else contextlib.nullcontext(), integers, meter:
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -191,7 +191,7 @@ def extrapolated(step: Step, depths: Mapping[str, int], load: Load, **how: bool)
     return total
 
 
-class RealIntegers(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class RealIntegers(TorchDispatchMode):
     """Within a `FakeTensorMode`: operations on integers and booleans alone are computed, all others are faked."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
