@@ -42,8 +42,12 @@ def upgrade_recipe(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     return new
 
 
-def upgrade_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields by their paths, such as "options.start", under the new names."""
+def upgrade_changes(changes: Mapping[str, Any], init_from: str = "") -> dict[str, Any]:
+    """Fields by their paths, such as "options.start", under the new names.
+
+    Args:
+        init_from: of the recipe that is changed: a model that it names is kept by `options.start = true`.
+    """
     where = "changed field"
     new: dict[str, Any] = {}
     for path, value in changes.items():
@@ -56,6 +60,8 @@ def upgrade_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
             new |= upgraded | {f"{section}.{name}": option for name, option in options.items()}
         else:
             new[path] = value
+    if new.get("init_from") == "" and "init_from" not in changes and init_from != "scratch":
+        new["init_from"] = init_from
     return new
 
 

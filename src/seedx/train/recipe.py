@@ -174,7 +174,7 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise SeedxError(f"{path} is not TOML: {error}") from error
     values = upgrade_recipe(values, str(path))
-    for name, value in upgrade_changes(changes).items():
+    for name, value in upgrade_changes(changes, values.get("init_from", "")).items():
         _place(values, name, value)
     missing = [name for name in ("name", "stage") if name not in values]
     if missing:
