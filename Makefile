@@ -29,23 +29,23 @@ format: $(VENV)/.dev ## put the code in form
 	$(BIN)/ruff format $(FILES)
 	$(BIN)/ruff check --fix $(FILES)
 
-tiny: $(VENV)/.dev ## train the tiny model, stage by stage, where it stopped (THREADS=2), and bundle it
+tiny: $(VENV)/.dev ## train the tiny model, stage by stage, and bundle it; resumes (THREADS=2)
 	for recipe in recipes/tiny/*.toml; do \
 		if grep -q runs/own-drawings $$recipe; then $(MAKE) drawings || exit 1; fi; \
 		$(BIN)/seedx train $$recipe --folder $(TINY) --threads $(THREADS) || exit 1; \
 	done
 	$(BIN)/python -m seedx_stickers.training.bundle $(TINY)
 
-drawings: $(VENV)/.dev ## let the model as trained so far draw what it is then trained to edit, where it stopped
+drawings: $(VENV)/.dev ## make drawings of the model trained so far, which later stages learn to edit; resumes
 	$(BIN)/python -m seedx_stickers.training.bundle $(TINY) --target $(TINY)-so-far
 	for seed in 1 2; do \
 		$(BIN)/python -m seedx_stickers.training.own_drawings --model $(TINY)-so-far --out runs/own-drawings/$$seed --seed $$seed || exit 1; \
 	done
 
-judge: $(VENV)/.dev ## train the judge that scores drawings, where it stopped
+judge: $(VENV)/.dev ## train the judge that scores drawings; resumes
 	$(BIN)/python -m seedx_stickers.judge_training
 
-claims: $(VENV)/.dev ## rerun the paper's claims in miniature, where it stopped, and write docs/results/claims.md (ROW=3 THREADS=1)
+claims: $(VENV)/.dev ## rerun the paper's claims in miniature, and write docs/results/claims.md; resumes (ROW=3 THREADS=1)
 	$(BIN)/python -m seedx_stickers.claims $(if $(ROW),--row $(ROW)) --threads $(THREADS)
 
 docs: $(VENV)/.docs ## build the documentation with the API: site/index.html

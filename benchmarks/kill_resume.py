@@ -3,9 +3,9 @@
     python benchmarks/kill_resume.py --kills 30 --seed 0 [--json]
 
 Two real runs of a model of one layer: the autoencoder (pictures made from the step) and the language model (packed rows
-from data with a position, read by two workers). Each is done once undisturbed. Then it is started anew and killed over
-and over until it is done; every other kill waits for a save to begin and falls into it. When a run is done before all
-kills are spent, it begins again.
+from data with a position, read by two workers). Each is run once without interruption. Then it is started over, killed
+and resumed until it is complete; every other kill waits for a save to begin and interrupts it. If a run completes
+before all kills are spent, it starts over.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ from seedx.model.seedx import SeedX
 from seedx.tokenizer import train_tokenizer
 from seedx_stickers import tasks
 
-COMMON = "steps = 40\nwarmup = 4\nema = 0.99\nsave_seconds = 0.1\nlog_every = 5\nkeep = 2\n"
+COMMON = "steps = 40\nwarmup_steps = 4\nema_decay = 0.99\nsave_seconds = 0.1\nlog_every = 5\nkeep_last = 2\n"
 RECIPES = {
-    "vae": 'name = "vae"\nstage = "vae"\nbatch = 4\n' + COMMON,
-    "language": 'name = "language"\nstage = "language"\nbatch = 4\nmicro = 2\nstreams = 4\nworkers = 2\nrow = 160\n'
+    "vae": 'name = "vae"\nstage = "vae"\nglobal_batch_size = 4\n' + COMMON,
+    "language": 'name = "language"\nstage = "language"\nglobal_batch_size = 4\nmicro_batch_size = 2\nstreams = 4\n'
+    + "workers = 2\nmax_seq_len = 160\n"
     + COMMON
     + '[[data]]\nsource = "stickers:conversation"\n[[data]]\nsource = "stickers:draw"\n',
 }

@@ -40,7 +40,7 @@ from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.model.vision import VisionTransformer
 from seedx.train.engine import trainable
-from seedx.train.engine.activation_checkpoint import recomputed
+from seedx.train.engine.activation_checkpoint import apply_activation_checkpointing
 from seedx.train.planning.meter import Measured
 from seedx.train.planning.plan import on_meta
 from seedx.train.planning.workload import DetokenizerStep, Load, packed_batch
@@ -90,7 +90,7 @@ CASES = {
         Recipe("all", "language", "all", bf16=False), Load(2, 256, tiles=6, drawn=2, supervised=200)
     ),
     "LoRA, bfloat16, checkpointing": Case(
-        Recipe("lora", "language", "lora", trained=LORA, lora=True, checkpointing=True),
+        Recipe("lora", "language", "lora", trained=LORA, lora=True, activation_checkpointing=True),
         Load(4, 256, tiles=12, drawn=4, supervised=400),
     ),
     "U-Net, float32": Case(Recipe("unet", "condition", "unet", bf16=False), Load(8, 96)),
@@ -170,7 +170,7 @@ def read(case: Case) -> tuple[Measured, int, int]:
     recipe = case.recipe
 
     step = on_meta(recipe)
-    how = {"gpu": False, "sharded": False, "bf16": recipe.bf16, "checkpointing": recipe.checkpointing}
+    how = {"gpu": False, "sharded": False, "bf16": recipe.bf16, "checkpointing": recipe.activation_checkpointing}
     reading = measure_without_data(step, case.load, **how)
     return reading, sum(parameter.numel() for parameter in step.parameters()), trainable.count(step)
 
@@ -202,18 +202,18 @@ def status(field: str) -> int:
 
 
 def _language(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
-    model = SeedX(PRESETS[case.recipe.preset]).train()
+    model = SeedX(PRESETS[case.recipe.config]).train()
     if case.recipe.lora:
         model.language.add_lora()
     trainable.apply(model, case.recipe.trained or trainable.DEFAULTS["language"])
-    if case.recipe.checkpointing:
-        recomputed(model)
+    if case.recipe.activation_checkpointing:
+        apply_activation_checkpointing(model)
     batch = packed_batch(model.config, case.load)
     return model, lambda: model(batch).total
 
 
 def _detokenizer(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
-    config = PRESETS[case.recipe.preset]
+    config = PRESETS[case.recipe.config]
     model = Detokenizer(config.detokenizer, config.vision.output_dim)
     step = DetokenizerStep(model, VisionTransformer(config.vision).requires_grad_(False)).train()
     trainable.apply(model, trainable.DEFAULTS["condition"])

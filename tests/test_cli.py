@@ -3,8 +3,10 @@
 import errno
 import io
 import json
+import shutil
 import subprocess
 import sys
+import warnings
 
 import pytest
 from PIL import Image
@@ -12,7 +14,6 @@ from PIL import Image
 from seedx import cli
 from seedx.cli import main, verbs
 from seedx.errors import SeedxError
-from seedx.train import run as train_run
 from seedx.verbs import bench, repl
 
 SHORT = ["--max-new-tokens", "24"]
@@ -69,8 +70,16 @@ def test_the_suites_of_eval_are_verbs_of_the_library_and_of_other_packages(capsy
 def test_the_old_name_of_a_verb_works_and_warns(capsys):
     assert main(["export", "geneval", "none.jsonl", "--out", "here"]) == 2
     warning, error = capsys.readouterr().err.splitlines()
-    assert warning == "seedx: warning: `seedx export geneval` is now `seedx eval export geneval`"
+    new = "`seedx export geneval` is now `seedx eval export geneval`. The old name is read for one more release"
+    assert warning == f"seedx: warning: {new}"
     assert error == "seedx: there is no 'none.jsonl'"
+
+
+def test_other_warnings_are_shown_as_they_are(monkeypatch, capsys):
+    monkeypatch.setattr("seedx.checkpoint.info.info", lambda name: warnings.warn("look", stacklevel=1) or [])
+    with pytest.warns(UserWarning, match="look"):
+        assert main(["info"]) == 0
+    assert not capsys.readouterr().err
 
 
 def test_draw_edit_and_reconstruct_write_pictures(run, picture):
@@ -146,7 +155,7 @@ def test_verify_fails_with_1_and_train_takes_changes(tmp_path, capsys, monkeypat
     assert "FAIL" in capsys.readouterr().out
 
     called = []
-    monkeypatch.setattr(train_run, "run", lambda *arguments, **changes: called.append((arguments, changes)))
+    monkeypatch.setattr("seedx.train.run.run", lambda *arguments, **changes: called.append((arguments, changes)))
     assert main(["train", "a.toml", "--folder", str(tmp_path), "--set", "steps=10", "name=x"]) == 0
     ((recipe, folder, threads, accept), changes) = called[0]
     assert (str(recipe), folder, threads, accept) == ("a.toml", tmp_path, None, False)
@@ -233,6 +242,25 @@ def raising(error):
         raise error
 
     return raise_it
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("config.json", "config.json is not JSON"),
+        ("vision.safetensors", "vision.safetensors can't be read as weights"),
+        ("tokenizer.json", "can't be read; download it again"),
+    ],
+)
+def test_a_broken_file_of_a_model_is_one_line(name, problem, tiny_folder, tmp_path, capsys):
+    shutil.copytree(tiny_folder, tmp_path / "model")
+    (tmp_path / "model" / name).write_bytes((tiny_folder / name).read_bytes()[:100])
+    assert problem in mistake(capsys, "draw", "a cat", "--out", tmp_path / "a.png", "--model", tmp_path / "model")
+
+
+def test_a_broken_file_of_the_release_is_one_line(tmp_path, capsys):
+    (tmp_path / "qwen_vit_G.pt").write_text("x")
+    assert "qwen_vit_G.pt can't be read as weights" in mistake(capsys, "convert", tmp_path, tmp_path / "out")
 
 
 def test_files_that_cannot_be_written_are_one_line(run, picture, monkeypatch, tmp_path):

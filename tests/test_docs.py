@@ -16,7 +16,8 @@ from seedx.checkpoint import info
 from seedx.checkpoint.release import NAMES, from_release, to_release
 from seedx.data import formats
 from seedx.data.record import Record
-from seedx.data.sample_errors import Fault
+from seedx.data.sample_errors import SampleError
+from seedx.deprecated import RENAMED
 from seedx_stickers import tasks
 from seedx_stickers.training import source
 
@@ -72,6 +73,13 @@ def test_every_verb_is_in_the_reference():
         assert any(name.startswith(f"{verb} ") for name in listed), f"docs/reference/verbs.md has no {verb}"
 
 
+def test_old_names_are_in_the_reference():
+    page = (ROOT / "docs" / "reference" / "recipe.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(\w+)`.*? \| `(\w+)` \|$", page, re.MULTILINE))
+    for kind in ("recipe", "stage options", "format options"):
+        assert set(RENAMED[kind].items()) <= listed, kind
+
+
 def example(name):
     """The code of one example of CONTRIBUTING.md, run."""
     (code,) = re.findall(rf"```python {name}\n(.*?)```", GUIDE, re.DOTALL)
@@ -97,7 +105,7 @@ def test_the_example_of_a_format(monkeypatch, tmp_path):
     record = Record("tags.jsonl:1", {"image": "a.png", "tags": ["a cat", "a hat"]}, str(tmp_path))
     drawn, read = (formats.get("tags", draw=draw)(record, random.Random(0)) for draw in (1.0, 0.0))
     assert drawn[0].content[0].text == "draw a cat, a hat" and read[1].content[0].text == "a cat, a hat"
-    with pytest.raises(Fault, match="tags"):
+    with pytest.raises(SampleError, match="tags"):
         formats.get("tags")(Record("tags.jsonl:2", {"image": "a.png"}, str(tmp_path)), random.Random(0))
 
 

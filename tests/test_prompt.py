@@ -6,7 +6,6 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from seedx.verify.release_faults import find_fault
 
 from seedx import tiling
 from seedx.batch import Encoded, collate, concatenate
@@ -18,6 +17,7 @@ from seedx.tiling import CLIP_STD, Picture, Tiles, normalise, thumbnail, tile_im
 from seedx.tokenizer import Tokenizer, load
 from seedx.verify.conversation_cases import conversations
 from seedx.verify.encoding_rows import World
+from seedx.verify.release_bugs import find_bug
 
 GOLDEN = Path(__file__).parent / "golden"
 CONFIG = replace(TINY, bridge=replace(TINY.bridge, queries=2), tiling=replace(TINY.tiling, tile=8))
@@ -57,12 +57,12 @@ def test_golden_calls_of_the_release() -> None:
     assert [check for check, error in results if error] == []
 
 
-def test_golden_shows_faults_of_the_release(tokenizer: Tokenizer) -> None:
+def test_golden_shows_bugs_of_the_release(tokenizer: Tokenizer) -> None:
     """Two more are shown in test_verify_other.py."""
     rows = json.loads((GOLDEN / "g_data_encoding.json").read_text(encoding="utf-8"))["rows"]
     world = World(tokenizer, GOLDEN / "images")
-    found = [find_fault(row, world) for row in rows if "collate" not in row["function"]]
-    assert len({fault.release for fault in found if fault}) == 5
+    found = [find_bug(row, world) for row in rows if "collate" not in row["function"]]
+    assert len({bug.release for bug in found if bug}) == 5
 
 
 def test_the_worked_example(tokenizer: Tokenizer) -> None:

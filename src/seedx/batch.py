@@ -52,7 +52,7 @@ class Batch:
     def to(self, *args: object, **kwargs: object) -> Batch:
         """As `Tensor.to`, for every tensor. A dtype would reach the ids too: give a device."""
         moved = {
-            f.name: value.to(*args, **kwargs)  # type: ignore[arg-type]
+            f.name: value.to(*args, **kwargs)
             for f in dataclasses.fields(self)
             if (value := getattr(self, f.name)) is not None
         }

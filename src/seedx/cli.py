@@ -16,10 +16,12 @@ import difflib
 import functools
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from typing import Any
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TextIO
 
 from seedx import __version__, plugins
+from seedx.deprecated import OldNameWarning, warn_of_old_name
 from seedx.errors import SeedxError
 from seedx.verbs.bench import bench
 from seedx.verbs.chat import chat
@@ -70,7 +72,8 @@ MARKERS = ("OmitArgPrefixes", "FlagCreatePairsOff", "DisallowNone", "PositionalM
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code (see the top of the file)."""
     try:
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+        with _old_names_on_one_line():
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
     except SeedxError as error:
         print(f"seedx: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -139,9 +142,8 @@ def find(arguments: list[str], known: dict[str, Verb]) -> tuple[str, list[str]]:
     word = arguments[1] if prefix else arguments[0]
     words = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
     near = difflib.get_close_matches(word, words, n=1)
-    hint = (
-        f"did you mean {prefix + near[0]!r}?" if near else f"choose from {', '.join(prefix + each for each in words)}"
-    )
+    choice = ", ".join(prefix + each for each in words)
+    hint = f"did you mean {prefix + near[0]!r}?" if near else f"choose from {choice}"
     raise SeedxError(f"there is no verb {prefix + word!r}: {hint}")
 
 
@@ -178,12 +180,35 @@ def overview(known: dict[str, Verb]) -> str:
     )
 
 
+@contextlib.contextmanager
+def _old_names_on_one_line() -> Iterator[None]:
+    """A warning about an old name is shown without a place in our code; all others as before."""
+    with warnings.catch_warnings():
+        before = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, OldNameWarning):
+                print(f"seedx: warning: {message}", file=sys.stderr)
+            else:
+                before(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
+
+
 def _renamed(arguments: list[str]) -> list[str]:
     """The arguments with a verb's old name replaced; a warning names the new one."""
     old = " ".join(arguments[:2])
     if old not in RENAMED:
         return arguments
-    print(f"seedx: warning: `seedx {old}` is now `seedx {RENAMED[old]}`", file=sys.stderr)
+    warn_of_old_name(f"`seedx {old}` is now `seedx {RENAMED[old]}`")
     return [*RENAMED[old].split(), *arguments[2:]]
 
 

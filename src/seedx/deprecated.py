@@ -9,10 +9,40 @@ from typing import Any, Literal
 
 from seedx.errors import SeedxError
 
-Kind = Literal["format options", "stream state", "shard reader state", "sample errors", "causes of sample errors"]
+Kind = Literal[
+    "recipe",
+    "stage options",
+    "values of too_long",
+    "format options",
+    "checkpoint",
+    "log record",
+    "stream state",
+    "shard reader state",
+    "sample errors",
+    "causes of sample errors",
+]
 
 RENAMED: Mapping[Kind, Mapping[str, str]] = {
+    "recipe": {
+        "preset": "config",
+        "model": "init_from",
+        "batch": "global_batch_size",
+        "micro": "micro_batch_size",
+        "warmup": "warmup_steps",
+        "min_ratio": "min_lr_ratio",
+        "clip": "max_grad_norm",
+        "ema": "ema_decay",
+        "checkpointing": "activation_checkpointing",
+        "row": "max_seq_len",
+        "max_faults": "max_sample_errors",
+        "max_bad_steps": "max_skipped_steps",
+        "keep": "keep_last",
+    },
+    "stage options": {"guessed": "predicted_feature_ratio"},
+    "values of too_long": {"cut": "truncate"},
     "format options": {"min_ratio": "min_aspect_ratio"},
+    "checkpoint": {"bad_steps": "skipped_steps", "faults": "sample_errors"},
+    "log record": {"bad_steps": "skipped_steps", "faults": "sample_errors", "mfu": "utilization"},
     "stream state": {"of": "streams"},
     "shard reader state": {"dealt": "next_unit", "taken": "epoch_samples", "samples": "total_samples"},
     "sample errors": {"good": "used", "causes": "counts", "last": "examples"},
@@ -22,6 +52,18 @@ RENAMED: Mapping[Kind, Mapping[str, str]] = {
 
 # Settings of config.json, by path, of which only this value is left.
 RETIRED_SETTINGS: dict[str, Any] = {"bridge.output_layers": 1}
+
+
+class OldNameWarning(FutureWarning):
+    """A name of an earlier version, which is read for one more release."""
+
+
+def warn_of_old_name(text: str, stacklevel: int = 3) -> None:
+    """
+    Args:
+        text: which name is now which.
+    """
+    warnings.warn(f"{text}. The old name is read for one more release", OldNameWarning, stacklevel=stacklevel)
 
 
 def rename_keys(kind: Kind, values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -40,9 +82,7 @@ def rename_keys(kind: Kind, values: Mapping[str, Any], where: str = "") -> dict[
         if new != name and new in values:
             raise SeedxError(f"{where or kind}: {name} is the old name of {new}: give one of them")
         if new != name and where:
-            warnings.warn(
-                f"{where}: {name} is now {new}. The old name is read for one more release", FutureWarning, stacklevel=3
-            )
+            warn_of_old_name(f"{where}: {name} is now {new}", stacklevel=4)
         renamed[new] = value
     return renamed
 

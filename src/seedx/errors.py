@@ -8,3 +8,7 @@ class SeedxError(ValueError):
 
     The message says what was expected, what came and what to do.
     """
+
+
+class MissingPackageError(SeedxError):
+    """What is asked for needs an optional package that is not installed. The message names the extra to install."""

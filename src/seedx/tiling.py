@@ -136,7 +136,8 @@ def _interpolate(pixels: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _cut(filled: Tensor, tile: int) -> Tensor:
     """(3, rows * S, columns * S) -> (rows * columns, 3, S, S), in raster order."""
-    return filled.unflatten(2, (-1, tile)).unflatten(1, (-1, tile)).permute(1, 3, 0, 2, 4).flatten(0, 1)
+    rows, columns = filled.shape[1] // tile, filled.shape[2] // tile
+    return filled.reshape(3, rows, tile, columns, tile).permute(1, 3, 0, 2, 4).flatten(0, 1)
 
 
 def tile_positions(grid: Grid) -> Tensor:

@@ -191,15 +191,18 @@ def load(folder: Path | str) -> Tokenizer:
     """Read a tokenizer folder of either kind: `tokenizer.model` (with `added_tokens.json`), or `tokenizer.json`.
 
     Raises:
-        SeedxError: neither file is there, or an added token is missing.
+        SeedxError: neither file is there, it is broken, or an added token is missing.
     """
     folder = Path(folder)
-    if (folder / "tokenizer.model").is_file():
-        added = folder / "added_tokens.json"
-        names = json.loads(added.read_text(encoding="utf-8")) if added.is_file() else None
-        return SentencePieceTokenizer((folder / "tokenizer.model").read_bytes(), names)
-    if (folder / "tokenizer.json").is_file():
-        return JsonTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    try:
+        if (folder / "tokenizer.model").is_file():
+            added = folder / "added_tokens.json"
+            names = json.loads(added.read_text(encoding="utf-8")) if added.is_file() else None
+            return SentencePieceTokenizer((folder / "tokenizer.model").read_bytes(), names)
+        if (folder / "tokenizer.json").is_file():
+            return JsonTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, RuntimeError) as error:  # the latter is sentencepiece's
+        raise SeedxError(f"the tokenizer in {str(folder)!r} can't be read; download it again: {error}") from error
     raise SeedxError(f"no tokenizer in {str(folder)!r}: expected the file tokenizer.model or tokenizer.json")
 
 

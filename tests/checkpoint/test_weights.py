@@ -104,7 +104,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
 def test_one_shard_is_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     seen: list[int] = []
-    monkeypatch.setattr(weights, "save_file", lambda shard, file, metadata: _record(shard, file, sizes))
+    monkeypatch.setattr(weights, "save_file", lambda shard, file, _: _record(shard, file, sizes))
     weights.write(tmp_path, "language", STATE, torch.float64, shard_bytes=160, progress=seen.append)
     assert sizes == [160, 160, 80] and seen == [80] * 5
 

@@ -6,9 +6,11 @@ import sys
 import pytest
 from shards import items, number, write_jsonl, write_parquet
 
-from seedx.data import jsonl
+from seedx.data import jsonl, storage
+from seedx.data.boundary import try_sample
 from seedx.data.sample_errors import SampleError
 from seedx.data.sources import open_source
+from seedx.errors import MissingPackageError
 
 
 @pytest.mark.parametrize("parts", [1, 4])
@@ -75,10 +77,12 @@ def test_a_missing_package_is_an_error_that_names_its_extra(tmp_path, monkeypatc
     path = write_parquet(tmp_path / "s.parquet", 3, group=2)
     for name in ("pyarrow", "pyarrow.parquet", "fsspec.core"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=r"seedx\[data\]"):
+    with pytest.raises(MissingPackageError, match=r"seedx\[data\]"):
         items(open_source(path))
-    with pytest.raises(ImportError, match=r"seedx\[data\]"):
+    with pytest.raises(MissingPackageError, match=r"seedx\[data\]"):
         items(open_source("memory://s.jsonl"))
+    with pytest.raises(MissingPackageError):  # stops a run: no sample is to blame
+        try_sample("s.jsonl:0", lambda: storage.open_file("memory://picture.png"))
 
 
 def test_local_files_need_neither_pyarrow_nor_fsspec_nor_torch(tmp_path):

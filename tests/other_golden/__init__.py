@@ -1,6 +1,6 @@
-"""Second folders of golden cases, in the release's format, of any sizes: made here, by other ways of computing.
+"""Other folders of golden cases, in the release's format and of any sizes, computed here in independent ways.
 
-Names of weights come through `convert.to_release`. What they should give is computed from the official names in plain
+Names of weights come through `release.to_release`. What they should give is computed from the official names in plain
 loops, by transformers' and diffusers' own classes, one token after the other, and never by the code that `verify` runs.
 """
 

@@ -6,17 +6,17 @@ from pathlib import Path
 import torch
 
 from seedx.train.engine import parallel
-from seedx.train.engine.checkpointing import Saver
+from seedx.train.engine.checkpointing import CheckpointManager
 from seedx.train.recipe import Recipe
 
 
 def main(run: Path) -> None:
-    world = parallel.world()
-    with parallel.reported(world):
+    world = parallel.init_distributed()
+    with parallel.report_failure(world):
         model = torch.nn.Linear(4, 3)
         parallel.shard(model, world, Recipe("dying", "dying", bf16=False))
         optim = torch.optim.AdamW(model.parameters())
-        saver = Saver(run, world)
+        saver = CheckpointManager(run, world)
         for step in (1, 2, 3):
             if step == 3 and world.rank == 1:
                 raise MemoryError("no room for step 3")

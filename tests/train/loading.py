@@ -1,4 +1,4 @@
-"""What the processes of `test_loading.py` run: a stage of a model in a folder, built, spread and trained."""
+"""What the processes of `test_loading.py` run: a stage of a model in a folder, built, sharded and trained."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from seedx.train.engine import parallel
-from seedx.train.engine.loop import Loop
+from seedx.train.engine.loop import Trainer
 from seedx.train.run import build
 
 STATUS = Path("/proc/self/status")
@@ -41,30 +41,30 @@ def train(recipe, folder, run, world):
     """Build the stage and train it.
 
     Returns:
-        The memory that building and spreading took, and dtypes of the model afterwards; losses by step; final weights.
+        The memory that building and sharding took, and dtypes of the model afterwards; losses by step; final weights.
     """
     with Watch() as watch:
         stage = build(recipe, folder)
-        loop = Loop(stage, recipe, run, world)
+        trainer = Trainer(stage, recipe, run, world)
     dtypes = {p.dtype for p in stage.model.parameters()}
     losses = []
-    judge = loop._judge
-    loop._judge = lambda step, finite, values, keys: losses.append(values) or judge(step, finite, values, keys)
-    loop.train(lambda: False)
-    whole = parallel.whole(stage.model, loop.frame)
+    note = trainer._note_skipped
+    trainer._note_skipped = lambda step, finite, values, keys: losses.append(values) or note(step, finite, values, keys)
+    trainer.train(lambda: False)
+    whole = parallel.gather_model(stage.model, trainer.frame)
     weights = {} if whole is None else whole.state_dict()
-    return {"grown": watch.grown, "dtypes": dtypes, "losses": losses, "weights": weights}, loop
+    return {"grown": watch.grown, "dtypes": dtypes, "losses": losses, "weights": weights}, trainer
 
 
 def main(rank, size, port, recipes, folder, out):
     """All recipes on one of some ranks; the results are in `out`, by recipe, size and rank."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
-    world = parallel.world()
+    world = parallel.init_distributed()
     held = []
     for recipe in recipes:
-        result, loop = train(recipe, folder, out / f"{recipe.name}-{size}", world)
-        held += [loop.stage, loop]
+        result, trainer = train(recipe, folder, out / f"{recipe.name}-{size}", world)
+        held += [trainer.stage, trainer]
         torch.save(result, out / f"{recipe.name}-{size}-{rank}.pt")
-    del loop
-    parallel.close(world, *held)
+    del trainer
+    parallel.shutdown(world, *held)

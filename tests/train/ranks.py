@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import os
-import socket
 
 import torch
 from torch.nn import functional as F
@@ -13,7 +12,7 @@ from seedx.config import LoraConfig
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.train.engine import parallel
-from seedx.train.engine.checkpointing import Saver
+from seedx.train.engine.checkpointing import CheckpointManager
 from seedx.train.recipe import Recipe
 from small import SMALL
 
@@ -132,32 +131,32 @@ def train(kind, world, run=None, resume=False, replicas=1):
     """
     torch.manual_seed(0)
     stage = STAGES[kind]()
-    model, frame = stage.model, parallel.skeleton(stage.model)
+    model, frame = stage.model, parallel.meta_copy(stage.model)
     parallel.shard(model, world, Recipe(kind, kind, bf16=False, replicas=replicas))
-    parameters = parallel.optimised(model)
+    parameters = parallel.optimizer_parameters(model)
     # Where a gradient is zero but for rounding (the bias of keys), Adam with a small epsilon makes steps of the noise.
     optim = torch.optim.AdamW(parameters.values(), lr=1e-2, eps=1e-3, fused=True)
     average = {name: p.detach().clone() for name, p in parameters.items()}
     state = {"model": model, "optim": optim, "average": average, "data": {0: ("shard", 7)}}
-    saver = Saver(run, world) if run else None
+    saver = CheckpointManager(run, world) if run else None
     start = saver.resume(state) if resume else 0
     losses, norms = [], []
     for step in range(start, STEPS):
         loss, norm = _step(stage, world, optim, step)
         losses.append(loss)
         norms.append(norm)
-        for name, p in parallel.optimised(model).items():
-            parallel.local(average[name]).lerp_(parallel.local(p), 0.5)
+        for name, p in parallel.optimizer_parameters(model).items():
+            parallel.local_shard(average[name]).lerp_(parallel.local_shard(p), 0.5)
         if saver and not resume and step + 1 == SAVED:
             saver.save(SAVED, state)
     if saver:
         saver.wait()
-    whole = [parallel.whole(model, copy.deepcopy(frame), values) for values in (None, average)]
+    whole = [parallel.gather_model(model, copy.deepcopy(frame), values) for values in (None, average)]
     weights = [{} if m is None else {k: t.clone() for k, t in m.state_dict().items()} for m in whole]
-    with parallel.gathered(model):  # as a picture drawn between two steps
+    with parallel.full_parameters(model):  # as a picture drawn between two steps
         shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
         assert not any(isinstance(p, parallel.DTensor) for p in model.parameters())
-    assert {name: tuple(p.shape) for name, p in parallel.optimised(model).items()}.items() <= shapes.items()
+    assert {name: tuple(p.shape) for name, p in parallel.optimizer_parameters(model).items()}.items() <= shapes.items()
     results = {"losses": losses, "norms": norms, "weights": weights[0], "average": weights[1]}
     return results, [model, optim]
 
@@ -171,16 +170,10 @@ def _step(stage, world, optim, step):
         loss = sum(one / count for one, count in zip(stage.losses(batch), counts, strict=True))
         loss.backward()
         total += loss.detach()
-    norm = parallel.clip([p for group in optim.param_groups for p in group["params"]], 1.0)
+    norm = parallel.clip_grad_norm([p for group in optim.param_groups for p in group["params"]], 1.0)
     optim.step()
     optim.zero_grad()
     return float(world.sum(total)), float(norm)
-
-
-def free_port():
-    with socket.socket() as open_one:
-        open_one.bind(("127.0.0.1", 0))
-        return open_one.getsockname()[1]
 
 
 def main(rank, ports, folder):
@@ -195,7 +188,7 @@ def main(rank, ports, folder):
 
 def _together(rank, size, port, folder, tasks):
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    world = parallel.world()
+    world = parallel.init_distributed()
     assert world.gather(rank) == list(range(size))
     held = []
     for kind, options in tasks:
@@ -206,4 +199,4 @@ def _together(rank, size, port, folder, tasks):
             name = "-".join([kind, str(size), *options])
             torch.save(result, folder / f"{name}.pt")
     del objects
-    parallel.close(world, *held)
+    parallel.shutdown(world, *held)

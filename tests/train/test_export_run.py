@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 from seedx.checkpoint import native
 from seedx.cli import main
 from seedx.errors import SeedxError
-from seedx.train.engine.checkpointing import Saver
-from seedx.train.engine.optimizer import optimiser
-from seedx.train.engine.parallel import World, optimised
+from seedx.train.engine.checkpointing import CheckpointManager
+from seedx.train.engine.optimizer import build_optimizer
+from seedx.train.engine.parallel import World, optimizer_parameters
 from seedx.train.export import copy_missing, export
 from seedx.train.recipe import Recipe, as_json
 from seedx.train.run import build
@@ -22,18 +22,22 @@ def make_run(tiny_folder, tmp_path):
     """A run that has saved steps 3 and 6: at step n every trained weight is n, and its average n + 0.5."""
 
     def make(**settings):
-        recipe = Recipe(**{"name": "tune", "stage": "language", "model": str(tiny_folder), "steps": 6, **settings})
+        recipe = Recipe(**{"name": "tune", "stage": "language", "init_from": str(tiny_folder), "steps": 6, **settings})
         folder = tmp_path / "model"
         stage = build(recipe, folder)
-        averages = {name: torch.empty_like(p) for name, p in optimised(stage.model).items()} if recipe.ema else None
-        saver = Saver(folder / "runs" / "tune", World(), keep=2)
+        averages = (
+            {name: torch.empty_like(p) for name, p in optimizer_parameters(stage.model).items()}
+            if recipe.ema_decay
+            else None
+        )
+        saver = CheckpointManager(folder / "runs" / "tune", World(), keep_last=2)
         for step in (3, 6):
             with torch.no_grad():
-                for name, parameter in optimised(stage.model).items():
+                for name, parameter in optimizer_parameters(stage.model).items():
                     parameter.fill_(step)
                     if averages:
                         averages[name].fill_(step + 0.5)
-            saver.save(step, {"model": stage.model, "optim": optimiser(stage.model, recipe), "average": averages})
+            saver.save(step, {"model": stage.model, "optim": build_optimizer(stage.model, recipe), "average": averages})
             saver.wait()
         (folder / "runs" / "tune" / "recipe.json").write_text(json.dumps(as_json(recipe)))
         return folder / "runs" / "tune"
@@ -46,7 +50,7 @@ def values(folder, part):
 
 
 def test_the_newest_checkpoint_becomes_a_whole_model(make_run, tiny_folder, tmp_path):
-    assert export(make_run(ema=0.9), tmp_path / "out") == (6, [])
+    assert export(make_run(ema_decay=0.9), tmp_path / "out") == (6, [])
     assert values(tmp_path / "out", "language") == {6.5}
     for name in ("vision.safetensors", "detokenizer.safetensors", "config.json", "tokenizer.json"):
         assert (tmp_path / "out" / name).read_bytes() == (tiny_folder / name).read_bytes(), name
@@ -55,7 +59,7 @@ def test_the_newest_checkpoint_becomes_a_whole_model(make_run, tiny_folder, tmp_
 
 
 def test_another_step_and_the_weights_themselves(make_run, tmp_path, capsys):
-    run = make_run(ema=0.9)
+    run = make_run(ema_decay=0.9)
     assert main(["export", f"{run}@3", str(tmp_path / "out"), "--no-ema"]) == 0
     assert capsys.readouterr() == (f"{tmp_path / 'out'}: step 3\n", "")
     assert values(tmp_path / "out", "language") == {3.0}
@@ -74,7 +78,7 @@ def test_adapters_are_merged(make_run, tiny_folder, tmp_path):
 
 
 def test_the_run_is_not_touched(make_run, tmp_path):
-    run = make_run(ema=0.9)
+    run = make_run(ema_decay=0.9)
     (run / "checkpoints" / "step-00000009.part").mkdir()  # a save that is going on
     before = sorted(run.parent.parent.rglob("*"))
     export(run, tmp_path / "out")
@@ -90,7 +94,7 @@ def test_mistakes_are_named(make_run, tmp_path, tiny_folder):
     recipe = json.loads((run / "recipe.json").read_text())
     for other in ({"trained": ["language.*.layers.0.*"]}, {"lora": True, "trained": ["*lora_*"]}):
         (run / "recipe.json").write_text(json.dumps(recipe | other))
-        with pytest.raises(SeedxError, match="holds other parameters than this recipe trains"):
+        with pytest.raises(SeedxError, match="has other parameters than this recipe trains"):
             export(run, tmp_path / "out")
     file = next((run / "checkpoints" / "step-00000006").glob("__0_*"))
     file.write_bytes(file.read_bytes()[:-1])

@@ -1,16 +1,22 @@
 import multiprocessing
 import os
+import sys
 import time
 from pathlib import Path
 
+import cache_ranks
 import pytest
 import torch
+from ranks import free_port
 from torch import Tensor
+from toy import together
 
 from seedx.config import VisionConfig
 from seedx.model.vision import VisionTransformer
 from seedx.tiling import normalise
-from seedx.train.feature_cache.store import STALE, FeatureCache, module_digest, vision_digest
+from seedx.train.feature_cache.arrays import CHUNK, cached_arrays
+from seedx.train.feature_cache.digest import digest, source_files
+from seedx.train.feature_cache.store import STALE, FeatureCache, vision_digest
 
 SIZES = VisionConfig(image_size=28, width=16, layers=1, heads=2, queries=16, output_dim=32)
 
@@ -78,8 +84,8 @@ def test_the_digest_follows_weights_names_sizes_and_precision() -> None:
     assert vision_digest(vision) != base
     a, b = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
     b.load_state_dict(a.state_dict())
-    assert module_digest(a) == module_digest(b)
-    assert module_digest(torch.nn.Sequential(a)) != module_digest(a)
+    assert digest([a]) == digest([b])
+    assert digest([torch.nn.Sequential(a)]) != digest([a])
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
@@ -96,7 +102,7 @@ def test_a_damaged_entry_is_computed_again(tmp_path: Path, damage: str) -> None:
     assert torch.equal(cache.features(tiles(2)), expected) and encode.calls == [2, 1]
 
 
-def test_a_full_disk_is_told_and_the_run_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_gives_a_warning_and_the_run_continues(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cache = FeatureCache(tmp_path, Counted(), "m", dtype=torch.float32, free=2**60)
     for _ in range(2):
         assert torch.equal(cache.features(tiles(2)), Counted()(tiles(2)))
@@ -104,11 +110,11 @@ def test_a_full_disk_is_told_and_the_run_goes_on(tmp_path: Path, caplog: pytest.
     assert caplog.text.count("stores nothing more") == 1
 
 
-def test_what_is_not_finite_is_not_kept_and_what_overflows_is_refused(tmp_path: Path) -> None:
+def test_values_that_are_not_finite_are_not_stored_and_overflow_is_an_error(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path, lambda pixels: Counted()(pixels) * torch.nan, "nan")
     assert cache.features(tiles(1)).isnan().all() and not entries(tmp_path)
     cache = FeatureCache(tmp_path, lambda pixels: Counted()(pixels).abs() + 1e5, "large")
-    with pytest.raises(ValueError, match=r"too large for torch\.float16: keep float32"):
+    with pytest.raises(ValueError, match=r"too large for torch\.float16: cache them in float32"):
         cache.features(tiles(1))
     with pytest.raises(ValueError, match="at least one tile"):
         cache.features(tiles(0))
@@ -116,9 +122,10 @@ def test_what_is_not_finite_is_not_kept_and_what_overflows_is_refused(tmp_path: 
         FeatureCache(tmp_path, Counted(), "m", dtype=torch.int8)
 
 
-def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path: Path) -> None:
-    aside = FeatureCache(tmp_path, Counted(), "m").aside
-    old, new = aside / "old", aside / "new"
+def test_the_temporary_files_of_a_killed_process_are_removed_and_new_ones_are_not(tmp_path: Path) -> None:
+    folder = FeatureCache(tmp_path, Counted(), "m").folder / "3f"
+    folder.mkdir()
+    old, new = folder / ".old.1.part", folder / ".new.2.part"
     old.write_bytes(b"half")
     new.write_bytes(b"half")
     os.utime(old, (time.time() - 2 * STALE,) * 2)
@@ -152,3 +159,65 @@ def test_uint8_tiles_through_the_visual_tokenizer(tmp_path: Path) -> None:
     with torch.no_grad():
         assert torch.equal(cache.features(pixels), vision(normalise(pixels)))
         assert torch.equal(cache.features(pixels), vision(pixels))
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """worldly.scenes, which uses worldly.art but not worldly.train, and a data file."""
+    folder = tmp_path / "worldly"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "scenes.py").write_text("from worldly.art import draw\n\n\ndef scene():\n    return draw(3)\n")
+    (folder / "art.py").write_text('def draw(n):\n    """Draw."""\n    import json\n    return json.dumps(n)\n')
+    (folder / "train.py").write_text("from worldly import scenes\n")
+    (folder / "names.txt").write_text("cat")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("worldly")]:
+        del sys.modules[name]
+
+
+def test_the_digest_follows_the_code_and_data_files_that_make_the_samples(package: Path) -> None:
+    def now() -> str:
+        return digest(settings={"count": 3}, sources=["worldly.scenes"])
+
+    files = {"worldly", "worldly.scenes", "worldly.art", "worldly/names.txt"}
+    before = now()
+    assert set(source_files(["worldly.scenes"])) == files and before == now()
+    (package / "train.py").write_text("changed = True\n")  # nothing that makes samples
+    (package / "art.py").write_text(
+        'def draw(n):\n    """Draws a number."""  # as text\n    import json\n    return json.dumps(n)\n'
+    )
+    assert now() == before
+    (package / "art.py").write_text("def draw(n):\n    return str(n + 1)\n")  # two imports away
+    changed = now()
+    (package / "names.txt").write_text("dog")
+    assert len({before, changed, now()}) == 3
+    assert digest(settings={"count": 4}, sources=["worldly.scenes"]) != now()
+    with pytest.raises(ModuleNotFoundError, match="no source file of 'worldly"):
+        digest(sources=["worldly.nothing"])
+
+
+def test_arrays_of_another_key_are_computed_again_and_replaced(tmp_path: Path) -> None:
+    computed, rows = [], cache_ranks.ROWS
+
+    def compute(part: range) -> dict[str, Tensor]:
+        computed.append(part)
+        return {"row": torch.arange(part.start, part.stop)}
+
+    first, again = (cached_arrays(tmp_path, "rows", "of older code", rows, compute) for _ in range(2))
+    assert torch.equal(first["row"], torch.arange(rows)) and torch.equal(again["row"], first["row"])
+    assert computed == [range(rows)]
+    cached_arrays(tmp_path, "rows", "of newer code", rows, compute)
+    assert len(computed) == 2 and [file.name for file in tmp_path.iterdir()] == ["rows-of newer code"]
+    file = tmp_path / "rows-of newer code"
+    file.write_bytes(file.read_bytes()[:-1])  # damaged
+    assert torch.equal(cached_arrays(tmp_path, "rows", "of newer code", rows, compute)["row"], first["row"])
+    assert len(computed) == 3
+
+
+def test_two_ranks_compute_a_part_each_and_have_all_of_it(tmp_path: Path) -> None:
+    assert together(2, free_port(), tmp_path, target=cache_ranks.one_rank) == [0, 0]
+    computed = [(tmp_path / f"rank-{rank}.txt").read_text() for rank in range(2)]
+    assert computed == [str([(0, CHUNK)] * 2), str([(CHUNK, cache_ranks.ROWS)] * 2)]  # the second time it was read
+    assert [file.name for file in (tmp_path / "cache").iterdir()] == ["squares-another"]

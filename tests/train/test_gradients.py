@@ -9,13 +9,13 @@ from seedx.batch import Batch
 from seedx.model.seedx import SeedX
 from seedx.train.engine.gradients import accumulate
 from seedx.train.engine.loop import prepare_blocks
-from seedx.train.engine.parallel import World, optimised
+from seedx.train.engine.parallel import World, optimizer_parameters
 from seedx.train.recipe import Recipe
-from seedx.train.stages.base import part
+from seedx.train.stages.base import rows_of
 from small import SMALL
 
 ROWS, LENGTH = 8, 24
-RECIPE = Recipe(name="small", stage="language", batch=ROWS, bf16=False)
+RECIPE = Recipe(name="small", stage="language", global_batch_size=ROWS, bf16=False)
 
 
 class Rows:
@@ -58,7 +58,7 @@ def gradients(pieces, recipe=RECIPE, stage=None):
     size = ROWS // pieces
     rows = stage.rows()
     values, _ = accumulate(stage, [joined(rows[i : i + size]) for i in range(0, ROWS, size)], recipe, World())
-    return values["loss"], {name: p.grad for name, p in optimised(stage.model).items() if p.grad is not None}
+    return values["loss"], {name: p.grad for name, p in optimizer_parameters(stage.model).items() if p.grad is not None}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_it_is_no_mean_of_means(at_once):
 
 
 def test_activations_computed_again_give_the_same_gradients(at_once):
-    recipe = dataclasses.replace(RECIPE, checkpointing=True)
+    recipe = dataclasses.replace(RECIPE, activation_checkpointing=True)
     stage = Rows()
     names = list(stage.model.state_dict())
     prepare_blocks(stage.model, recipe)
@@ -99,7 +99,7 @@ def test_activations_computed_again_give_the_same_gradients(at_once):
 def test_compiled_blocks_serve_rows_of_any_documents(checkpointing):
     """The compiler's front end alone: no C++ compiler is needed, and what it would be given is what counts."""
     plain, compiled = Rows(), Rows()
-    prepare_blocks(compiled.model, dataclasses.replace(RECIPE, compile=True, checkpointing=checkpointing))
+    prepare_blocks(compiled.model, dataclasses.replace(RECIPE, compile=True, activation_checkpointing=checkpointing))
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     graphs = []
@@ -113,7 +113,7 @@ def test_compiled_blocks_serve_rows_of_any_documents(checkpointing):
         assert losses[1] == pytest.approx(losses[0], rel=1e-6)
         graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
     assert 0 < graphs[0] == graphs[1] == graphs[2]
-    found, expected = optimised(compiled.model), optimised(plain.model)
+    found, expected = optimizer_parameters(compiled.model), optimizer_parameters(plain.model)
     for name, parameter in expected.items():
         if parameter.grad is not None:
             torch.testing.assert_close(found[name].grad, parameter.grad, rtol=1e-4, atol=1e-6, msg=name)
@@ -121,5 +121,5 @@ def test_compiled_blocks_serve_rows_of_any_documents(checkpointing):
 
 def test_a_part_of_a_batch_is_its_rows():
     batch = Rows().rows()[0]
-    assert len(part(batch, 0, 1).input_ids) == 1 and len(part(batch, 1, 2).labels) == 0
-    assert part(torch.arange(6), 2, 4).tolist() == [2, 3]
+    assert len(rows_of(batch, 0, 1).input_ids) == 1 and len(rows_of(batch, 1, 2).labels) == 0
+    assert rows_of(torch.arange(6), 2, 4).tolist() == [2, 3]

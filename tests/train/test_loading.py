@@ -1,12 +1,11 @@
-"""A model in a folder is never whole on a rank that holds a share of it, and what is trained is the same."""
+"""A model in a folder is never whole on a rank that holds a shard of it, and training gives the same weights."""
 
 import dataclasses
-import multiprocessing
 
 import pytest
 import torch
 from loading import main
-from ranks import free_port
+from processes import free_port, run
 
 from seedx.checkpoint import native
 from seedx.checkpoint.parts import Model
@@ -18,23 +17,27 @@ from seedx.tokenizer import train_tokenizer
 from seedx.train.recipe import Recipe
 from seedx_stickers import tasks
 
-COMMON = {"steps": 2, "warmup": 1, "batch": 4, "streams": 2, "row": 128, "eps": 1e-3, "bf16": False}
+COMMON = {
+    "steps": 2,
+    "warmup_steps": 1,
+    "global_batch_size": 4,
+    "streams": 2,
+    "max_seq_len": 128,
+    "eps": 1e-3,
+    "bf16": False,
+}
 RECIPES = [
-    Recipe("full", "language", data=(Data("stickers:draw"),), options={"start": True}, **COMMON),
-    Recipe(
-        "lora", "language", data=(Data("stickers:draw"),), options={"start": True}, lora=True, sample_every=1, **COMMON
-    ),
+    Recipe("full", "language", data=(Data("stickers:draw"),), **COMMON),
+    Recipe("lora", "language", data=(Data("stickers:draw"),), lora=True, sample_every=1, **COMMON),
     Recipe(
         "condition",
         "condition",
         data=(Data("stickers:edit"),),
-        options={"start": True},
         trained=("resampler.*", "unet.*.to_k.*", "unet.*.to_v.*"),
-        checkpointing=True,  # of blocks that are frozen, too
+        activation_checkpointing=True,  # of blocks that are frozen, too
         **COMMON,
     ),
 ]
-IMPORTS = ["torch", "peft", "loading", "seedx.train.stages.language", "seedx.train.stages.detokenizer_pictures"]
 
 
 @pytest.fixture(scope="module")
@@ -56,21 +59,11 @@ def large(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(large, tmp_path_factory):
-    """What one process and two ranks made of a recipe, by its name, their number and the rank."""
+    """The results of one process and of two ranks, by name of the recipe, number of ranks and rank."""
     out = tmp_path_factory.mktemp("results")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTS)
     ports = {1: free_port(), 2: free_port()}
-    processes = [
-        context.Process(target=main, args=(rank, size, ports[size], RECIPES, large, out))
-        for size in ports
-        for rank in range(size)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(1200)  # a quarter of a minute, were the machine ours
-    assert [process.exitcode for process in processes] == [0, 0, 0]
+    ranks = [(rank, size, ports[size], RECIPES, large, out) for size in ports for rank in range(size)]
+    assert run(main, *ranks) == [0, 0, 0]
     assert all((out / f"lora-{size}/samples/00000002.png").is_file() for size in ports)
     return lambda *key: torch.load(out / "{}-{}-{}.pt".format(*key), weights_only=False)
 

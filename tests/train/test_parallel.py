@@ -1,9 +1,8 @@
-"""Two and four processes do what one does, for every kind of training; a checkpoint of four goes on with two and one.
+"""Two and four processes train as one does, for every kind of training; a checkpoint of four resumes with two and one.
 
-The processes are forked from one that has imported everything, and all tests look at what one start of them made.
+The processes are forked from one that has imported everything, and all tests look at the results of one start of them.
 """
 
-import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -12,37 +11,27 @@ from pathlib import Path
 import pytest
 import ranks
 import torch
+from processes import free_port, run
 from torch import nn
 
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
-from seedx.train.engine import folders, parallel
-from seedx.train.engine.checkpointing import Saver
+from seedx.train.engine import checkpoint_files, parallel
+from seedx.train.engine.checkpointing import CheckpointManager
 from seedx.train.engine.parallel import World
 from seedx.train.recipe import Recipe
 from small import SMALL
 
-IMPORTS = ["torch", "peft", "seedx.model.seedx", "seedx.model.detokenizer", "seedx.train.engine.checkpointing"]
 KINDS = [(kind, size) for kind in ranks.STAGES for size in (2, 4) if (kind, size) != ("autoencoder", 4)]
 ONE = World()
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What four processes made, and then two of them."""
+    """The results of four processes, and then of two of them."""
     folder = tmp_path_factory.mktemp("ranks")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTS)
-    ports = ranks.free_port(), ranks.free_port()
-    processes = [context.Process(target=ranks.main, args=(rank, ports, folder)) for rank in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(1200)  # a quarter of a minute, were the machine ours
-    codes = [process.exitcode for process in processes]
-    for process in processes:
-        process.kill()
-    assert codes == [0, 0, 0, 0]
+    ports = free_port(), free_port()
+    assert run(ranks.main, *[(rank, ports, folder) for rank in range(4)]) == [0, 0, 0, 0]
     return folder
 
 
@@ -62,7 +51,7 @@ def assert_same(found, expected, steps=slice(None)):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "size"), KINDS)
-def test_many_processes_do_what_one_does(folder, alone, kind, size):
+def test_many_processes_train_as_one_does(folder, alone, kind, size):
     assert_same(torch.load(folder / f"{kind}-{size}.pt"), alone[kind])
 
 
@@ -82,13 +71,13 @@ def test_replicas_of_a_sharded_model_do_the_same(folder, alone, size):
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_four_goes_on_with_two(folder, alone):
+def test_a_checkpoint_of_four_resumes_with_two(folder, alone):
     assert_same(torch.load(folder / "full-2-resume.pt"), alone["full"], slice(ranks.SAVED, None))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["full", "lora", "detokenizer"])
-def test_a_checkpoint_of_four_goes_on_with_one(folder, alone, kind, tmp_path):
+def test_a_checkpoint_of_four_resumes_with_one(folder, alone, kind, tmp_path):
     shutil.copytree(folder / kind, tmp_path / kind)
     assert_same(ranks.train(kind, ONE, tmp_path / kind, resume=True)[0], alone[kind], slice(ranks.SAVED, None))
 
@@ -99,13 +88,13 @@ def test_a_rank_that_dies_says_why_and_leaves_a_checkpoint(tmp_path):
     script = Path(__file__).parent / "dying.py"
     done = subprocess.run([sys.executable, *command, script, tmp_path], capture_output=True, text=True, timeout=1200)
     assert done.returncode != 0
-    assert "rank 1 of 2 stops: MemoryError: no room for step 3. The last checkpoint stays." in done.stderr
+    assert "rank 1 of 2 failed: MemoryError: no room for step 3. The last checkpoint is kept." in done.stderr
     assert "MemoryError" in done.stderr.split("Root Cause")[1]
-    path = folders.path(tmp_path / "checkpoints", 2)
-    assert folders.problem(path) is None
+    path = checkpoint_files.path(tmp_path / "checkpoints", 2)
+    assert checkpoint_files.problem(path) is None
     model = nn.Linear(4, 3)
     state = {"model": model, "optim": torch.optim.AdamW(model.parameters())}
-    assert Saver(tmp_path, ONE).resume(state) == 2
+    assert CheckpointManager(tmp_path, ONE).resume(state) == 2
 
 
 def test_blocks_are_found_in_every_model():
@@ -118,7 +107,7 @@ def test_blocks_are_found_in_every_model():
 
 def test_one_process_needs_no_group(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    world = parallel.world()
+    world = parallel.init_distributed()
     assert (world.rank, world.size, world.first) == (0, 1, True)
     assert world.gather("a") == ["a"]
     assert world.sum(torch.ones(2)).tolist() == [1, 1]
@@ -130,7 +119,7 @@ def test_half_of_torchruns_variables_are_refused(monkeypatch):
     for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValueError, match="RANK, MASTER_ADDR, MASTER_PORT is not set; start many processes by torchrun"):
-        parallel.world()
+        parallel.init_distributed()
 
 
 def test_replicas_divide_the_ranks():
@@ -141,15 +130,15 @@ def test_replicas_divide_the_ranks():
 def test_clipping_gives_the_norm_before():
     parameter = nn.Parameter(torch.zeros(2))
     parameter.grad = torch.tensor([3.0, 4.0])
-    assert parallel.clip([parameter], 1.0).item() == 5
+    assert parallel.clip_grad_norm([parameter], 1.0).item() == 5
     torch.testing.assert_close(parameter.grad, torch.tensor([0.6, 0.8]))
 
 
 def test_a_skeleton_takes_no_memory_and_the_whole_is_a_copy():
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    frame = parallel.skeleton(model)
+    frame = parallel.meta_copy(model)
     assert all(t.is_meta for t in frame.state_dict().values())
-    filled = parallel.whole(model, frame, {"0.bias": torch.full((2,), 7.0)})
+    filled = parallel.gather_model(model, frame, {"0.bias": torch.full((2,), 7.0)})
     assert filled is frame and filled[0].bias.tolist() == [7, 7]
     assert torch.equal(filled[0].weight, model[0].weight) and filled[0].weight is not model[0].weight
     filled[0].weight.data.zero_()

@@ -17,7 +17,7 @@ from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.model.vision import VisionTransformer
 from seedx.train.engine import trainable
-from seedx.train.engine.activation_checkpoint import recomputed
+from seedx.train.engine.activation_checkpoint import apply_activation_checkpointing
 from seedx.train.planning import costs, plan
 from seedx.train.planning.clusters import CLUSTERS, GIB, Cluster, find, vendor_peak
 from seedx.train.planning.costs import Memory, Setting, Sizes
@@ -37,7 +37,16 @@ from seedx.train.recipe import Recipe
 from small import SMALL
 
 SIZES = Sizes(total=1000, trained=100, root=200, largest=300, largest_trained=60, unsharded=50)
-RECIPE = Recipe("small", "language", "small", steps=10, batch=8, micro=2, row=32, data=(Data("a.jsonl", "llava"),))
+RECIPE = Recipe(
+    "small",
+    "language",
+    "small",
+    steps=10,
+    global_batch_size=8,
+    micro_batch_size=2,
+    max_seq_len=32,
+    data=(Data("a.jsonl", "llava"),),
+)
 CLUSTER = Cluster("two by two", memory=8, tflops=100, intra=100, inter=50, per_node=2)
 
 
@@ -95,7 +104,7 @@ def test_a_language_step_without_data_costs_what_a_real_one_does(checkpointing: 
     model.language.add_lora()
     trainable.apply(model, trainable.DEFAULTS["language"])
     if checkpointing:
-        recomputed(model)
+        apply_activation_checkpointing(model)
     parts = {name.removeprefix("model."): part for name, part in LanguageStep.parts.items()}
     with Meter(model, parts) as read:
         with torch.autocast("cpu", torch.bfloat16):
@@ -122,7 +131,7 @@ def test_a_detokenizer_step_without_data_costs_what_a_real_one_does(checkpointin
     model = Detokenizer(config.detokenizer, config.vision.output_dim).train()
     trainable.apply(model, names)
     if checkpointing:
-        recomputed(model)
+        apply_activation_checkpointing(model)
     assert model.noise_schedule  # its tables are made on first use
     pixels, features = torch.randn(2, 3, 16, 16), torch.randn(2, config.vision.pooled, config.vision.output_dim)
     times = torch.zeros(2, dtype=torch.int64)
@@ -181,7 +190,7 @@ def test_memory_of_a_share() -> None:
         unreduced=6 * 60,
         activations=7,
     )
-    with_average = costs.memory(SIZES, dataclasses.replace(RECIPE, ema=0.99), setting, 4, 7)
+    with_average = costs.memory(SIZES, dataclasses.replace(RECIPE, ema_decay=0.99), setting, 4, 7)
     assert with_average.total == memory.total + 100
     twice = costs.memory(SIZES, RECIPE, dataclasses.replace(setting, replicas=2), 4, 7)
     assert (twice.weights, twice.optimizer, twice.gathered) == (2000, 400, memory.gathered)
@@ -297,7 +306,8 @@ def test_the_vendors_peak_of_a_device(device: str, peak: float | None) -> None:
 def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "recipe.toml"
     file.write_text(
-        'name = "s"\nstage = "language"\npreset = "small"\nbatch = 4\nrow = 32\n[[data]]\nsource = "a.jsonl"\n'
+        'name = "s"\nstage = "language"\nconfig = "small"\nglobal_batch_size = 4\nmax_seq_len = 32\n'
+        '[[data]]\nsource = "a.jsonl"\n'
     )
     assert cli.main(["plan", str(file), "--gpus", "2", "--gpu", "a100-40g", "--tokens", "200", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)

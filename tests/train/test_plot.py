@@ -13,7 +13,7 @@ from seedx.train.plot import panels, plot, smooth
 def write(run, name):
     run.mkdir()
     records = [
-        {"step": 10 * i, "loss": 2 / (i + 1), name: 1.0, "lr": 1e-3, "time": 0.0, "faults": {}} for i in range(5)
+        {"step": 10 * i, "loss": 2 / (i + 1), name: 1.0, "lr": 1e-3, "time": 0.0, "sample_errors": {}} for i in range(5)
     ]
     (run / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     return run

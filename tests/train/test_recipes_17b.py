@@ -98,10 +98,10 @@ def test_the_language_stages_train_adapters_norms_words_and_bridge(name: str) ->
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.toml")), ids=lambda file: file.stem)
 def test_settings_and_data(file: Path) -> None:
     read = load_recipe(file)
-    assert (read.preset, read.lr, read.min_ratio, read.warmup) == ("17b", 1e-4, 0.05, 500)
+    assert (read.config, read.lr, read.min_lr_ratio, read.warmup_steps) == ("17b", 1e-4, 0.05, 500)
     assert (tuple(read.betas), read.eps, read.weight_decay, read.bf16) == ((0.9, 0.98), 1e-6, 0.05, True)
     gpus = 48 if read.stage == "language" else 32
-    assert read.micro_rows(gpus) == read.micro and read.streams % (gpus * read.workers) == 0
+    assert read.micro_rows(gpus) == read.micro_batch_size and read.streams % (gpus * read.workers) == 0
     if read.stage == "language":
         assert read.losses == {"text": 1.0, "image": 6.0}
     assert len({data.source for data in read.data}) == len(read.data) >= 4

@@ -12,24 +12,25 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from seedx import plugins
 from seedx.checkpoint import native
 from seedx.cli import main
 from seedx.config import PRESETS, TINY
 from seedx.model.vision import pool_features
 from seedx.tiling import normalise, tile_image
 from seedx.train.recipe import load_recipe
-from seedx.train.run import STAGES, build, look, run
-from seedx.train.stages.language_samples import regressed
+from seedx.train.run import STAGES, build, dry_run, run
+from seedx.train.stages.language_samples import predict_features
 from seedx_stickers.scenes import Scene, Sticker, render
 from seedx_stickers.signs import LETTERS, Sign
 from seedx_stickers.training import own_drawings, vision_tiles
 from seedx_stickers.training.bundle import bundle
-from seedx_stickers.training.detokenizer_scenes import asked
 from seedx_stickers.training.pixels import as_tile
+from seedx_stickers.training.scene_samples import asked
 from seedx_stickers.training.vision_tiles import INDEX, PARTS, page, sample_tile, tile_label
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes/tiny").glob("*.toml"))
-SMALL = {"steps": 2, "warmup": 1, "batch": 2, "streams": 2}
+SMALL = {"steps": 2, "warmup_steps": 1, "global_batch_size": 2, "streams": 2}
 
 
 @pytest.fixture
@@ -70,42 +71,42 @@ name = "mine"
 stage = "language"
 lr = 1e-2
 bf16 = false
-row = 200
+max_seq_len = 200
 
 [[data]]
 source = "stickers:draw"
 """
 
 
-GUESSED = """
-name = "guessed"
-stage = "condition"
+PREDICTED = """
+name = "predicted"
+stage = "condition-scenes"
 
 [options]
 scenes = 12
 edits = 4
-guessed = 0.5
+predicted_feature_ratio = 0.5
 """
 
 
-def test_guesses_are_of_the_pictures_that_words_ask_for(tiny_folder, tmp_path):
-    recipe = load_recipe(recipe_of(tmp_path, GUESSED), model=str(tiny_folder), batch=2)
+def test_features_are_predicted_for_the_pictures_that_text_asks_for(tiny_folder, tmp_path):
+    recipe = load_recipe(recipe_of(tmp_path, PREDICTED), init_from=str(tiny_folder), global_batch_size=2)
     stage = build(recipe, tmp_path)
-    scenes = stage.guesses["scenes"]
+    scenes = stage.predicted_scenes
     wanted = [asked(random.Random(f"scenes/{i}")) is not None for i in range(12)]
     assert [not torch.equal(a, b) for a, b in zip(scenes, stage.scenes.features, strict=True)] == wanted
     assert set(wanted) == {True, False}
-    assert not any(torch.equal(a, b) for a, b in zip(stage.guesses["pairs"], stage.targets.features, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(stage.predicted_targets, stage.targets.features, strict=True))
     again = build(recipe, tmp_path)  # from the files
-    assert torch.equal(again.guesses["pairs"], stage.guesses["pairs"])
+    assert torch.equal(again.predicted_targets, stage.predicted_targets)
     assert torch.isfinite(stage.losses(stage.batch(0))["drawing"])
-    with pytest.raises(ValueError, match="stage condition"):
-        build(load_recipe(recipe_of(tmp_path, GUESSED.replace('"condition"', '"detokenizer"'))), tmp_path)
+    with pytest.raises(ValueError, match="of the stage condition-scenes"):
+        build(load_recipe(recipe_of(tmp_path, PREDICTED.replace('"condition-', '"detokenizer-'))), tmp_path)
 
 
 def test_adapters_on_a_whole_model_give_a_whole_model(tiny_folder, tmp_path):
     path = recipe_of(tmp_path, LANGUAGE)
-    assert run(path, tmp_path / "mine", **SMALL, model=str(tiny_folder), lora=True)
+    assert run(path, tmp_path / "mine", **SMALL, init_from=str(tiny_folder), lora=True)
     before, after = native.load(tiny_folder), native.load(tmp_path / "mine")
     assert after.config == before.config
     same = {n for n, t in after.seedx.state_dict().items() if torch.equal(t, before.seedx.state_dict()[n])}
@@ -113,7 +114,7 @@ def test_adapters_on_a_whole_model_give_a_whole_model(tiny_folder, tmp_path):
 
 
 def test_the_language_stage_shows_what_it_draws(tiny_folder, tmp_path):
-    settings = {**SMALL, "row": 60, "sample_every": 2, "model": str(tiny_folder)}
+    settings = {**SMALL, "max_seq_len": 60, "sample_every": 2, "init_from": str(tiny_folder)}
     path = recipe_of(tmp_path, LANGUAGE)
     assert run(path, tmp_path / "out", **settings)
     sheet = Image.open(tmp_path / "out/runs/mine/samples/00000002.png")
@@ -125,11 +126,11 @@ def test_the_language_stage_shows_what_it_draws(tiny_folder, tmp_path):
     wanted = torch.from_numpy(np.array(sheet.crop((0, 0, 96, 96)))).permute(2, 0, 1)
     assert torch.equal(wanted, batch.targets[0])
     features = pool_features(stage.model.vision(batch.targets), stage.config.vision.pool)
-    errors = (regressed(stage.model, stage.shown) - features).square().sum()
+    errors = (predict_features(stage.model, stage.shown) - features).square().sum()
     assert float(errors) == pytest.approx(float(stage.losses(batch)["image"].detach()), rel=1e-4)
     bare = tmp_path / "bare"
     shutil.copytree(tiny_folder, bare, ignore=shutil.ignore_patterns("detokenizer*"))
-    other = build(load_recipe(path, **settings | {"model": str(bare)}), tmp_path)
+    other = build(load_recipe(path, **settings | {"init_from": str(bare)}), tmp_path)
     next(other.batches(0, None, 0, 1))
     assert other.shown is not None and other.sample(0) == []  # nobody is there to draw
 
@@ -138,7 +139,7 @@ def test_features_from_a_cache_give_the_same_losses(tiny_folder, tmp_path):
     path = recipe_of(tmp_path, LANGUAGE)
     losses = []
     for options in ({}, {"feature_cache": str(tmp_path / "cache")}, {"feature_cache": str(tmp_path / "cache")}):
-        stage = build(load_recipe(path, **SMALL, model=str(tiny_folder), options=options), tmp_path)
+        stage = build(load_recipe(path, **SMALL, init_from=str(tiny_folder), options=options), tmp_path)
         step = next(stage.batches(0, None, 0, 1))
         losses.append(float(stage.losses(step.micro[0])["image"].detach()))
     assert stage.cache.hits and not stage.cache.misses
@@ -146,7 +147,9 @@ def test_features_from_a_cache_give_the_same_losses(tiny_folder, tmp_path):
 
 
 def test_the_rows_of_a_step_are_the_same_for_any_number_of_ranks(tiny_folder, tmp_path):
-    recipe = load_recipe(recipe_of(tmp_path, LANGUAGE), steps=2, batch=4, streams=4, model=str(tiny_folder))
+    recipe = load_recipe(
+        recipe_of(tmp_path, LANGUAGE), steps=2, global_batch_size=4, streams=4, init_from=str(tiny_folder)
+    )
     stage = build(recipe, tmp_path)
 
     def keys(ranks, start, state):
@@ -165,9 +168,6 @@ name = "pictures"
 stage = "condition"
 bf16 = false
 
-[options]
-start = true
-
 [[data]]
 source = "stickers:edit"
 
@@ -178,51 +178,54 @@ source = "stickers:draw"
 
 def test_the_detokenizer_learns_from_pictures_of_any_data(tiny_folder, tmp_path):
     path = recipe_of(tmp_path, PICTURES)
-    assert run(path, tmp_path / "out", **SMALL | {"batch": 4}, model=str(tiny_folder), sample_every=2)
+    assert run(path, tmp_path / "out", **SMALL | {"global_batch_size": 4}, init_from=str(tiny_folder), sample_every=2)
     before, after = (load_file(folder / "detokenizer.safetensors") for folder in (tiny_folder, tmp_path / "out"))
     assert before.keys() == after.keys() and any(not torch.equal(before[n], after[n]) for n in before)
-    stage = build(load_recipe(path, **SMALL | {"batch": 4}, model=str(tiny_folder)), tmp_path)
+    stage = build(load_recipe(path, **SMALL | {"global_batch_size": 4}, init_from=str(tiny_folder)), tmp_path)
     whole = next(stage.batches(0, None, 0, 1)).micro[0]
     assert set(whole.conditioned.tolist()) == {True, False}  # edits have a source, drawings have none
     assert not stage.encoded(whole).condition[~whole.conditioned].any()
-    halves = build(load_recipe(path, **SMALL | {"batch": 4}, micro=2, model=str(tiny_folder)), tmp_path)
+    halves = build(
+        load_recipe(path, **SMALL | {"global_batch_size": 4}, micro_batch_size=2, init_from=str(tiny_folder)), tmp_path
+    )
     apart = sum(float(halves.losses(batch)["drawing"].detach()) for batch in next(halves.batches(0, None, 0, 1)).micro)
     assert apart == pytest.approx(float(stage.losses(whole)["drawing"].detach()), rel=1e-4)
 
 
-def test_a_changed_recipe_needs_a_yes(tiny_folder, tmp_path, capsys):
+def test_a_changed_recipe_has_to_be_accepted(tiny_folder, tmp_path, capsys):
     path = recipe_of(tmp_path, LANGUAGE)
-    said = ["train", str(path), "--folder", str(tmp_path / "out"), "--set"]
-    said += [*(f"{name}={value}" for name, value in SMALL.items()), f"model={tiny_folder}"]
-    assert main(said) == 0
+    command = ["train", str(path), "--folder", str(tmp_path / "out"), "--set"]
+    command += [*(f"{name}={value}" for name, value in SMALL.items()), f"init_from={tiny_folder}"]
+    assert main(command) == 0
     assert json.loads((tmp_path / "out/runs/mine/recipe.json").read_text())["lr"] == 1e-2
-    assert main([*said, "workers=1"]) == 0  # changes nothing that is learnt
+    assert main([*command, "workers=1"]) == 0  # changes nothing that is learnt
     capsys.readouterr()
-    assert main([*said, "lr=0.5", "steps=3"]) == 2
+    assert main([*command, "lr=0.5", "steps=3"]) == 2
     assert "lr: 0.01 -> 0.5" in (told := capsys.readouterr().err) and "--accept-changes" in told
-    assert main([*said, "lr=0.5", "steps=3", "--accept-changes"]) == 0
+    assert main([*command, "lr=0.5", "steps=3", "--accept-changes"]) == 0
     assert json.loads((tmp_path / "out/runs/mine/recipe.json").read_text())["lr"] == 0.5
 
 
 def test_a_look_tells_what_would_be_trained_on_what(tiny_folder, tmp_path):
-    text = look(recipe_of(tmp_path, LANGUAGE), tmp_path, model=str(tiny_folder), **SMALL)
+    text = dry_run(recipe_of(tmp_path, LANGUAGE), tmp_path, init_from=str(tiny_folder), **SMALL)
     assert "output_resampler.query" in text and "100.0%  stickers:draw" in text
     assert "nine in ten" in text and "of it used" in text
     assert not (tmp_path / "runs").exists()
 
 
 def test_every_recipe_names_a_stage():
-    assert {load_recipe(path).stage for path in RECIPES} == set(STAGES)
+    known = {*STAGES, *plugins.names("seedx.stages")}
+    assert {load_recipe(path).stage for path in RECIPES} <= known
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"stage": "visio"}, "no stage 'visio'; did you mean 'vision'"),
-        ({"preset": "huge"}, "no preset 'huge'; known: "),
+        ({"config": "huge"}, "config must be the name of a preset, not 'huge'; known: "),
         ({"options": {"nois": 1}}, "'options.nois'; did you mean 'options.noise'"),
         ({"losses": {"al.names": 1}}, "unknown loss 'al.names'; did you mean 'all.names'"),
-        ({"options": {"start": "none"}}, "no run to go on from"),
+        ({"init_from": "run:none"}, "has no whole.safetensors to start from"),
     ],
 )
 def test_mistakes_in_a_recipe_are_explained(small, tmp_path, changed, message):
@@ -234,11 +237,11 @@ def test_a_vision_run_goes_on_from_one_that_has_ended(small, tmp_path):
     first = build(load_recipe(RECIPES[0]), tmp_path)
     once = {name: tensor.clone() for name, tensor in first.model.state_dict().items()}
     first.save(first.model, tmp_path)  # which scales the features of what it hands over
-    second = build(load_recipe(RECIPES[0], seed=5, options={"start": "vision"}), tmp_path)
+    second = build(load_recipe(RECIPES[0], seed=5, init_from="run:vision"), tmp_path)
     again = second.model.state_dict()
     assert all(torch.equal(once[name], again[name]) for name in once)
     with pytest.raises(ValueError, match="train its recipe to the end"):
-        build(load_recipe(RECIPES[0], options={"start": "none"}), tmp_path)
+        build(load_recipe(RECIPES[0], init_from="run:none"), tmp_path)
 
 
 def test_a_letter_is_labelled_where_it_is_printed():
@@ -295,7 +298,7 @@ def test_a_large_scene_is_drawn_no_larger_than_its_tiles(monkeypatch):
 def test_a_vision_run_can_leave_what_is_drawn_where_it_is(small, tmp_path):
     first = build(load_recipe(RECIPES[0]), tmp_path)
     first.save(first.model, tmp_path)
-    recipe = load_recipe(RECIPES[0], batch=16, options={"hold": True, "signs": 0.3})
+    recipe = load_recipe(RECIPES[0], init_from="", global_batch_size=16, options={"hold": True, "signs": 0.3})
     second = build(recipe, tmp_path)
     batch = second.batch(0)
     assert 0 < batch.drawn.sum() < 16

@@ -1,35 +1,34 @@
 """A stage that trains in no time, for tests of the loop."""
 
-import multiprocessing
 import os
 
+import processes
 import torch
 from torch import nn
 
 from seedx.batch import Encoded
 from seedx.train.engine.loop import train
-from seedx.train.engine.parallel import close, world
+from seedx.train.engine.parallel import init_distributed, shutdown
 from seedx.train.recipe import Recipe
-from seedx.train.stages.base import Stepwise
-from seedx.train.stages.rows import RowStage
-from seedx_stickers.training.bank import CHUNK, kept
+from seedx.train.stages.base import GeneratedDataStage
+from seedx.train.stages.packed_data import PackedDataStage
 
 RECIPE = Recipe(
     name="toy",
     stage="toy",
     steps=8,
-    batch=4,
+    global_batch_size=4,
     lr=0.1,
-    warmup=2,
+    warmup_steps=2,
     bf16=False,
     log_every=1,
-    ema=0.9,
+    ema_decay=0.9,
     save_seconds=0,
-    max_bad_steps=2,
+    max_skipped_steps=2,
 )
 
 
-class Toy(Stepwise):
+class Toy(GeneratedDataStage):
     """A regression with noise of its own. `events` happen when the data of their step is made."""
 
     def __init__(self, recipe=RECIPE, events=None, noise=0.1):
@@ -39,7 +38,7 @@ class Toy(Stepwise):
         self.weights = {"error": 1.0}
 
     def batch(self, step):
-        batch = torch.randn(self.recipe.batch, 3)
+        batch = torch.randn(self.recipe.global_batch_size, 3)
         return self.events[step](batch) if step in self.events else batch
 
     def counts(self, batch):
@@ -54,10 +53,10 @@ class Toy(Stepwise):
         torch.save(model.state_dict(), folder / "toy.pt")
 
 
-class Lines(RowStage):
-    """Rows of one line of a file each; what is learnt of them does not matter."""
+class Lines(PackedDataStage):
+    """Rows of one line of a file each; the loss has no meaning."""
 
-    row = 1
+    max_seq_len = 1
 
     def __init__(self, recipe):
         torch.manual_seed(1)
@@ -78,21 +77,14 @@ class Lines(RowStage):
 
 
 def together(size, *arguments, target=None):
-    """Run `one_rank(*arguments)`, or `target`, on `size` ranks, and wait for all of them."""
-    context = multiprocessing.get_context("forkserver")
-    multiprocessing.set_forkserver_preload(["toy"])
-    processes = [context.Process(target=target or one_rank, args=(rank, size, *arguments)) for rank in range(size)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    return [process.exitcode for process in processes]
+    """Run `one_rank`, or `target`, on `size` ranks; returns their exit codes."""
+    return processes.run(target or one_rank, *[(rank, size, *arguments) for rank in range(size)])
 
 
 def joined(rank, size, port):
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
-    return world()
+    return init_distributed()
 
 
 def one_rank(rank, size, port, recipe, base, events):
@@ -100,30 +92,15 @@ def one_rank(rank, size, port, recipe, base, events):
     stage = Toy(recipe, events.get(rank), noise=0.0)
     done = train(stage, recipe, base / "run", base / "out", ranks)
     del stage
-    close(ranks)
+    shutdown(ranks)
     raise SystemExit(0 if done else 3)
 
 
 def lines_of_one_rank(rank, size, port, recipe, base):
-    """Train on `Lines` until they are used up; `base` then has what this rank says."""
+    """Train on `Lines` until they are used up; `base` then has this rank's error."""
     ranks = joined(rank, size, port)
     try:
         train(Lines(recipe), recipe, base / "run", base / "out", ranks)
     except ValueError as error:
         (base / f"rank-{rank}.txt").write_text(str(error))
-        close(ranks)
-
-
-def bank_of_one_rank(rank, size, port, base):
-    """What a rank is given by `kept`, at first and from the file."""
-    ranks, asked = joined(rank, size, port), []
-
-    def squares(rows):
-        asked.append(rows)
-        return {"squares": torch.tensor([row * row for row in rows])}
-
-    for key in ("one", "one", "another"):
-        given = kept(base / "bank" / "squares.safetensors", key, 3 * CHUNK - 7, squares)
-        assert given["squares"].tolist() == [row * row for row in range(3 * CHUNK - 7)]
-    (base / f"rank-{rank}.txt").write_text(str([(rows.start, rows.stop) for rows in asked]))
-    close(ranks)
+        shutdown(ranks)

@@ -12,11 +12,11 @@ SDXL's own `unet` folder is not written: the de-tokenizer's file has every weigh
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from huggingface_hub import save_torch_state_dict
 from torch import Tensor
 
 from seedx import tokenizer
@@ -50,27 +50,25 @@ def write_release(
     seedx, detokenizer = build(config)
     parts = modules(seedx, detokenizer)
 
-    def state(part: str, theirs: str) -> dict[str, Tensor]:
-        """One part under the release's names. Its tensors are mapped from the disk unless `dtype` converts them."""
-        tensors = native.read_part(folder, part)
-        weights.check(tensors, part_state(part, parts[part]), f"{folder.name}/{part}")
-        stored = {}
-        for key, tensor in tensors.items():
-            stored[key] = tensor.to(dtype)
-            if progress:
-                progress(part, tensor.nbytes)
-        return to_release(theirs, stored)
+    def official(part: str, theirs: str) -> dict[str, Tensor]:
+        """One part under the release's names, mapped from the disk."""
+        return to_release(theirs, native.read_part(folder, part, part_state(part, parts[part])))
+
+    def report(part: str) -> Callable[[int], None] | None:
+        return functools.partial(progress, part) if progress else None
 
     stage = "second_stage" if config.detokenizer.condition else "first_stage"
     with native.replacing(target) as aside:
         for place in ("agent", "llm", f"seed_detokenizer/{stage}", "vae", "tokenizer"):
             (aside / place).mkdir(parents=True)
         tokenizer.load(folder).save(aside / "tokenizer")
-        torch.save(state("vision", "visual_encoder"), aside / "qwen_vit_G.pt")
-        torch.save(state("bridge", "agent"), aside / "agent" / "pytorch_model.bin")
-        torch.save(state("detokenizer", stage), aside / "seed_detokenizer" / stage / "pytorch_model.bin")
+        for part, theirs, file in (
+            ("vision", "visual_encoder", "qwen_vit_G.pt"),
+            ("bridge", "agent", "agent/pytorch_model.bin"),
+            ("detokenizer", stage, f"seed_detokenizer/{stage}/pytorch_model.bin"),
+        ):
+            torch.save(weights.stored(official(part, theirs), dtype, report(part)), aside / file)
         seedx.language.llm.config.save_pretrained(aside / "llm")
-        save_torch_state_dict(state("language", "llm"), aside / "llm", max_shard_size=SHARD_BYTES)
         detokenizer.vae.model.save_config(aside / "vae")
-        vae = "diffusion_pytorch_model{suffix}.safetensors"
-        save_torch_state_dict(state("vae", "vae"), aside / "vae", filename_pattern=vae, max_shard_size=SHARD_BYTES)
+        for part, theirs, name in (("language", "llm", "model"), ("vae", "vae", "diffusion_pytorch_model")):
+            weights.write(aside / theirs, name, official(part, theirs), dtype, SHARD_BYTES, report(part))

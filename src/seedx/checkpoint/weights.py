@@ -13,10 +13,11 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -62,7 +63,7 @@ def read(*files: Path) -> dict[str, Tensor]:
     """The tensors of some files by name, mapped from the disk.
 
     Raises:
-        SeedxError: two of the files hold a tensor of the same name.
+        SeedxError: a file is not readable as weights, or two of the files hold a tensor of the same name.
     """
     found: dict[str, Tensor] = {}
     for file in files:
@@ -74,10 +75,13 @@ def read(*files: Path) -> dict[str, Tensor]:
 
 
 def _mapped(file: Path) -> dict[str, Tensor]:
-    if file.suffix == ".safetensors":
-        with safe_open(file, "pt") as tensors:
-            return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (it is no dictionary)
-    return dict(torch.load(file, map_location="cpu", mmap=True, weights_only=True))
+    try:
+        if file.suffix == ".safetensors":
+            with safe_open(file, "pt") as tensors:
+                return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (it is no dictionary)
+        return dict(torch.load(file, map_location="cpu", mmap=True, weights_only=True))
+    except (SafetensorError, UnpicklingError, RuntimeError) as error:  # the last: torch's, of what is no zip archive
+        raise SeedxError(f"{file} can't be read as weights, download or save it again: {error}") from error
 
 
 def check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:
@@ -118,13 +122,15 @@ def write(
         shard_bytes: the most that a file holds, but for a single tensor that is larger.
         progress: called for each tensor with its stored size in bytes.
     """
-    meta = {key: torch.empty(t.shape, dtype=_stored(t, dtype), device="meta") for key, t in tensors.items()}
+    meta = {key: torch.empty(t.shape, dtype=_stored_dtype(t, dtype), device="meta") for key, t in tensors.items()}
     split = split_torch_state_dict_into_shards(
         meta, filename_pattern=f"{name}{{suffix}}.safetensors", max_shard_size=shard_bytes
     )
     before = _stored_files(folder, name)
     for filename, keys in split.filename_to_tensors.items():
-        _write_shard(folder / f".{filename}.part", tensors, keys, dtype, progress)
+        aside = folder / f".{filename}.part"
+        save_file(stored({key: tensors[key] for key in keys}, dtype, progress), aside, {"format": "pt"})
+        _open_to_readers(aside)
     for filename in split.filename_to_tensors:
         (folder / f".{filename}.part").replace(folder / filename)
     written = {folder / filename for filename in split.filename_to_tensors}
@@ -145,21 +151,18 @@ def _stored_files(folder: Path, name: str) -> set[Path]:
     return files | {folder / f"{name}.safetensors.index.json"}
 
 
-def _write_shard(
-    file: Path,
+def stored(
     tensors: Mapping[str, Tensor],
-    keys: list[str],
-    dtype: torch.dtype | None,
-    progress: Callable[[int], None] | None,
-) -> None:
-    shard: dict[str, Tensor] = {}
-    for key in keys:
-        tensor = tensors[key].detach()
-        shard[key] = tensor.to("cpu", _stored(tensor, dtype)).contiguous()
+    dtype: torch.dtype | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Tensor]:
+    """The tensors as they are stored: on the CPU, contiguous, those of floating point in `dtype`."""
+    converted: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        converted[name] = tensor.detach().to("cpu", _stored_dtype(tensor, dtype)).contiguous()
         if progress:
-            progress(shard[key].nbytes)
-    save_file(shard, file, metadata={"format": "pt"})  # without it transformers takes no file
-    _open_to_readers(file)
+            progress(converted[name].nbytes)
+    return converted
 
 
 def _open_to_readers(file: Path) -> None:
@@ -168,5 +171,5 @@ def _open_to_readers(file: Path) -> None:
     file.chmod(0o666 & ~umask)
 
 
-def _stored(tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype:
+def _stored_dtype(tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype:
     return dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype

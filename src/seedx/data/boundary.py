@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from seedx.data.sample_errors import SampleError
+from seedx.errors import MissingPackageError
 from seedx.images import ImageError
 
 T = TypeVar("T")
@@ -18,10 +19,13 @@ def try_sample(where: str, make: Callable[[], T]) -> T | SampleError:
         where: the sample, as in `Record.where`.
 
     Raises:
+        MissingPackageError: the sample can't be read on this installation.
         RuntimeError: an error that no bad sample explains, with the sample's name.
     """
     try:
         return make()
+    except MissingPackageError:
+        raise
     except SampleError as error:
         return error
     except ImageError as error:

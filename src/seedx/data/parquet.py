@@ -15,7 +15,7 @@ from typing import Any
 from seedx.data import storage
 from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
-from seedx.errors import SeedxError
+from seedx.errors import MissingPackageError, SeedxError
 
 ROWS = 16  # read at once: a few pictures
 BUFFER = 1 << 20  # bytes of each column held while it is read
@@ -117,5 +117,5 @@ def _arrow() -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise ImportError('reading Parquet needs pyarrow: pip install "seedx[data]"') from error
+        raise MissingPackageError('reading Parquet needs pyarrow: pip install "seedx[data]"') from error
     return pyarrow

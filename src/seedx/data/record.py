@@ -51,10 +51,11 @@ class Record:
         """By the rule that named the sample: its key is the member's path up to the first dot of the file name."""
         folder, slash, file = name.rpartition("/")
         stem, _, extension = file.partition(".")
-        if self.where.endswith(f"/{folder}{slash}{stem}") and isinstance(self.fields.get(extension), bytes):
-            return self.fields[extension]
-        if isinstance(self.fields.get(name), bytes):
-            return self.fields[name]
+        of_sample = self.where.endswith(f"/{folder}{slash}{stem}")
+        if of_sample and isinstance(content := self.fields.get(extension), bytes):
+            return content
+        if isinstance(content := self.fields.get(name), bytes):
+            return content
         raise SampleError("missing file", self.where, f"no member {name!r} in this sample")
 
     def _beside(self, name: str, folder: str) -> bytes | str:

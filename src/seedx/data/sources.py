@@ -76,9 +76,9 @@ def open_source(source: str, parts: int = 1, run: str = "") -> list[Unit]:
 
 def _function(scheme: str) -> Callable[[str, int, str], list[Unit]] | None:
     """The function that opens `scheme:rest`; None if that is a path or a URL."""
-    if "." in scheme and "/" not in scheme:
-        return plugins.named(scheme)
-    return plugins.find("seedx.sources", scheme)
+    found: Callable[[str, int, str], list[Unit]] | None
+    found = plugins.named(scheme) if "." in scheme and "/" not in scheme else plugins.find("seedx.sources", scheme)
+    return found
 
 
 def _reader(path: str) -> tuple[Callable[[str, str], Unit], Callable[[str, int], list[Any]]]:

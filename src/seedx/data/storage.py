@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import IO, Any, BinaryIO
 
-from seedx.errors import SeedxError
+from seedx.errors import MissingPackageError, SeedxError
 
 TRIES = 4  # of a remote read, waiting 1, 2 and 4 seconds between them
 BUFFER = 1 << 20  # bytes asked for at once from a remote file
@@ -49,7 +49,7 @@ def open_file(path: str) -> BinaryIO:
     Raises:
         FileNotFoundError: there is no such file.
         OSError: a remote file could not be read in `TRIES` tries.
-        ImportError: a remote file, and fsspec or what it needs for this scheme is not installed.
+        MissingPackageError: a remote file, and fsspec or what it needs for this scheme is not installed.
     """
     if not remote(path):
         return open(path, "rb")
@@ -110,7 +110,7 @@ class _Retried(io.RawIOBase):
         for left in reversed(range(TRIES)):
             try:
                 return action()
-            except (FileNotFoundError, PermissionError, ImportError):
+            except (FileNotFoundError, PermissionError, MissingPackageError):
                 raise  # waiting will not help
             except Exception as error:  # each store has errors of its own, and not all of them are OSErrors
                 self._file = None
@@ -170,6 +170,10 @@ def _glob(pattern: str) -> list[str]:
 def _filesystem(path: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
-    except ImportError as error:
-        raise ImportError(f'{path} is remote, which needs fsspec: pip install "seedx[data]"') from error
-    return url_to_fs(path)
+
+        found: tuple[Any, str] = url_to_fs(path)
+    except ImportError as error:  # fsspec itself, or what it needs for this scheme
+        raise MissingPackageError(
+            f'{path} is remote, which needs fsspec: pip install "seedx[data]" ({error})'
+        ) from error
+    return found

@@ -1,4 +1,4 @@
-"""A model folder from a run's checkpoint, at any time: the run may be finished, stopped or going on.
+"""A model folder from a run's checkpoint, at any time: the run may be complete, stopped or still running.
 
 A run (FOLDER/runs/NAME) trains some parts of the model in FOLDER. Their weights come from the checkpoint; whatever the
 run did not train comes from the model that it started from and from FOLDER.
@@ -14,8 +14,9 @@ from pathlib import Path
 from seedx.checkpoint import native, parts
 from seedx.config import from_dict
 from seedx.errors import SeedxError
-from seedx.train.engine import components, folders
+from seedx.train.engine import checkpoint_files, components
 from seedx.train.engine.checkpointing import load_weights
+from seedx.train.old_recipes import upgrade_recipe
 from seedx.train.recipe import Recipe
 from seedx.train.run import build
 
@@ -37,20 +38,20 @@ def export(run: Path, target: Path, step: int | None = None, ema: bool = True) -
     recipe, folder = _recipe(run), run.resolve().parent.parent
     checkpoint = _checkpoint(run, step)
     found = int(checkpoint.name.removeprefix("step-"))
-    source = components.source(recipe, folder)
-    if recipe.lora and source == folder and found == recipe.steps:
+    source = components.source(recipe, folder, runs=True)
+    if recipe.lora and source.folder == folder and found == recipe.steps:
         raise SeedxError(f"{run} is finished and its adapters are merged into {folder}: copy that folder instead")
     if (target / "runs").exists():
         raise SeedxError(f"{target} holds training runs, which would be lost: give another folder")
-    stage, config = build(recipe, folder), components.config_of(source, recipe.preset)
+    stage = build(recipe, folder)
     load_weights(checkpoint, stage.model, average=ema)
     with native.replacing(target) as aside:
         stage.save(stage.model, aside)
         shutil.rmtree(aside / "runs", ignore_errors=True)  # notes of a stage for later runs
-        for place in (folder, source):
+        for place in (folder, source.folder):
             copy_missing(place, aside)
-        native.write_config(config, aside)
-        missing = [part for part in parts.modules(*parts.build(config)) if not components.has(aside, part)]
+        native.write_config(source.config, aside)
+        missing = [part for part in parts.modules(*parts.build(source.config)) if not components.has(aside, part)]
     return found, missing
 
 
@@ -71,15 +72,15 @@ def _recipe(run: Path) -> Recipe:
     file = run / "recipe.json"
     if not file.is_file():
         raise SeedxError(f"{str(run)!r} is not a run: expected recipe.json there, as in runs/tiny/runs/vision")
-    return from_dict(Recipe, json.loads(file.read_text(encoding="utf-8")))
+    return from_dict(Recipe, upgrade_recipe(json.loads(file.read_text(encoding="utf-8")), str(file)))
 
 
 def _checkpoint(run: Path, step: int | None) -> Path:
-    saved = folders.steps(run / "checkpoints")
+    saved = checkpoint_files.steps(run / "checkpoints")
     if not saved or (step is not None and step not in saved):
         there = f"steps {', '.join(map(str, saved))}" if saved else "none"
         raise SeedxError(f"{run} has no checkpoint{'' if step is None else f' of step {step}'}; there are: {there}")
-    path = folders.path(run / "checkpoints", saved[-1] if step is None else step)
-    if problem := folders.problem(path):
+    path = checkpoint_files.path(run / "checkpoints", saved[-1] if step is None else step)
+    if problem := checkpoint_files.problem(path):
         raise SeedxError(f"{path} is broken: {problem}; give another step with {run}@STEP")
     return path

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seedx.errors import SeedxError
-from seedx.train.engine.metrics import read
+from seedx.errors import MissingPackageError, SeedxError
+from seedx.train.engine.metrics import read_log
 
-LAST = ("lr", "grad_norm", "samples_s", "tokens_s", "wait", "mfu", "bad_steps")  # panels after those of the losses
+LAST = ("lr", "grad_norm", "samples_s", "tokens_s", "wait", "mfu", "utilization", "skipped_steps")  # after the losses
 LOGARITHMIC = ("loss", "grad_norm")
-SKIPPED = ("step", "time", "faults")
+SKIPPED = ("step", "time", "sample_errors")
 COLUMNS = 3
 POINTS = 200  # of a smoothed curve
 
@@ -24,14 +24,14 @@ def plot(runs: Sequence[Path], out: Path) -> Path:
         SeedxError: a folder has no log, `out` has no ending of an image format, or matplotlib is not installed.
         OSError: `out` can't be written.
     """
-    records = {run: read(run / "log.jsonl") for run in runs}
+    records = {run: read_log(run / "log.jsonl") for run in runs}
     for run, found in records.items():
         if not found:
             raise SeedxError(f"{run} has no log.jsonl with records: give a run's folder, such as runs/tiny/runs/vision")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise SeedxError('plots need matplotlib: pip install "seedx[plot]"') from error
+        raise MissingPackageError('plots need matplotlib: pip install "seedx[plot]"') from error
     names = panels(records.values())
     rows = math.ceil(len(names) / COLUMNS)
     figure = Figure(figsize=(4.5 * COLUMNS, 2.8 * rows), layout="constrained")
@@ -45,14 +45,14 @@ def plot(runs: Sequence[Path], out: Path) -> Path:
 
 
 def panels(logs: Any) -> list[str]:
-    """The names of all values in the logs: the loss, its parts, then the rest."""
+    """The names of all values in the logs: the loss, its components, then the rest."""
     names = {name for log in logs for record in log for name in record} - set(SKIPPED)
     parts = sorted(names - {"loss", *LAST})
     return [name for name in ("loss", *parts, *LAST) if name in names]
 
 
 def smooth(values: Sequence[float]) -> list[float]:
-    """Means of each value and its neighbours, over a window that leaves about `POINTS` of them apart."""
+    """A moving average, over a window of about 1 / `POINTS` of the curve."""
     reach = len(values) // POINTS
     windows = [values[max(0, i - reach) : i + reach + 1] for i in range(len(values))]
     return [sum(window) / len(window) for window in windows]

@@ -9,7 +9,7 @@
     source = "stickers:conversation"
     weight = 0.3
 
-Every field can be changed from outside by its path: `lr`, `data.0.weight`, `options.start`.
+Every field can be overridden by its path: `lr`, `data.0.weight`, `options.corpus`.
 """
 
 from __future__ import annotations
@@ -26,108 +26,135 @@ from typing import Any, Literal
 from seedx.config import from_dict, nearest
 from seedx.data.shard_reader import Data
 from seedx.errors import SeedxError
+from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
 
-# What may change between a run and its continuation without asking: none of it changes what is learnt.
-FREE = ("replicas", "workers", "log_every", "sample_every", "save_seconds", "keep", "max_faults", "max_bad_steps")
+# Fields that a resumed run may have otherwise: none of them changes what is learnt.
+NOT_LEARNT = (
+    "replicas",
+    "workers",
+    "log_every",
+    "sample_every",
+    "save_seconds",
+    "keep_last",
+    "max_sample_errors",
+    "max_skipped_steps",
+)
 
 
 @dataclass(frozen=True)
 class Recipe:
     """
+    A stage reads its initial weights where `init_from` says. Stages that train one model in one folder need no more
+    than the default: each starts from what the ones before it wrote. A chain in the folder runs/17b:
+
+        1-detokenizer   no detokenizer in the folder: newly initialised; writes detokenizer-1
+        2-condition     no detokenizer yet, but detokenizer-1: starts from it, widened; writes detokenizer
+        3-pretrain      language is there (the base model's), bridge is not: reads the one, initialises the other
+        4-instruct      both are there: starts from them
+
     Attributes:
         name: of the run's folder.
-        stage: a name in `stages.STAGES`.
-        preset: sizes of a model that starts from nothing.
-        model: what to start from: "tiny", a folder or a hub id; "": the parts that are in the folder that is trained.
-        batch: rows of the global batch: what one step of the optimiser learns from, on all ranks together.
-        micro: rows of one forward on one rank; 0: all that the rank has.
-        trained: patterns of parameter names; empty: what the stage trains by itself.
+        stage: a name in `run.STAGES`, or of a stage that another package adds.
+        config: the sizes, by the name of a preset, where no config.json tells them: that of the model in `init_from`,
+            or in the trained folder.
+        init_from: where the initial weights come from.
+            "": from the trained folder; a part that it does not have is newly initialised.
+            "scratch": newly initialised, whatever the folder has.
+            "run:NAME": from the end of an earlier run of the same stage in the folder, if the stage keeps more of a run
+                than the model has (the heads that a visual tokenizer is trained with).
+            A bundled name ("tiny"), a folder or a hub id: from that model, which must have them. Its other parts are
+                copied, so that the trained folder becomes a whole model.
+            Frozen parts (visual tokenizer, autoencoder, tokenizer) come from the same model, or the trained folder.
+        global_batch_size: rows of the global batch, one step of the optimizer, on all ranks together.
+        micro_batch_size: rows of one forward on one rank; 0: all rows of the rank.
+        trained: patterns of parameter names; empty: the stage's default.
         lora: train adapters in the language model's blocks instead of their weights.
-        losses: weights by name; those left out are the stage's own.
+        losses: loss weights by name; those left out are the stage's own.
         lr_factors: factors of `lr` by pattern of parameter names; the first that matches counts.
-        warmup: steps of linear warm-up.
-        min_ratio: the learning rate's last value, as a share of `lr`.
-        clip: norm that gradients are scaled down to.
-        ema: decay of the averaged weights, which are what is written in the end; 0: none are kept.
-        bf16: compute in bfloat16, weights stay as they are.
-        checkpointing: keep no activations inside the blocks, compute them again: less memory, a third more time.
+        warmup_steps: of the linear warm-up.
+        min_lr_ratio: the learning rate of the last step, as a fraction of `lr`.
+        max_grad_norm: gradients of a larger norm are scaled down to it.
+        ema_decay: of the exponential moving average of the weights, which is what the stage writes; 0: no average.
+        bf16: autocast to bfloat16; the weights stay float32.
+        activation_checkpointing: recompute the activations inside the blocks: less memory, a third more time.
         compile: the blocks by torch.compile.
-        replicas: sharded copies of the model, one in each of as many groups of ranks (HSDP): as many as there are
-            machines keep the gathering of weights within them. 1: a single one over all ranks.
-        row: tokens of a packed row.
-        streams: of the data; a multiple of ranks x workers. It fixes the order, so a run keeps its number.
+        replicas: sharded copies of the model, each on as many ranks as the others (HSDP). With one for each machine,
+            weights are gathered within machines only. 1: one copy over all ranks.
+        max_seq_len: tokens of a packed row.
+        streams: of the data; a multiple of ranks x workers. It fixes the order of the samples, so a run keeps it.
         workers: processes of each rank that make batches; 0: the training process itself.
-        too_long: what happens to a document that is longer than a row.
-        max_faults: the largest share of bad samples before the run stops.
-        max_bad_steps: steps in a row with a loss or gradient that is not finite before the run stops.
+        too_long: whether a document longer than a row is dropped or truncated.
+        max_sample_errors: the largest fraction of unreadable samples before the run stops.
+        max_skipped_steps: consecutive steps that are skipped, since the loss or gradient is not finite, before the run
+            stops.
         log_every, sample_every: steps; 0: no samples.
         save_seconds: between checkpoints.
-        keep: the newest checkpoints that stay, besides the best.
+        keep_last: checkpoints to keep besides the best.
         options: the stage's own.
     """
 
     name: str
     stage: str
-    preset: str = "tiny"
-    model: str = ""
+    config: str = "tiny"
+    init_from: str = ""
     seed: int = 0
     steps: int = 1000
-    batch: int = 32
-    micro: int = 0
+    global_batch_size: int = 32
+    micro_batch_size: int = 0
     trained: tuple[str, ...] = ()
     lora: bool = False
     losses: dict[str, float] = field(default_factory=dict)
     lr: float = 1e-3
     lr_factors: dict[str, float] = field(default_factory=dict)
-    warmup: int = 100
-    min_ratio: float = 0.05
+    warmup_steps: int = 100
+    min_lr_ratio: float = 0.05
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-8
-    clip: float = 1.0
-    ema: float = 0.0
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.0
     bf16: bool = True
-    checkpointing: bool = False
+    activation_checkpointing: bool = False
     compile: bool = False
     replicas: int = 1
-    row: int = 256
+    max_seq_len: int = 256
     streams: int = 16
     workers: int = 0
-    too_long: Literal["drop", "cut"] = "drop"
-    max_faults: float = 0.05
-    max_bad_steps: int = 10
+    too_long: Literal["drop", "truncate"] = "drop"
+    max_sample_errors: float = 0.05
+    max_skipped_steps: int = 10
     log_every: int = 20
     sample_every: int = 0
     save_seconds: float = 120.0
-    keep: int = 2
+    keep_last: int = 2
     data: tuple[Data, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(Recipe).items():
             _check(name, hint, getattr(self, name))
-        for name in ("steps", "batch", "replicas", "row", "streams", "log_every"):
+        for name in ("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "log_every"):
             if getattr(self, name) < 1:
-                raise SeedxError(f"{name} is at least 1, not {getattr(self, name)}")
+                raise SeedxError(f"{name} must be at least 1, not {getattr(self, name)}")
 
     def micro_rows(self, ranks: int) -> int:
-        """Rows of one forward.
+        """Rows of one forward on one of so many ranks.
 
         Raises:
-            SeedxError: the batch can't be dealt evenly.
+            SeedxError: the ranks can't have equal parts of the global batch, or it is no multiple of the micro-batch.
         """
-        if self.batch % ranks:
-            raise SeedxError(f"batch = {self.batch} must be a multiple of the {ranks} ranks")
-        rows = self.batch // ranks
-        if self.micro and rows % self.micro:
-            raise SeedxError(f"micro = {self.micro} must divide the {rows} rows that each of {ranks} ranks has")
-        return self.micro or rows
+        if self.global_batch_size % ranks:
+            raise SeedxError(f"global_batch_size = {self.global_batch_size} must be a multiple of the {ranks} ranks")
+        rows, micro = self.global_batch_size // ranks, self.micro_batch_size
+        if micro and rows % micro:
+            raise SeedxError(f"micro_batch_size = {micro} must divide the {rows} rows of each of {ranks} ranks")
+        return micro or rows
 
     def shards(self, ranks: int) -> int:
-        """Ranks that hold one copy of the model between them.
+        """Ranks that hold one copy of the model together.
 
         Raises:
-            SeedxError: the ranks can't hold `replicas` copies.
+            SeedxError: `replicas` does not divide the ranks.
         """
         if ranks % self.replicas:
             raise SeedxError(f"{ranks} ranks can't hold {self.replicas} replicas: give a number that divides them")
@@ -135,10 +162,10 @@ class Recipe:
 
 
 def load_recipe(path: Path, **changes: Any) -> Recipe:
-    """Read a TOML file; `changes` take the place of its fields, by their paths ("data.0.weight").
+    """Read a TOML file; `changes` override its fields, by their paths ("data.0.weight").
 
     Raises:
-        SeedxError: no such file, not TOML, an unknown field (with the nearest), or a value that can't be.
+        SeedxError: no such file, not TOML, an unknown field (with the nearest), or an invalid value.
     """
     if not path.exists():
         raise SeedxError(f"there is no recipe at {path}")
@@ -146,7 +173,8 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise SeedxError(f"{path} is not TOML: {error}") from error
-    for name, value in changes.items():
+    values = upgrade_recipe(values, str(path))
+    for name, value in upgrade_changes(changes).items():
         _place(values, name, value)
     missing = [name for name in ("name", "stage") if name not in values]
     if missing:
@@ -154,20 +182,22 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
     return from_dict(Recipe, values)
 
 
-def changes(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
-    """What differs from an earlier recipe as a dictionary, one line a field; what is in `FREE` does not count."""
+def differences(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
+    """Where a recipe differs from an earlier one as a dictionary, one line a field, without those in `NOT_LEARNT`."""
     now = as_json(recipe)
     old = {**now, **before}
-    return [f"{name}: {old[name]!r} -> {now[name]!r}" for name in now if name not in FREE and now[name] != old[name]]
+    return [
+        f"{name}: {old[name]!r} -> {now[name]!r}" for name in now if name not in NOT_LEARNT and now[name] != old[name]
+    ]
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:
-    """As `changes` takes it, and as JSON gives it back."""
+    """The recipe as JSON types, as `differences` takes it."""
     return _plain(dataclasses.asdict(recipe))
 
 
-def chosen(own: Mapping[str, float], given: Mapping[str, float], what: str) -> dict[str, float]:
-    """The stage's own settings by name, with those given in their place.
+def overridden(own: Mapping[str, float], given: Mapping[str, float], what: str) -> dict[str, float]:
+    """A stage's own settings by name, overridden by those given.
 
     Raises:
         SeedxError: a name that the stage does not have.
@@ -179,7 +209,7 @@ def chosen(own: Mapping[str, float], given: Mapping[str, float], what: str) -> d
 
 
 def _place(values: dict[str, Any], path: str, value: Any) -> None:
-    """Set `values` at "data.0.weight"; dictionaries on the way are made, places in lists must be there."""
+    """Set `values` at "data.0.weight"; missing dictionaries are made, indices of lists must exist."""
     *way, last = path.split(".")
     at: Any = values
     for depth, name in enumerate(way):
@@ -189,14 +219,14 @@ def _place(values: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _key(at: Any, name: str, path: str, way: list[str]) -> Any:
-    """What finds `name` in a dictionary, or a list.
+    """The key of `name` in a dictionary, or its index in a list.
 
     Raises:
-        SeedxError: it is neither, or a list without that place.
+        SeedxError: `at` is neither, or a list without that index.
     """
     if isinstance(at, list):
         if not name.isdigit() or int(name) >= len(at):
-            raise SeedxError(f"{path}: {'.'.join(way)} has places 0 to {len(at) - 1}, not {name!r}")
+            raise SeedxError(f"{path}: {'.'.join(way)} has the indices 0 to {len(at) - 1}, not {name!r}")
         return int(name)
     if not isinstance(at, dict):
         raise SeedxError(f"{path}: {'.'.join(way)} holds {at!r}, which has no fields")
@@ -204,22 +234,22 @@ def _key(at: Any, name: str, path: str, way: list[str]) -> Any:
 
 
 def _check(name: str, hint: Any, value: Any) -> None:
-    """Plain values are of their type; a number without a point will do for a float."""
+    """Check a value against its type hint; an int will do for a float."""
     if typing.get_origin(hint) is Literal:
         if value not in typing.get_args(hint):
-            raise SeedxError(f"{name} is one of {', '.join(map(repr, typing.get_args(hint)))}, not {value!r}")
+            raise SeedxError(f"{name} must be one of {', '.join(map(repr, typing.get_args(hint)))}, not {value!r}")
         return
     wanted = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}.get(hint)
     if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and hint is not bool)):
-        raise SeedxError(f"{name} is a value of type {hint.__name__}, not {value!r}")
+        raise SeedxError(f"{name} must be of type {hint.__name__}, not {value!r}")
     whole = typing.get_origin(hint) or hint
     if whole in (dict, tuple) and not isinstance(value, whole) and not isinstance(hint, types.UnionType):
         kind = "a table" if whole is dict else "a list"
-        raise SeedxError(f"{name} is {kind}, not {value!r}")
+        raise SeedxError(f"{name} must be {kind}, not {value!r}")
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, as JSON has them."""
+    """Tuples as lists."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value

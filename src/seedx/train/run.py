@@ -1,7 +1,7 @@
-"""The stages by name, and how a recipe is run.
+"""The table of stages, and how a recipe is run.
 
-FOLDER/                the model: parts that stages wrote, where the next ones find them
-FOLDER/runs/NAME/      a run: recipe.json, log.jsonl, checkpoints/, samples/, bad_steps.jsonl
+FOLDER/                the model: parts that stages write, and the next ones start from
+FOLDER/runs/NAME/      a run: recipe.json, log.jsonl, checkpoints/, samples/, skipped_steps.jsonl
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ import torch
 from seedx import plugins
 from seedx.config import nearest
 from seedx.errors import SeedxError
-from seedx.train import recipe as recipes
-from seedx.train.engine import components, folders
+from seedx.train.engine import checkpoint_files, components
 from seedx.train.engine.loop import train
-from seedx.train.engine.parallel import World, close, reported, world
+from seedx.train.engine.parallel import World, init_distributed, report_failure, shutdown
+from seedx.train.old_recipes import upgrade_recipe
 from seedx.train.planning.describe import describe
-from seedx.train.recipe import Recipe, load_recipe
+from seedx.train.recipe import Recipe, as_json, differences, load_recipe
 from seedx.train.stages.base import Stage
 
 log = logging.getLogger(__name__)
 
+# The library's stages; other packages add theirs by entry points of the group seedx.stages.
 STAGES = {
-    "detokenizer": "seedx.train.stages.detokenizer_pictures.PictureStage",
-    "condition": "seedx.train.stages.detokenizer_pictures.PictureStage",
+    "detokenizer": "seedx.train.stages.detokenizer_pictures.FirstStage",
+    "condition": "seedx.train.stages.detokenizer_pictures.SecondStage",
     "language": "seedx.train.stages.language.LanguageStage",
 }
 
@@ -40,35 +41,35 @@ def run(
     accept_changes: bool = False,
     **changes: object,
 ) -> bool:
-    """Train the stage of a recipe on the model in `folder`, where its weights are written, too.
+    """Train the stage of a recipe, and write its weights into the model in `folder`.
 
-    The same call goes on from the last checkpoint. Under torchrun it is one process of many.
+    The same call resumes from the last checkpoint. Under torchrun this process is one of the ranks.
 
     Args:
         threads: of the CPU.
-        accept_changes: go on although the recipe is not the one that the run began with.
+        accept_changes: resume although the recipe is not the one that the run started with.
 
     Returns:
-        Whether the run is done; False: it was asked to stop, and saved.
+        Whether training is complete; False: it was stopped after a checkpoint.
 
     Raises:
-        SeedxError: a mistake in the recipe, a changed one, or as `loop.train`.
+        SeedxError: a mistake in the recipe, a changed recipe, or as `loop.train`.
     """
     recipe = load_recipe(recipe_path, **changes)
     if threads:
         torch.set_num_threads(threads)
-    ranks = world()
-    with reported(ranks):
-        keep_recipe(recipe, folder / "runs" / recipe.name, accept_changes, ranks)
+    ranks = init_distributed()
+    with report_failure(ranks):
+        store_recipe(recipe, folder / "runs" / recipe.name, accept_changes, ranks)
         done = train(build(recipe, folder), recipe, folder / "runs" / recipe.name, folder, ranks)
         if done and ranks.first:
-            complete(recipe, folder)
-    close(ranks)
+            copy_other_parts(recipe, folder)
+    shutdown(ranks)
     return done
 
 
-def look(recipe_path: Path, folder: Path, **changes: object) -> str:
-    """What `run` would train, on what; nothing is trained or written but what building the stage needs.
+def dry_run(recipe_path: Path, folder: Path, **changes: object) -> str:
+    """Describe what `run` would train, and on what data. Nothing is trained.
 
     Raises:
         SeedxError: as `build`.
@@ -78,47 +79,45 @@ def look(recipe_path: Path, folder: Path, **changes: object) -> str:
 
 
 def build(recipe: Recipe, folder: Path) -> Stage:
-    """The stage of a recipe, its model's weights read or begun.
+    """The stage of a recipe, with its initial weights.
 
     Raises:
-        SeedxError: no such stage, a setting that it does not have, or a part that is missing.
+        SeedxError: no such stage, an option that it does not have, or a missing part.
     """
-    stage = (
-        plugins.named(STAGES[recipe.stage]) if recipe.stage in STAGES else plugins.find("seedx.stages", recipe.stage)
-    )
+    own = STAGES.get(recipe.stage)
+    stage = plugins.named(own) if own else plugins.find("seedx.stages", recipe.stage)
     if stage is None:
         known = [*STAGES, *plugins.names("seedx.stages")]
         raise SeedxError(f"there is no stage {recipe.stage!r}{nearest(recipe.stage, known)}")
     return stage(recipe, folder)
 
 
-def keep_recipe(recipe: Recipe, run: Path, accept: bool, ranks: World) -> None:
-    """Hold the recipe against the one that the run began with, and keep it.
+def store_recipe(recipe: Recipe, run: Path, accept_changes: bool, ranks: World) -> None:
+    """Write the recipe into the folder of its run.
 
     Raises:
-        SeedxError: it has changed in what matters, there is a checkpoint of it, and nobody said yes.
+        SeedxError: the run has a checkpoint of another recipe, and the changes are not accepted.
     """
     file = run / "recipe.json"
-    if file.exists() and folders.steps(run / "checkpoints"):
-        changed = recipes.changes(json.loads(file.read_text(encoding="utf-8")), recipe)
-        if changed and not accept:
+    if file.exists() and checkpoint_files.steps(run / "checkpoints"):
+        before = upgrade_recipe(json.loads(file.read_text(encoding="utf-8")), str(file))
+        changed = differences(before, recipe)
+        if changed and not accept_changes:
             raise SeedxError(
-                f"the recipe is not the one that {run} began with ({'; '.join(changed)}): take the changes back, give "
-                "another name, or say --accept-changes to go on from the last checkpoint with them"
+                f"the recipe is not the one that {run} started with ({'; '.join(changed)}): undo the changes, give the "
+                "run another name, or resume from its last checkpoint with --accept-changes"
             )
         for line in changed if ranks.first else []:
-            log.warning("changed in the middle of the run: %s", line)
+            log.warning("changed during the run: %s", line)
     ranks.barrier()
     if ranks.first:
         run.mkdir(parents=True, exist_ok=True)
-        components.replace_text(file, json.dumps(recipes.as_json(recipe), indent=1) + "\n")
+        components.replace_text(file, json.dumps(as_json(recipe), indent=1) + "\n")
 
 
-def complete(recipe: Recipe, folder: Path) -> None:
-    """After a stage on another model: its other parts come along, so that the folder is a model as it is."""
-    if not recipe.model:
-        return
-    for file in components.source(recipe, folder).iterdir():
+def copy_other_parts(recipe: Recipe, folder: Path) -> None:
+    """If the stage started from another model, copy its other parts, so that the folder is a whole model."""
+    for file in components.source(recipe, folder, runs=True).folder.iterdir():
         if file.is_file() and not (folder / file.name).exists():
             shutil.copyfile(file, folder / file.name)
 

@@ -27,7 +27,8 @@ def plan(
     Args:
         recipe: TOML file of the stage.
         gpus: number of GPUs.
-        gpu: a100-40g, a100-80g, h100, h200, h800, or a TOML file with the fields memory, tflops, intra, inter, per_node.
+        gpu: a100-40g, a100-80g, h100, h200, h800, or a TOML file with the fields memory, tflops, intra, inter and
+            per_node.
         mfu: share of the GPUs' peak that running operations reach.
         samples: show the days for this number of samples, not for the recipe's steps.
         tokens: tokens in an average sample; by default measured on the recipe's data, like the next three.

@@ -15,9 +15,9 @@ def plot(runs: tuple[Path, ...], /, *, out: Path | None = None) -> None:
         runs: folders of runs, such as runs/tiny/runs/vision; several share each plot.
         out: image file to write; by default curves.png in the first folder.
     """
-    from seedx.train.plot import plot as draw
-
     if not runs:
         raise SeedxError("give at least one run's folder, such as runs/tiny/runs/vision")
+    from seedx.train.plot import plot as draw
+
     with file_errors():
         print(draw(runs, out or runs[0] / "curves.png"))

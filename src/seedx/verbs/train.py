@@ -33,13 +33,15 @@ def train(
     """
     import logging
 
-    from seedx.train.run import look, run
+    from seedx.train.run import dry_run as describe
+    from seedx.train.run import run
+
+    changes = dict(_assignment(text) for text in set)
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    changes = dict(_assignment(text) for text in set)
     with file_errors():
         if dry_run:
-            print(look(recipe, folder, **changes))
+            print(describe(recipe, folder, **changes))
         elif not run(recipe, folder, threads, accept_changes, **changes):
             print("stopped; a checkpoint is saved: run the same command to resume")
 

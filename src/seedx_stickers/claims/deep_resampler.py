@@ -75,7 +75,7 @@ class DeepLanguageStage(LanguageStage):
     """The stage "language" on a model whose output resampler has as many layers as the folder's."""
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
-        self.layers = stored_layers(components.source(recipe, folder))
+        self.layers = stored_layers(components.source(recipe, folder).folder)
         super().__init__(recipe, folder)
 
     def build_model(self, config: Config) -> SeedX:

@@ -83,7 +83,7 @@ def _features(number: int, row: int) -> Variant:
     """A variant with `number` features; rows of `row` tokens hold about as many drawings as those of the others."""
     return Variant(
         f"{number} features",
-        (Training("rebuild"), Training("regress", {"row": row})),
+        (Training("rebuild"), Training("regress", {"max_seq_len": row})),
         {"vision.pool": 64 // number, "bridge.queries": number},
         ("detokenizer.resampler.*", "bridge.input_resampler.*", *REINITIALISED),
         placeholders=True,
@@ -192,7 +192,7 @@ PREDICTED_FEATURES = Claim(
     variants=(
         Variant("as bundled"),
         Variant("on true features", (Training("redraw"),)),
-        Variant("on predicted features", (Training("redraw", {"options.guessed": 1.0}),)),
+        Variant("on predicted features", (Training("redraw", {"options.predicted_feature_ratio": 1.0}),)),
     ),
     measurements=(Measurement(drawings, 64), Measurement(variety, 24), Measurement(reconstructions, 64)),
     columns=(

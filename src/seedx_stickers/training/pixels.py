@@ -14,12 +14,17 @@ from seedx_stickers.art import OBJECTS, WORN
 from seedx_stickers.scenes import TILE, Scene, render
 
 
-def scene_pixels(scene: Scene, side: int = TILE) -> Tensor:
-    """(3, side, side) in -1..1, the input of the autoencoder."""
+def scene_picture(scene: Scene, side: int = TILE) -> Tensor:
+    """(3, side, side) uint8."""
     image = render(scene)
     if image.size != (side, side):
         image = image.resize((side, side))
-    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float() / 127.5 - 1
+    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)
+
+
+def scene_pixels(scene: Scene, side: int = TILE) -> Tensor:
+    """(3, side, side) in -1..1, the input of the autoencoder."""
+    return scene_picture(scene, side).float() / 127.5 - 1
 
 
 def as_tile(pixels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The de-tokenizer's autoencoder, learnt from pixels."""
+"""Training of the de-tokenizer's autoencoder, from pixels."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from seedx.model.autoencoder import Autoencoder
 from seedx.tiling import to_picture
 from seedx.train.engine import components
 from seedx.train.engine.trainable import apply
-from seedx.train.recipe import Recipe, chosen
-from seedx.train.stages.base import Stepwise
+from seedx.train.recipe import Recipe, overridden
+from seedx.train.stages.base import GeneratedDataStage
 from seedx_stickers.scenes import TILE, sample, sample_size
 from seedx_stickers.training.pixels import dress, scene_pixels
 
@@ -27,13 +27,11 @@ SHOWN = 4  # samples
 class Options:
     """
     Attributes:
-        noise: on the latents; the U-Net's are never exact.
-        start: go on from the autoencoder in the folder.
-        decoder: train the decoder alone, the latents stay what they are.
+        noise: standard deviation of the noise on the latents: the U-Net's are never exact.
+        decoder: train the decoder alone, so that the latents stay the same.
     """
 
     noise: float = 0.05
-    start: bool = False
     decoder: bool = False
 
 
@@ -43,25 +41,25 @@ class Pixels:
     noise: Tensor  # (B, C, h, w), of unit deviation
 
 
-class VaeStage(Stepwise):
-    """Absolute and squared error of the pixels, and a light pull of the latents to a unit normal."""
+class VaeStage(GeneratedDataStage):
+    """Absolute and squared error of the pixels, and a small penalty that pulls the latents to a unit normal."""
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.options: Options = from_dict(Options, recipe.options, "options.")
-        self.weights = chosen({"absolute": 1.0, "squared": 4.0, "pull": 1e-3}, recipe.losses, "loss")
+        self.weights = overridden({"absolute": 1.0, "squared": 4.0, "pull": 1e-3}, recipe.losses, "loss")
         source = components.source(recipe, folder)
-        self.model = Autoencoder(components.config_of(source, recipe.preset).detokenizer.vae)
-        if self.options.start or recipe.model:
-            components.read(self.model, source, "vae")
+        self.model = Autoencoder(source.config.detokenizer.vae)
+        if source.find("vae"):
+            components.read(self.model, source.folder, "vae")
         if recipe.trained or self.options.decoder:
             apply(self.model, recipe.trained or ("model.decoder.*",))
 
     def batch(self, step: int) -> Pixels:
         rng = random.Random(f"vae/{self.recipe.seed}/{step}")
         scenes = []
-        for _ in range(self.recipe.batch):
+        for _ in range(self.recipe.global_batch_size):
             size = (TILE, TILE) if rng.random() < 0.8 else sample_size(rng)
             scenes.append(dress(rng, sample(rng, size)))
         side = TILE // self.model.factor
@@ -84,7 +82,7 @@ class VaeStage(Stepwise):
         }
 
     def sample(self, step: int) -> list[Image.Image]:
-        """Pictures, each beside what is left of it."""
+        """Pictures, each beside its reconstruction."""
         rng = random.Random("vae samples")
         pixels = torch.stack([scene_pixels(dress(rng, sample(rng))) for _ in range(SHOWN)])
         restored = self.model.decode(self.model.encode(pixels.to(next(self.model.parameters()).device)))

@@ -1,9 +1,9 @@
-"""The visual tokenizer's own training: every feature must tell what is in its part of the tile, and where that is.
+"""Training of the visual tokenizer: every feature must tell what is in its part of the tile, and where that is.
 
-There is no ViT to download, so it learns here. Small heads, thrown away afterwards, are shared by all places and get no
-position, so each feature must carry it: from the patches (the quickest way to learn), from the Q features, and from the
-pooled ones that drawing uses. Noise on the features makes them spend their variance on what matters, which is what a
-squared error on them measures later.
+There is no ViT to download, so it is trained here. Small heads, discarded afterwards, are shared by all places and get
+no position, so each feature must carry it: those of the patches (the quickest to learn), the Q features, and the pooled
+ones that drawing uses. Noise on the features makes them spend their variance on what matters, which is what a squared
+error on them measures later.
 
 Shapes:
     N images; cells, parts and letters as in `vision_tiles.py`, and 6 x 6 colours a cell
@@ -27,8 +27,8 @@ from seedx.errors import SeedxError
 from seedx.model.vision import POSITION_GRID, VisionTransformer, pool_features
 from seedx.train.engine import components
 from seedx.train.engine.trainable import apply
-from seedx.train.recipe import Recipe, chosen
-from seedx.train.stages.base import Stepwise
+from seedx.train.recipe import Recipe, overridden
+from seedx.train.stages.base import GeneratedDataStage
 from seedx_stickers.art import OBJECTS
 from seedx_stickers.scenes import TILE
 from seedx_stickers.signs import LETTERS
@@ -36,9 +36,9 @@ from seedx_stickers.training.pixels import as_tile
 from seedx_stickers.training.vision_tiles import CELLS, NAMES, sample_tile
 
 COLOURS = 6 * CELLS  # redrawn pixels along a side
-READ = ("patches", "all", "pooled")  # the features that must tell
+READ = ("patches", "all", "pooled")  # the features that heads read
 WEIGHTS = {"names": 1.0, "boxes": 4.0, "redrawn": 4.0, "placed": 1.0, "letters": 1.0}  # of the losses on each
-HELD = 3.0  # weight of the pooled features' distance from where they were
+HELD = 3.0  # weight of the penalty on changed features
 LETTER_PART = 20  # a part with a letter counts as much as so many without: nearly all are without
 WHOLE = "whole.safetensors"  # in a run's folder, when it has ended
 
@@ -109,7 +109,8 @@ class Pretrained(nn.Module):
     def forward(
         self, pixels: Tensor, noise: Tensor, pooled_noise: Tensor
     ) -> tuple[dict[str, tuple[Tensor, ...]], Tensor]:
-        """What the heads tell, and the pooled features. The noise is in deviations of an image's features."""
+        """The heads' predictions, by name of the features, and the pooled features. The noise is relative to the
+        standard deviation of an image's features."""
         patches = self.vision.patches(pixels)
         features = self.vision.read(patches)
         noisy = {"patches": patches}
@@ -145,44 +146,41 @@ def see_locally(vision: VisionTransformer) -> None:
 class Options:
     """
     Attributes:
-        noise: on the features, in their deviations.
-        signs: share of tiles with printed words.
-        start: the name of an earlier run of this stage to go on from.
-        hold: leave the pooled features of pictures such as the model draws where the folder's tokenizer has them: what
-            learnt to draw from them need not learn it again. Without `start`, that tokenizer is where it begins, with
-            new heads.
+        noise: standard deviation of the noise on the features, relative to their own.
+        signs: fraction of tiles with printed words.
+        hold: penalise changes of the pooled features of pictures such as the model draws, from those of the folder's
+            visual tokenizer: a de-tokenizer trained on these can then be used as it is.
     """
 
     noise: float = 0.25
     signs: float = 0.0
-    start: str = ""
     hold: bool = False
 
 
-class VisionStage(Stepwise):
+class VisionStage(GeneratedDataStage):
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.options: Options = from_dict(Options, recipe.options, "options.")
         weights = {f"{which}.{name}": weight for which in READ for name, weight in WEIGHTS.items()}
-        source = components.source(recipe, folder)
-        self.model = Pretrained(components.config_of(source, recipe.preset).vision)
+        source = components.source(recipe, folder, runs=True)
+        self.model = Pretrained(source.config.vision)
         self.before: VisionTransformer | None = None
-        if self.options.start:
-            read_run(self.model, folder / "runs" / self.options.start)
+        if source.run:
+            read_run(self.model, source.run)
+        elif source.find("vision"):
+            components.read(self.model.vision, source.folder, "vision")
         if self.options.hold:
             self.before = VisionTransformer(self.model.vision.config).requires_grad_(False)
-            components.read(self.before, source, "vision")
+            components.read(self.before, source.folder, "vision")
             weights["pooled.held"] = HELD
-            if not self.options.start:
-                self.model.vision.load_state_dict(self.before.state_dict())
-        self.weights = chosen(weights, recipe.losses, "loss")
+        self.weights = overridden(weights, recipe.losses, "loss")
         if recipe.trained:
             apply(self.model, recipe.trained)
 
     def batch(self, step: int) -> Labelled:
         rng = random.Random(f"vision/{self.recipe.seed}/{step}")
-        tiles = (sample_tile(rng, self.options.signs) for _ in range(self.recipe.batch))
+        tiles = (sample_tile(rng, self.options.signs) for _ in range(self.recipe.global_batch_size))
         pixels, names, corners, letters, drawn = (
             torch.from_numpy(np.stack(column)) for column in zip(*tiles, strict=True)
         )
@@ -235,8 +233,7 @@ class VisionStage(Stepwise):
 
     @torch.no_grad()
     def save(self, model: nn.Module, folder: Path) -> None:
-        """Features are brought to a unit deviation, unless they are held: the regression's loss is a squared error on
-        them."""
+        """Features are scaled to a unit deviation, unless held: the regression loss is a squared error on them."""
         assert isinstance(model, Pretrained)
         run = folder / "runs" / self.recipe.name
         run.mkdir(parents=True, exist_ok=True)
@@ -255,11 +252,11 @@ def cell_centres(device: torch.device) -> Tensor:
 
 
 def read_run(model: Pretrained, run: Path) -> None:
-    """Load what an earlier run ended with, heads included.
+    """Load the final weights of an earlier run, heads included.
 
     Raises:
-        SeedxError: it has not ended yet.
+        SeedxError: it is not complete.
     """
     if not (run / WHOLE).is_file():
-        raise SeedxError(f"{run} holds no run to go on from: train its recipe to the end first")
+        raise SeedxError(f"{run} has no {WHOLE} to start from: train its recipe to the end first")
     model.load_state_dict(load_file(run / WHOLE))

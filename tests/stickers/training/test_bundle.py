@@ -43,6 +43,6 @@ def test_a_part_that_is_missing_or_of_other_sizes_is_named(parts, tmp_path, monk
     small = PRESETS["small"]
     words = dataclasses.replace(small.language, vocab_size=600)
     monkeypatch.setitem(PRESETS, "small", dataclasses.replace(small, language=words))
-    with pytest.raises(ValueError, match="the tokenizer has 700 ids, the model 600"):
+    with pytest.raises(ValueError, match="the tokenizer has 700 ids, but the preset 'small' only 600"):
         bundle(parts, tmp_path / "model", "small")
     assert not (tmp_path / "model").exists()

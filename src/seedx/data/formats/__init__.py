@@ -3,8 +3,8 @@
     format = get("laion_coco", draw=0.5, at_least={"similarity": 0.3}, min_side=256)
     messages = format(record, rng)
 
-A name is one of `FORMATS`, or "package.module:function" for one of your own (docs/guide/data.md). Every format also takes
-the options of `Filters`, and
+A name is one of `FORMATS`, or "package.module:function" for one of your own (docs/guide/data.md). Every format also
+takes the options of `Filters`, and
 
     images: a folder, relative to the source's, that the paths of pictures are relative to.
 """
@@ -17,7 +17,7 @@ import inspect
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from seedx.config import nearest
 from seedx.data import storage
@@ -108,7 +108,7 @@ def _imported(name: str) -> Callable[..., list[Message]]:
     """A user's own function by "package.module:function"."""
     module, _, function = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), function)
+        found: Any = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise SeedxError(
             f"the format {name!r} can't be imported ({error}): it is package.module:function, and Python has to find "
@@ -116,4 +116,4 @@ def _imported(name: str) -> Callable[..., list[Message]]:
         ) from error
     if not callable(found) or len(inspect.signature(found).parameters) < 2:
         raise SeedxError(f"the format {name!r} is not a function of a record and a random.Random")
-    return found
+    return cast("Callable[..., list[Message]]", found)

@@ -1,8 +1,8 @@
-"""Activation checkpointing: a block keeps what goes into it and nothing else, and runs again in the backward pass.
+"""Activation checkpointing: a block stores only its inputs, and runs again in the backward pass.
 
-It is for every block whose activations would be kept: one that trains, and one of frozen weights that gradients pass on
-their way to what was before it, as most of the U-Net is where only its keys and values are trained. A frozen block that
-no gradient reaches (the visual tokenizer's) keeps nothing as it is, and runs as it is.
+It applies to every block that would store activations: one that trains, and a frozen one that gradients flow through,
+such as most of the U-Net while only its keys and values are trained. A frozen block that no gradient reaches (of the
+visual tokenizer) stores nothing anyway, and runs as it is.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch.utils.checkpoint import checkpoint
 from seedx.train.engine.parallel import blocks
 
 
-def recomputed(model: nn.Module) -> None:
-    """Let the blocks of a model do so, in place and without new names. Set before what is trained (`requires_grad`)."""
+def apply_activation_checkpointing(model: nn.Module) -> None:
+    """Checkpoint the blocks of a model, in place and without new names. Call it after `requires_grad` is set."""
     for block in blocks(model):
         trains = any(parameter.requires_grad for parameter in block.parameters())
         block.forward = functools.partial(_forward, block.forward, trains)

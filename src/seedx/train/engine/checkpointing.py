@@ -1,22 +1,21 @@
-"""Checkpoints that are whole or not there at all.
+"""Checkpoints: atomic, verified, written in the background, loadable on any number of ranks.
 
     RUN/checkpoints/step-00000120/   one checkpoint
-        .metadata, __0_0.distcp ...  its tensors by `torch.distributed.checkpoint`: any number of ranks reads them
-        rest.pt                      what is no tensor of model or optimiser
+        .metadata, __0_0.distcp ...  tensors, by `torch.distributed.checkpoint`
+        rest.pt                      the rest of the state
         manifest.json                step, score, and size and checksum of every other file; written last
 
-A checkpoint is written aside (`.part`), brought to the disk and renamed: killed at any moment, a run has it or has not.
-Reading verifies every byte; a broken checkpoint is put aside (`.broken`) with a warning, and the one before is taken.
-With many ranks all of them see the same folder, and all call `save` and `resume` alike.
+A checkpoint is written as `.part`, synced to the disk and renamed: killed at any moment, a run has all of it or none.
+Loading verifies every byte; a broken checkpoint is renamed to `.broken` with a warning, and the one before is loaded.
+All ranks see the same folder, and `save` and `resume` are collectives.
 
 The state is a dictionary:
-    model    nn.Module; its trained parameters are stored, and nothing that is frozen
-    optim    torch.optim.Optimizer over them; what it keeps for each parameter, not its settings, which the recipe gives
-    average  optional, name -> tensor beside each trained parameter (`parallel.optimised`), sharded as it is
-    others   equal on all ranks (the first one's are stored): numbers, strings, tensors, None, lists, tuples and
-             dictionaries of these
+    model    nn.Module; its trained parameters are stored, frozen ones are not
+    optim    torch.optim.Optimizer over them; its state of each parameter, not its settings, which are the recipe's
+    average  optional, name -> tensor for each trained parameter (`parallel.optimizer_parameters`), sharded alike
+    others   equal on all ranks: numbers, strings, tensors, None, lists, tuples and dictionaries of these
 
-`resume` fills model, optimiser and average in place and puts the others into the dictionary.
+`resume` loads model, optimizer and average in place and puts the others into the dictionary.
 """
 
 from __future__ import annotations
@@ -39,45 +38,46 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 from torch.distributed.checkpoint.staging import BlockingAsyncStager
 
+from seedx.deprecated import rename_keys
 from seedx.errors import SeedxError
-from seedx.train.engine import folders
-from seedx.train.engine.parallel import World, local, optimised
+from seedx.train.engine import checkpoint_files
+from seedx.train.engine.parallel import World, local_shard, optimizer_parameters
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 TENSORS = ("model", "optim", "average")
 
 
-class Saver:
-    """Writes and reads a run's checkpoints.
+class CheckpointManager:
+    """Saves and loads a run's checkpoints.
 
     Args:
-        keep: how many of the last ones stay, at least 1. The one of the best score stays besides.
+        keep_last: checkpoints to keep, at least 1, besides the one of the best score.
 
     Raises:
-        SeedxError: `keep` is less than 1.
+        SeedxError: `keep_last` is less than 1.
     """
 
-    def __init__(self, run: Path, world: World, keep: int = 2) -> None:
-        if keep < 1:
-            raise SeedxError(f"a run keeps at least its last checkpoint: keep must be 1 or more, not {keep}")
-        self.folder, self.world, self.keep = Path(run) / "checkpoints", world, keep
-        # A save in the background talks while training does: on the same group their messages would be mixed up.
+    def __init__(self, run: Path, world: World, keep_last: int = 2) -> None:
+        if keep_last < 1:
+            raise SeedxError(f"a run keeps its last checkpoint: keep_last must be 1 or more, not {keep_last}")
+        self.folder, self.world, self.keep_last = Path(run) / "checkpoints", world, keep_last
+        # Saves run in the background, beside training: their collectives need a process group of their own.
         self._group = dist.new_group(backend="gloo") if world.size > 1 else None
         self._thread: threading.Thread | None = None
         self._failure: str | None = None
         if world.first:
-            folders.tidy(self.folder)
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # said at each save of one process
+            checkpoint_files.tidy(self.folder)
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # at each save of a single process
 
     def save(self, step: int, state: dict[str, Any], score: float | None = None) -> None:
-        """Copy the state and write it in the background; waits only for the save before this one.
+        """Copy the state and write it in the background, after the previous save is done.
 
-        A save that fails (a full disk) is told by a warning and leaves no trace: the older checkpoints stay, training
-        goes on and the next save tries again. `wait` raises if it was the last.
+        A save that fails (a full disk) is a warning and leaves nothing behind: older checkpoints are kept and training
+        continues until the next save. `wait` raises if the last save failed.
 
         Args:
-            step: optimiser steps done. A step that is saved already is not written again.
+            step: optimizer steps done. A step that is saved already is not saved again.
             score: the greater the better.
         """
         self._join()
@@ -88,7 +88,7 @@ class Saver:
         self._thread.start()
 
     def wait(self) -> None:
-        """Until the last save is on the disk.
+        """Block until the last save is on the disk.
 
         Raises:
             OSError: it failed.
@@ -98,27 +98,27 @@ class Saver:
             raise OSError(self._failure)
 
     def resume(self, state: dict[str, Any]) -> int | None:
-        """Load the newest whole checkpoint into the state, in place.
+        """Load the latest intact checkpoint into the state, in place.
 
         Returns:
             Its step; None if the run has no checkpoint yet.
 
         Raises:
-            SeedxError: all checkpoints are broken, or it holds other parameters than the model trains.
+            SeedxError: all checkpoints are broken, or it has other parameters than the model trains.
         """
-        steps = self._together(lambda: folders.steps(self.folder))[0]
+        steps = self._together(lambda: checkpoint_files.steps(self.folder))[0]
         for step in reversed(steps):
-            path = folders.path(self.folder, step)
-            check = functools.partial(folders.problem, path, self.world.rank, self.world.size)
+            path = checkpoint_files.path(self.folder, step)
+            check = functools.partial(checkpoint_files.problem, path, self.world.rank, self.world.size)
             problems = [problem for problem in self._together(check) if problem]
             if not problems:
                 self._load(path, state)
                 return step
             if self.world.first:
-                folders.put_aside(path)
-                log.warning("%s is broken (%s) and is passed over", path, problems[0])
+                checkpoint_files.mark_broken(path)
+                log.warning("%s is broken (%s), trying the one before", path, problems[0])
         if steps:
-            raise SeedxError(f"every checkpoint in {self.folder} is broken; to begin again, remove that folder")
+            raise SeedxError(f"every checkpoint in {self.folder} is broken; to start over, remove that folder")
         return None
 
     def _join(self) -> None:
@@ -130,24 +130,26 @@ class Saver:
         self._failure = None
         try:
             self._write(step, tensors, rest, score)
-        except (Exception, CheckpointException) as error:  # the latter is no Exception
-            last = folders.steps(self.folder)
-            stays = f"the checkpoint of step {last[-1]} stays" if last else "there is no checkpoint yet"
+        except (Exception, CheckpointException) as error:  # a BaseException
+            last = checkpoint_files.steps(self.folder)
+            kept = f"the checkpoint of step {last[-1]} is kept" if last else "there is no checkpoint yet"
             free = f"{shutil.disk_usage(self.folder.parent).free / 2**20:,.0f} MB are free there"
-            self._failure = f"step {step} could not be saved in {self.folder} ({free}): {_cause(error)}; {stays}"
-            log.warning("%s; training goes on", self._failure)
+            self._failure = f"step {step} could not be saved in {self.folder} ({free}): {_cause(error)}; {kept}"
+            log.warning("%s; training continues", self._failure)
             if self.world.first:
-                folders.tidy(self.folder)
+                checkpoint_files.tidy(self.folder)
 
     def _write(self, step: int, tensors: dict[str, Tensor], rest: bytes, score: float | None) -> None:
-        aside = folders.aside(self.folder, step)
-        if step in self._together(lambda: folders.steps(self.folder))[0]:
+        part = checkpoint_files.part_path(self.folder, step)
+        if step in self._together(lambda: checkpoint_files.steps(self.folder))[0]:
             return
-        self._on_first(lambda: folders.begin(aside, rest))
-        dcp.save(tensors, storage_writer=dcp.FileSystemWriter(aside), process_group=self._group)
-        sums = self._together(lambda: folders.checksums(aside, self.world.rank))
-        self._on_first(lambda: folders.finish(aside, step, score, {k: v for part in sums for k, v in part.items()}))
-        self._on_first(lambda: folders.prune(self.folder, self.keep))
+        self._on_first(lambda: checkpoint_files.create(part, rest))
+        dcp.save(tensors, storage_writer=dcp.FileSystemWriter(part), process_group=self._group)
+        sums = self._together(lambda: checkpoint_files.checksums(part, self.world.rank))
+        self._on_first(
+            lambda: checkpoint_files.commit(part, step, score, {k: v for files in sums for k, v in files.items()})
+        )
+        self._on_first(lambda: checkpoint_files.prune(self.folder, self.keep_last))
 
     def _load(self, path: Path, state: dict[str, Any]) -> None:
         reader = dcp.FileSystemReader(path)
@@ -157,15 +159,16 @@ class Saver:
         except CheckpointException as error:
             raise SeedxError(f"{path} can't be loaded: {_cause(error)}") from error
         for name, value in (state.get("average") or {}).items():
-            if f"average/{name}" not in targets:  # a run that begins to average only now
-                local(value).copy_(local(targets[f"model/{name}"]))
-        state.update(torch.load(path / folders.REST, weights_only=True))
+            if f"average/{name}" not in targets:  # a run that averages only from now on
+                local_shard(value).copy_(local_shard(targets[f"model/{name}"]))
+        rest = torch.load(path / checkpoint_files.REST, weights_only=True)
+        state.update(rename_keys("checkpoint", rest))
 
     def _on_first(self, function: Callable[[], None]) -> None:
         self._together(function if self.world.first else lambda: None)
 
     def _together(self, function: Callable[[], T]) -> list[T]:
-        """What `function` gives on each rank; where it fails on one, all raise."""
+        """The result of `function` on each rank; if it fails on one, all raise."""
         if self._group is None:
             return [function()]
         outcome: tuple[T | None, str | None] = (None, None)
@@ -193,7 +196,7 @@ def load_weights(path: Path, model: nn.Module, average: bool) -> None:
     """
     reader = dcp.FileSystemReader(path)
     stored = reader.read_metadata().state_dict_metadata
-    parameters = optimised(model)
+    parameters = optimizer_parameters(model)
     _expect_parameters({name: p.shape for name, p in parameters.items()}, stored, path)
     prefix = "average" if average and any(key.startswith("average/") for key in stored) else "model"
     try:
@@ -210,19 +213,19 @@ def _cause(error: BaseException) -> str:
 
 
 def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:
-    """Every tensor of the state under a flat name: model/NAME, optim/NAME/exp_avg, average/NAME."""
-    parameters = optimised(state["model"])
+    """Every tensor of the state by a flat name: model/NAME, optim/NAME/exp_avg, average/NAME."""
+    parameters = optimizer_parameters(state["model"])
     tensors = {f"model/{name}": p.detach() for name, p in parameters.items()}
     for name, p in parameters.items():
-        kept = state["optim"].state.get(p, {})
-        tensors |= {f"optim/{name}/{key}": value for key, value in kept.items() if isinstance(value, Tensor)}
+        moments = state["optim"].state.get(p, {})
+        tensors |= {f"optim/{name}/{key}": value for key, value in moments.items() if isinstance(value, Tensor)}
     return tensors | {f"average/{name}": value for name, value in (state.get("average") or {}).items()}
 
 
 @torch.no_grad()
 def _targets(state: dict[str, Any], metadata: Metadata, path: Path) -> dict[str, Tensor]:
-    """The tensors to read into, by the names in the checkpoint; the optimiser's are made here, as it has none yet."""
-    parameters, optim = optimised(state["model"]), state["optim"]
+    """The tensors to load into, by their names in the checkpoint; those of the optimizer are created here."""
+    parameters, optim = optimizer_parameters(state["model"]), state["optim"]
     stored = metadata.state_dict_metadata
     _expect_parameters({n: p.shape for n, p in parameters.items()}, stored, path)
     targets = {f"model/{name}": p.detach() for name, p in parameters.items()}
@@ -244,6 +247,6 @@ def _expect_parameters(expected: dict[str, Iterable[int]], stored: dict[str, Any
     wrong = sorted({*expected, *found} - {name for name in expected if found.get(name) == expected[name]})
     if wrong:
         raise SeedxError(
-            f"{path} holds other parameters than this recipe trains ({len(wrong)} differ, the first is {wrong[0]!r}); "
-            "go on with the recipe that wrote it, or choose another run folder"
+            f"{path} has other parameters than this recipe trains ({len(wrong)} differ, the first is {wrong[0]!r}); "
+            "resume with the recipe that wrote it, or give the run another name"
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,17 +15,71 @@ from seedx.checkpoint.hub import locate
 from seedx.checkpoint.parts import part_state
 from seedx.config import PRESETS, Config, nearest
 from seedx.errors import SeedxError
-from seedx.train.engine.parallel import here
+from seedx.train.engine.parallel import current_world
 from seedx.train.recipe import Recipe
 
+log = logging.getLogger(__name__)
+RUN = "run:"  # of `Recipe.init_from`
 
-def source(recipe: Recipe, folder: Path) -> Path:
-    """Where a stage's parts are read: the model that the recipe starts from, or the folder that is trained."""
-    return locate(recipe.model) if recipe.model else folder
+
+@dataclass(frozen=True)
+class Source:
+    """Where a stage's initial weights come from, as `Recipe.init_from` says.
+
+    Attributes:
+        folder: of the model that has the frozen parts.
+        config: the model's sizes.
+        init: "" (weights of the trained folder, if it has them), "scratch", "run" or "model" (another one).
+        run: the folder of the run.
+    """
+
+    folder: Path
+    config: Config
+    init: str
+    run: Path | None = None
+
+    def find(self, *names: str) -> str | None:
+        """The first of these files of weights that the stage is to start from; None: newly initialise them.
+
+        A model that the recipe names must have one of them: reading the first one is then an error that says so.
+        """
+        found = None
+        if self.init in ("", "model"):
+            found = next((name for name in names if has(self.folder, name)), None)
+        if found is None and self.init == "model":
+            found = names[0]
+        if current_world().first:
+            origin = f"read from {self.folder}" if found else "newly initialised"
+            log.info("initial weights of %s: %s", found or names[0], origin)
+        return found
+
+
+def source(recipe: Recipe, folder: Path, runs: bool = False) -> Source:
+    """What `recipe.init_from` says of a stage that trains the model in `folder`.
+
+    Args:
+        runs: whether the stage can start from one of its earlier runs.
+
+    Raises:
+        SeedxError: no such model or preset, or a run where none can be taken.
+    """
+    init = recipe.init_from
+    if init.startswith(RUN):
+        if not runs:
+            raise SeedxError(
+                f"init_from = {init!r}: the stage {recipe.stage!r} keeps no weights with its runs; leave "
+                "init_from out to start from those in the folder"
+            )
+        run = folder / "runs" / init.removeprefix(RUN)
+        return Source(folder, config_of(folder, recipe.config), "run", run)
+    if init in ("", "scratch"):
+        return Source(folder, config_of(folder, recipe.config), init)
+    found = locate(init)
+    return Source(found, config_of(found, recipe.config), "model")
 
 
 def config_of(folder: Path, preset: str) -> Config:
-    """Sizes: those of the model in the folder, or of a preset where there is none yet.
+    """Sizes: those of the model in the folder, or of a preset if it has no config.json yet.
 
     Raises:
         SeedxError: there is no such preset.
@@ -31,7 +87,7 @@ def config_of(folder: Path, preset: str) -> Config:
     if (folder / "config.json").is_file():
         return native.read_config(folder)
     if preset not in PRESETS:
-        raise SeedxError(f"there is no preset {preset!r}{nearest(preset, PRESETS)}")
+        raise SeedxError(f"config must be the name of a preset, not {preset!r}{nearest(preset, PRESETS)}")
     return PRESETS[preset]
 
 
@@ -41,20 +97,21 @@ def has(folder: Path, name: str) -> bool:
 
 
 @torch.no_grad()
-def read(module: nn.Module, folder: Path, part: str, name: str = "", spread: bool = False) -> None:
-    """Load a part of a folder into its module, one tensor at a time. A module on the meta device gets memory by it.
+def read(module: nn.Module, folder: Path, part: str, name: str = "", sharded: bool = False) -> None:
+    """Load a part of a folder into its module, one tensor at a time. A module on the meta device gets its memory.
 
     Args:
         part: as in `checkpoint.parts.modules`.
         name: of the file, where it is not the part's.
-        spread: `parallel.shard` will spread it, so that a rank needs only its share. With several ranks, the parameters
-            of a module on the meta device then become views of the file, in its precision: nothing is read yet.
+        sharded: whether `parallel.shard` will shard it, so that a rank needs only its shard. With several ranks, the
+            parameters of a module on the meta device then become views of the file, in its precision: nothing is read
+            yet.
 
     Raises:
         SeedxError: the file is missing, or holds other names or shapes.
     """
     expected = part_state(part, module)
-    views = {key for key, _ in module.named_parameters()} if spread and here().size > 1 else set()
+    views = {key for key, _ in module.named_parameters()} if sharded and current_world().size > 1 else set()
     found: dict[str, Tensor] = {}
     for key, tensor in native.read_part(folder, name or part, expected).items():
         if expected[key].is_meta:
@@ -65,7 +122,7 @@ def read(module: nn.Module, folder: Path, part: str, name: str = "", spread: boo
 
 
 def write(module: nn.Module, folder: Path, part: str, name: str = "") -> None:
-    """Store a part as `read` finds it again."""
+    """Write a part where `read` finds it."""
     folder.mkdir(parents=True, exist_ok=True)
     weights.write(folder, name or part, part_state(part, module))
 

@@ -1,7 +1,7 @@
-"""The gradient of a step: of the global batch's loss, whatever pieces it comes in (see `stage.py`).
+"""Gradient accumulation: the gradient of the global batch's loss, over micro-batches and ranks (see `stages/base.py`).
 
 rank 0    micro-batch 0: 3 supervised tokens, 1: 5      one loss over 3 + 5 + 2 + 6 = 16 tokens:
-rank 1    micro-batch 0: 2, 1: 6                        each backward is of its sum / 16, and gradients add up
+rank 1    micro-batch 0: 2, 1: 6                        each backward is of its own sum / 16, and gradients add up
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from seedx.model.losses import weighted_total
 from seedx.train.engine.parallel import World
 from seedx.train.recipe import Recipe
-from seedx.train.stages.base import Stage, moved
+from seedx.train.stages.base import Stage, to_device
 
 
 def accumulate(
     stage: Stage, micro: Iterable[Any], recipe: Recipe, world: World
 ) -> tuple[dict[str, float], Counter[str]]:
-    """Add the gradient of the global loss to the model's parameters.
+    """Accumulate the gradient of the global batch's loss in the model's parameters.
 
     Args:
-        micro: this rank's micro-batches; every rank has as many.
+        micro: this rank's micro-batches, the same number on every rank.
 
     Returns:
-        Losses by name, means over the global batch, and "loss", their weighted sum; and the global counts.
+        Losses by name, means over the global batch, and "loss", their weighted sum; and the global batch's counts.
     """
     micro = list(micro)
     counts = _total(_sum(stage.counts(batch) for batch in micro), world)
     sums: Counter[str] = Counter()
     for batch in micro:
-        with kernels(world.device):  # backward, too: with checkpointing it computes forward passes again
-            with precision(recipe, world.device):
-                losses = stage.losses(moved(batch, world.device))
+        with attention_kernels(world.device):  # backward, too: with checkpointing it runs forward passes
+            with autocast(recipe, world.device):
+                losses = stage.losses(to_device(batch, world.device))
             weighted_total(losses, counts, stage.weights).backward()
         sums.update({name: float(value.detach()) for name, value in losses.items()})
     values = {name: total / max(1, counts[name]) for name, total in _total(sums, world).items()}
     return values | {"loss": sum(weight * values[name] for name, weight in stage.weights.items())}, counts
 
 
-def precision(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any]:
-    """Of a forward pass."""
+def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any]:
+    """The precision of a forward pass."""
     return torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16)
 
 
-def kernels(device: torch.device) -> AbstractContextManager[Any]:
-    """On a CPU the fused attention's backward is slower than the plain products by half."""
+def attention_kernels(device: torch.device) -> AbstractContextManager[Any]:
+    """Plain products on a CPU, where the backward pass of fused attention is slower by half."""
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
@@ -62,7 +62,7 @@ def _sum(counters: Iterable[Mapping[str, int]]) -> Counter[str]:
 
 
 def _total(counter: Mapping[str, float], world: World) -> Counter[str]:
-    """Over all ranks, which have the same names."""
+    """Sum over all ranks, which have the same names."""
     names = sorted(counter)
     numbers = torch.tensor([counter[name] for name in names], dtype=torch.float64, device=world.device)
     return Counter(dict(zip(names, world.sum(numbers).tolist(), strict=True)))  # type: ignore[arg-type]

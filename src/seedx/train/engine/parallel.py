@@ -1,15 +1,15 @@
-"""Many processes as one: who takes part, and a model spread over them from outside.
+"""FSDP2 sharding and collectives, applied to a model from outside.
 
-`torchrun` starts the processes and tells each who it is by environment variables; without them there is one process
-and nothing distributed runs. The model knows nothing of this. FSDP2 (`fully_shard`) keeps a share of every parameter,
-of its gradient and of its optimiser state on each rank, gathers a block's weights when the block runs, and adds the
-ranks' gradients up. They are summed, never averaged: the loop divides its losses by counts of the whole global batch.
+`torchrun` starts the processes and gives each its rank by environment variables; without them there is one process and
+nothing distributed runs. The model knows nothing of this. FSDP2 (`fully_shard`) keeps a shard of every parameter, its
+gradient and its optimizer state on each rank, gathers a block's weights when the block runs, and reduces gradients.
+They are summed, never averaged: the trainer divides its losses by counts over the whole global batch.
 
-How a sharded model differs for whoever holds it:
-    - its parameters are DTensors: `optimised` gives them as the optimiser holds them, `local` this rank's share;
-    - weights are there only while the model's forward runs, or a method in `FORWARDS`, or within `gathered`;
-    - all ranks must do all of this together, in the same order, whatever their data: a rank without pictures runs the
-      modules that read pictures on an empty batch.
+How a sharded model differs:
+    - its parameters are DTensors: `optimizer_parameters` returns them, `local_shard` this rank's shard;
+    - weights are gathered only while the model's forward runs, or a method in `FORWARDS`, or in `full_parameters`;
+    - these are collectives: all ranks run them in the same order, whatever their data. A rank without pictures runs
+      the modules that read pictures on an empty batch.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from seedx.errors import SeedxError
 log = logging.getLogger(__name__)
 CPU = torch.device("cpu")
 
-# Classes whose weights are gathered together, by name: no model has to be imported to shard another. The rest of a
-# model (embeddings, head, resamplers, norms, positions) is one more unit.
+# Classes that are FSDP units, by name: no model has to be imported to shard another. The rest of a model (embeddings,
+# head, resamplers, norms, positions) is one more unit.
 BLOCKS = frozenset({"LlamaDecoderLayer", "Block", "PerceiverLayer", "BasicTransformerBlock", "ResnetBlock2D"})
 # Never sharded while nothing in them is trained.
 FROZEN = frozenset({"VisionTransformer", "Autoencoder"})
@@ -48,7 +48,7 @@ FORWARDS = {"Detokenizer": ("context", "predict"), "Autoencoder": ("mode", "deco
 
 @dataclass(frozen=True)
 class World:
-    """All processes of a run, as one of them sees them."""
+    """The ranks of a run, as one of them sees them."""
 
     rank: int = 0
     size: int = 1
@@ -80,7 +80,7 @@ class World:
 
 
 class Sharding(Protocol):
-    """What `shard` reads of a recipe."""
+    """The fields of a recipe that `shard` reads."""
 
     @property
     def bf16(self) -> bool: ...
@@ -88,8 +88,8 @@ class Sharding(Protocol):
     def shards(self, ranks: int) -> int: ...
 
 
-def world() -> World:
-    """Join the processes that torchrun started: NCCL on GPUs, gloo on the CPU. Without torchrun: one process.
+def init_distributed() -> World:
+    """Join the process group of torchrun: NCCL on GPUs, gloo on the CPU. Without torchrun: one process.
 
     Raises:
         SeedxError: torchrun's variables are incomplete.
@@ -109,17 +109,17 @@ def world() -> World:
     return World(dist.get_rank(), size, device)
 
 
-def here() -> World:
-    """The processes that `world` has joined, for what is built before a run begins. Its tensors are the CPU's."""
+def current_world() -> World:
+    """The ranks that `init_distributed` joined, for collectives of CPU tensors before a run starts."""
     return World(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else World()
 
 
-def close(world: World, *objects: object) -> None:
-    """Part in order, after everything went well. After a failure don't call it: others may never come.
+def shutdown(world: World, *objects: object) -> None:
+    """Destroy the process group after a success. After a failure don't call it: it would wait for ranks that are gone.
 
     Args:
-        objects: models, optimisers and what else holds sharded tensors. They are emptied, not to be used again: what
-            of theirs still lives when the process group is gone can abort the process at its exit.
+        objects: models, optimizers and other holders of sharded tensors. They are emptied: tensors that outlive the
+            process group can abort the process at its exit.
     """
     if world.size > 1:
         for holder in objects:
@@ -131,15 +131,15 @@ def close(world: World, *objects: object) -> None:
 
 
 @contextlib.contextmanager
-def reported(world: World) -> Iterator[None]:
-    """Tell which rank failed and why, in this process's log and in torchrun's summary, and raise on."""
+def report_failure(world: World) -> Iterator[None]:
+    """Log which rank failed and why, in this process and in torchrun's summary; the exception is raised on."""
     handler = get_error_handler()
     try:
         yield
     except Exception as error:
         if world.size > 1:
-            cause = "another rank is gone" if _lost(error) else f"{type(error).__name__}: {error}"
-            log.error("rank %d of %d stops: %s. The last checkpoint stays.", world.rank, world.size, cause)
+            cause = "lost the connection to another rank" if _lost(error) else f"{type(error).__name__}: {error}"
+            log.error("rank %d of %d failed: %s. The last checkpoint is kept.", world.rank, world.size, cause)
             handler.record_exception(error)  # torchrun shows the earliest of them
         raise
 
@@ -150,19 +150,19 @@ def _lost(error: Exception) -> bool:
 
 
 def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
-    """Spread a model's parameters over the ranks, in place; one process only moves it to its device.
+    """Shard a model's parameters over the ranks, in place; a single process only moves it to its device.
 
-    On GPUs with `recipe.bf16` weights are gathered and computed with in bfloat16 and gradients summed in float32; the
-    optimiser's are float32. On the CPU everything stays float32, so that many processes do what one does.
+    On GPUs with `recipe.bf16` weights are gathered and used in bfloat16, and gradients reduced in float32; those of the
+    optimizer are float32. On the CPU everything stays float32, so that many processes compute what one does.
 
-    Weights may be in half precision, and views of files (`parts.read`): each rank reads and keeps its share of a unit
-    before the next one is touched. They are float32 afterwards.
+    Weights may be in half precision, and views of files (`components.read`): each rank reads and keeps its shard of a
+    unit before the next one is touched. They are float32 afterwards.
 
     Raises:
-        SeedxError: ranks that can't hold the recipe's `replicas`.
+        SeedxError: the recipe's `replicas` does not divide the ranks.
     """
-    kept = list(_replicated(model))
-    for module in [model] if world.size == 1 else kept:
+    replicated = list(_replicated(model))
+    for module in [model] if world.size == 1 else replicated:
         module.to(world.device)
     if world.size == 1:
         return
@@ -171,7 +171,7 @@ def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
         # Inputs keep their precision: autocast decides by operation, and noise and times need it.
         policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
     mesh = _mesh(world, recipe.shards(world.size))
-    ignored = {parameter for module in kept for parameter in module.parameters()}
+    ignored = {parameter for module in replicated for parameter in module.parameters()}
     for unit in [*blocks(model), model]:
         if ignored.issuperset(unit.parameters()):
             continue
@@ -182,12 +182,12 @@ def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
             register_fsdp_forward_method(unit, method)
         unit.float()
     warnings.filterwarnings("ignore", message=".*returned a view tensor")  # it would be wrong to change it in place
-    # Otherwise the first unit that runs makes itself the root, such as a block within `gathered`.
+    # Otherwise the first unit that runs makes itself the root, such as a block within `full_parameters`.
     model._get_fsdp_state()._lazy_init()  # type: ignore[operator]
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:
-    """The units of a model that are gathered (or checkpointed, or compiled) one at a time, inner ones first."""
+    """The blocks of a model that are sharded, checkpointed and compiled one by one, inner ones first."""
     found = [module for module in model.modules() if module is not model and _class(module) in BLOCKS]
     return found[::-1]
 
@@ -197,22 +197,22 @@ def _class(module: nn.Module) -> str:
 
 
 def _replicated(model: nn.Module) -> Iterator[nn.Module]:
-    """The frozen parts that stay whole on every rank. A rank runs them when it has pictures that no cache holds, while
-    another has none: gathering their weights would wait for it for ever."""
+    """The frozen parts that are replicated. A rank runs them when it has uncached pictures, while another has none:
+    gathering their weights would wait for ever."""
     for module in model.modules():
         if _class(module) in FROZEN and not any(parameter.requires_grad for parameter in module.parameters()):
             yield module
 
 
 def _mesh(world: World, shards: int) -> DeviceMesh:
-    """Neighbouring ranks, which share a machine where they can, hold one copy between them."""
+    """Neighbouring ranks, which share a machine if possible, hold one copy."""
     if shards == world.size:
         return init_device_mesh(world.device.type, (world.size,))
     return init_device_mesh(world.device.type, (world.size // shards, shards), mesh_dim_names=("copy", "shard"))
 
 
-def optimised(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The trained parameters by name, sharded: the objects that an optimiser made after `shard` holds.
+def optimizer_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The trained parameters by name, sharded, as an optimizer built after `shard` holds them.
 
     Names are those of the plain model, whatever wraps its modules.
     """
@@ -223,29 +223,29 @@ def optimised(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def plain_name(name: str) -> str:
-    """Without what `torch.compile` and activation checkpointing put between."""
+    """A name without the prefixes of `torch.compile` and activation checkpointing."""
     return name.replace("_orig_mod.", "").replace("_checkpoint_wrapped_module.", "")
 
 
-def local(tensor: Tensor) -> Tensor:
-    """This rank's share of a tensor, sharing its memory: for work that is done value by value, such as averages."""
+def local_shard(tensor: Tensor) -> Tensor:
+    """This rank's shard of a tensor, in the same memory: for elementwise work, such as averages."""
     share = tensor.detach()
     return share.to_local() if isinstance(share, DTensor) else share
 
 
-def clip(parameters: Iterable[nn.Parameter], most: float) -> Tensor:
-    """Scale the gradients down to a total norm of `most`; the norm before, a scalar, over all ranks' shares."""
+def clip_grad_norm(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
+    """Clip the gradients to a total norm over all ranks' shards; returns the norm before, a scalar."""
     parameters = list(parameters)
     norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
     if isinstance(norm, DTensor):
         norm = norm.full_tensor()
-    nn.utils.clip_grads_with_norm_(parameters, most, norm)
+    nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
     return norm
 
 
 @contextlib.contextmanager
-def gathered(model: nn.Module) -> Iterator[None]:
-    """All weights whole on every rank, to read or to draw with any method; not to train, and without gradients."""
+def full_parameters(model: nn.Module) -> Iterator[None]:
+    """Gather all weights on every rank, to read them or to run any method without gradients; not for training."""
     units = [module for module in model.modules() if isinstance(module, FSDPModule)]
     for unit in units:
         unit.unshard()
@@ -257,8 +257,8 @@ def gathered(model: nn.Module) -> Iterator[None]:
             unit.reshard()
 
 
-def skeleton(model: nn.Module) -> nn.Module:
-    """A copy of a model without memory for its weights, on the meta device. Made before `shard`, filled by `whole`."""
+def meta_copy(model: nn.Module) -> nn.Module:
+    """A copy of a model on the meta device, without memory for its weights. `gather_model` fills it after `shard`."""
     memo: dict[int, Any] = {}
     for parameter in model.parameters():
         memo[id(parameter)] = nn.Parameter(torch.empty_like(parameter, device="meta"), parameter.requires_grad)
@@ -268,12 +268,15 @@ def skeleton(model: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def whole(model: nn.Module, frame: nn.Module, values: Mapping[str, Tensor] | None = None) -> nn.Module | None:
-    """The whole model on the first rank's CPU, to be saved or changed; None on the others, which take part.
+def gather_model(model: nn.Module, target: nn.Module, values: Mapping[str, Tensor] | None = None) -> nn.Module | None:
+    """Gather the unsharded model on the CPU of the first rank, to be saved or changed. A collective.
 
     Args:
-        frame: its `skeleton`, which is filled with copies.
-        values: what stands for parameters of these names, such as their averages.
+        target: its `meta_copy`, which is filled with copies.
+        values: replacements of parameters by name, such as their averages.
+
+    Returns:
+        `target`; None on the other ranks.
     """
     state: dict[str, Tensor] = {}
     writes = not dist.is_initialized() or dist.get_rank() == 0
@@ -284,5 +287,5 @@ def whole(model: nn.Module, frame: nn.Module, values: Mapping[str, Tensor] | Non
             state[plain_name(name)] = full.detach().to("cpu", copy=True)
     if not writes:
         return None
-    frame.load_state_dict(state, assign=True)
-    return frame
+    target.load_state_dict(state, assign=True)
+    return target

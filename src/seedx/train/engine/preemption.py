@@ -1,4 +1,4 @@
-"""Stopping on request: SIGTERM (a scheduler takes the machine back) and Ctrl-C end a run after its step, saved."""
+"""Preemption: SIGTERM (from a scheduler) and Ctrl-C stop a run after the current step, with a checkpoint."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def on_request() -> Iterator[Callable[[], bool]]:
-    """Gives a function that tells whether the process was asked to stop. Asked twice, it stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # only that one may handle signals
-        yield asked.is_set
+def handle_signals() -> Iterator[Callable[[], bool]]:
+    """Yield a function that returns whether a signal has come. A second one acts at once, as it does by default."""
+    requested = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield requested.is_set
         return
 
     def note(number: int, frame: Any) -> None:
-        asked.set()
+        requested.set()
         signal.signal(number, before[signal.Signals(number)])
 
     before = {number: signal.signal(number, note) for number in SIGNALS}
     try:
-        yield asked.is_set
+        yield requested.is_set
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

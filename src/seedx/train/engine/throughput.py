@@ -1,4 +1,4 @@
-"""How much of the machine a step uses: its multiplications against those of plain matrix products (MFU)."""
+"""FLOPs of a step, and the FLOP/s to compare them with: the GPU vendor's peak, and that measured on this device."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from seedx.train.planning.clusters import vendor_peak
+
 SIDE = {"cpu": 1024, "cuda": 8192}  # of the matrices
 
 
-def flops(run: Callable[[], object]) -> int:
+def count_flops(run: Callable[[], object]) -> int:
     """Floating point operations of matrix products, convolutions and attention in one run, backward included."""
     counter = FlopCounterMode(display=False)
-    with counter, torch.compiler.set_stance("force_eager"):  # compiled code can't be looked into
+    with counter, torch.compiler.set_stance("force_eager"):  # compiled code can't be counted
         run()
     return counter.get_total_flops()
 
 
-def matrix_speed(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:
-    """FLOP/s of this device's products of square matrices, the best of a few."""
+def measured_peak(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:
+    """FLOP/s of a product of large square matrices on this device, the best of a few."""
     side = SIDE.get(device.type, 4096)
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     seconds = []
@@ -31,3 +33,10 @@ def matrix_speed(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> 
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - start)
     return 2 * side**3 / min(seconds[1:])  # the first one warms up
+
+
+def stated_peak(device: torch.device, dtype: torch.dtype) -> float | None:
+    """FLOP/s that the vendor states for a device; None if unknown, as for a CPU."""
+    if device.type != "cuda" or dtype != torch.bfloat16:
+        return None
+    return vendor_peak(torch.cuda.get_device_name(device))

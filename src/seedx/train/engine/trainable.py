@@ -1,8 +1,8 @@
-"""What a stage trains: parameters by patterns of their names, switched on from outside the model.
+"""Which parameters are trained, by patterns of their names; set from outside the model.
 
 A pattern is matched as in a shell (`fnmatch`), on the whole name: `unet.*.to_k.*` is every key projection of the U-Net,
-`*lora_*` every adapter. A pattern that fits nothing is an error: it is how the release's keys and values came to stay
-frozen (its list of trained names and its `requires_grad` disagreed, and nothing said so).
+`*lora_*` every adapter. A pattern that matches nothing is an error: in the release, keys and values stayed frozen
+because its list of trained names and its `requires_grad` disagreed silently.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.train.recipe import Recipe
 
-# What is trained where a recipe names no patterns: all but the parts that are always frozen.
+# The default patterns of each stage: all but the parts that are always frozen.
 DEFAULTS: dict[str, tuple[str, ...]] = {
     "language": ("language.*", "input_resampler.*", "output_resampler.*", "tile_positions"),
     "detokenizer": ("resampler.*", "unet.*"),
@@ -30,48 +30,48 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
 
 
 def apply(model: nn.Module, patterns: Sequence[str]) -> list[str]:
-    """Let exactly the parameters that fit one of `patterns` be trained; all others are frozen.
+    """Train the parameters that match one of `patterns`, and freeze all others.
 
     Returns:
-        The names of the trained ones, in the model's order.
+        Names of the trained ones, in the model's order.
 
     Raises:
-        SeedxError: no pattern at all, or one that fits no parameter.
+        SeedxError: no pattern at all, or one that matches no parameter.
     """
     if not patterns:
-        raise SeedxError('nothing would be trained: give patterns of names, such as trained = ["unet.*.to_k.*"]')
+        raise SeedxError('no parameter would be trained: give patterns of names, such as trained = ["unet.*.to_k.*"]')
     parameters = dict(model.named_parameters())
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in parameters):
             near = difflib.get_close_matches(pattern, parameters, n=1, cutoff=0)[0]
-            raise SeedxError(f"the pattern {pattern!r} fits no parameter; the nearest name is {near!r}")
+            raise SeedxError(f"the pattern {pattern!r} matches no parameter; the nearest name is {near!r}")
     for name, parameter in parameters.items():
         parameter.requires_grad_(any(fnmatchcase(name, pattern) for pattern in patterns))
     return list(trained(model))
 
 
 def trained(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that are trained, by name."""
+    """The trained parameters, by name."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def count(model: nn.Module) -> int:
-    """How many numbers are trained."""
+    """Number of trained parameters."""
     return sum(parameter.numel() for parameter in trained(model).values())
 
 
 def build(recipe: Recipe) -> nn.Module:
-    """The model of a recipe's stage on the meta device: adapters in place, trained parameters switched on.
+    """The model of a recipe's stage on the meta device, with its adapters, and `requires_grad` set.
 
     Raises:
-        SeedxError: a stage without a model of this kind, an unknown preset, or as `apply`.
+        SeedxError: a stage that another package adds, an unknown preset, or as `apply`.
     """
     if recipe.stage not in DEFAULTS:
         raise SeedxError(f"the stage {recipe.stage!r} has no model of a preset; expected {', '.join(DEFAULTS)}")
-    if recipe.preset not in PRESETS:
-        raise SeedxError(f"there is no preset {recipe.preset!r}; there are: {', '.join(PRESETS)}")
+    if recipe.config not in PRESETS:
+        raise SeedxError(f"config must be one of {', '.join(PRESETS)}, not {recipe.config!r}")
     with torch.device("meta"):
-        model = _model(recipe, PRESETS[recipe.preset])
+        model = _model(recipe, PRESETS[recipe.config])
     apply(model, recipe.trained or DEFAULTS[recipe.stage])
     return model
 

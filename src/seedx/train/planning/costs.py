@@ -121,7 +121,7 @@ def memory(sizes: Sizes, recipe: Recipe, setting: Setting, gpus: int, activation
         weights=4 * sizes.total / shards,
         gradients=4 * sizes.trained / shards if gpus > 1 else 0,  # for one process they are in the activations
         optimizer=8 * sizes.trained / shards,
-        ema=4 * sizes.trained / shards if recipe.ema else 0,
+        ema=4 * sizes.trained / shards if recipe.ema_decay else 0,
         unsharded=4 * sizes.unsharded,
         gathered=width * gathered,
         unreduced=(width + 4) * sizes.largest_trained if gpus > 1 else 0,

@@ -7,7 +7,7 @@ from collections import Counter
 
 from torch import Tensor, nn
 
-from seedx.train.engine.parallel import optimised
+from seedx.train.engine.parallel import optimizer_parameters
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import Stage
 
@@ -15,7 +15,7 @@ from seedx.train.stages.base import Stage
 def describe(stage: Stage, recipe: Recipe) -> list[str]:
     """Lines of text about a stage; the layers of a stack are one line."""
     model = stage.model
-    trained = optimised(model)
+    trained = optimizer_parameters(model)
     frozen = sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad)
     groups: Counter[str] = Counter()
     for name, parameter in trained.items():
@@ -23,13 +23,13 @@ def describe(stage: Stage, recipe: Recipe) -> list[str]:
     width = max(map(len, groups))
     losses = " + ".join(f"{weight:g} {name}" for name, weight in stage.weights.items())
     return [
-        f"{recipe.name}: {recipe.steps} steps of {recipe.batch} samples, lr {recipe.lr:g}, loss {losses}",
+        f"{recipe.name}: {recipe.steps} steps of {recipe.global_batch_size} samples, lr {recipe.lr:g}, loss {losses}",
         "",
         f"trained: {groups.total():,} parameters; frozen: {frozen:,}",
         *(f"  {name:<{width}}  {size:>14,}" for name, size in groups.items()),
         "",
         f"memory before activations: {_memory(model, recipe) / 2**20:,.0f} MiB of weights, gradients, AdamW's moments"
-        + (" and their moving average" if recipe.ema else ""),
+        + (" and their moving average" if recipe.ema_decay else ""),
         "",
         "data:",
         *(f"  {line}" for line in stage.describe()),
@@ -38,7 +38,7 @@ def describe(stage: Stage, recipe: Recipe) -> list[str]:
 
 def _memory(model: nn.Module, recipe: Recipe) -> int:
     """Bytes on one process: a trained parameter is held four times, or five with its moving average."""
-    copies = 4 + bool(recipe.ema)
+    copies = 4 + bool(recipe.ema_decay)
 
     def size(tensor: Tensor) -> int:
         return tensor.numel() * tensor.element_size()

@@ -63,7 +63,7 @@ class Measured:
         return max(self.peaks.values(), default=0)
 
 
-class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Meter(TorchDispatchMode):
     """A context manager; `reading` holds what ran inside it.
 
     Args:

@@ -101,7 +101,7 @@ def plan(recipe: Recipe, cluster: Cluster, gpus: int, mfu: float = 0.4, sample: 
         raise SeedxError(f"a plan needs at least one GPU, not {gpus}")
     if not 0 < mfu <= 1:
         raise SeedxError(f"mfu is a share of the peak, above 0 and up to 1, not {mfu}")
-    own = Setting(recipe.micro_rows(gpus), gpus // recipe.shards(gpus), recipe.checkpointing)
+    own = Setting(recipe.micro_rows(gpus), gpus // recipe.shards(gpus), recipe.activation_checkpointing)
     step = on_meta(recipe)
     sizes = costs.sizes(step.model, step.vision if isinstance(step, DetokenizerStep) else None)
     work = Workload(recipe, step, sample, gpus)
@@ -131,13 +131,13 @@ class Workload:
 
     def __init__(self, recipe: Recipe, step: Step, sample: SampleStats | None, gpus: int) -> None:
         self.recipe, self.step, self.gpus = recipe, step, gpus
-        self.config = config = PRESETS[recipe.preset]
+        self.config = config = PRESETS[recipe.config]
         self.language = isinstance(step, LanguageStep)
         # The stacks of a U-Net are short: extrapolating them would run it more often than it saves.
         self.depths = workload.shortened(step) if self.language else {}
         self.sample = (sample or average(recipe.data)) if self.language else SampleStats(config.bridge.queries)
-        self.samples_per_row = recipe.row / self.sample.tokens if self.language else 1.0
-        self.rows = max(2, recipe.micro)
+        self.samples_per_row = recipe.max_seq_len / self.sample.tokens if self.language else 1.0
+        self.rows = max(2, recipe.micro_batch_size)
         self.measure = functools.cache(self._measure)
 
     def load(self, rows: int) -> Load:
@@ -145,7 +145,7 @@ class Workload:
             return Load(rows, self.config.detokenizer.image_size)
         samples, sample = rows * self.samples_per_row, self.sample
         tiles, drawn, supervised = (math.ceil(samples * n) for n in (sample.tiles, sample.drawn, sample.supervised))
-        return Load(rows, self.recipe.row, tiles, drawn, supervised, math.ceil(self.samples_per_row))
+        return Load(rows, self.recipe.max_seq_len, tiles, drawn, supervised, math.ceil(self.samples_per_row))
 
     def activations(self, rows: int, checkpointing: bool) -> float:
         """Peak bytes, by a line through the two measured micro-batch sizes."""
@@ -168,13 +168,13 @@ def on_meta(recipe: Recipe) -> Step:
         return LanguageStep(model)
     assert isinstance(model, Detokenizer)
     with torch.device("meta"):
-        return DetokenizerStep(model, VisionTransformer(PRESETS[recipe.preset].vision).requires_grad_(False))
+        return DetokenizerStep(model, VisionTransformer(PRESETS[recipe.config].vision).requires_grad_(False))
 
 
 def _settings(own: Setting, recipe: Recipe, gpus: int, cluster: Cluster) -> list[Setting]:
     """The recipe's own, then all others."""
     nodes = gpus // cluster.per_node if gpus % cluster.per_node == 0 else 1
-    sizes = [size for size in MICRO_BATCH_SIZES if recipe.batch // gpus % size == 0]
+    sizes = [size for size in MICRO_BATCH_SIZES if recipe.global_batch_size // gpus % size == 0]
     others = [Setting(m, r, c) for c in (True, False) for r in (1, nodes, gpus) for m in sizes]
     return list(dict.fromkeys([own, *others]))
 
@@ -188,7 +188,7 @@ def _choice(work: Workload, sizes: Sizes, cluster: Cluster, mfu: float, setting:
     memory = costs.memory(sizes, recipe, setting, gpus, activations)
     traffic = costs.traffic(sizes, recipe, setting, gpus, cluster)
     compute = scale * sum(flops * SLOWER.get(part, 1.0) for part, flops in run.items()) / (peak * mfu)
-    accumulation = recipe.batch // (gpus * rows)
+    accumulation = recipe.global_batch_size // (gpus * rows)
     step = accumulation * max(compute, traffic.seconds)
     return Choice(
         setting,

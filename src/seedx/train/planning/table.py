@@ -37,14 +37,15 @@ def _head(plan: Plan) -> str:
     recipe, cluster, sizes, sample = plan.recipe, plan.cluster, plan.sizes, plan.sample
     nodes = -(-plan.gpus // cluster.per_node)
     lines = [
-        f"{recipe.name}: stage {recipe.stage} of {recipe.preset} on {plan.gpus} x {cluster.name} ({nodes} nodes)",
+        f"{recipe.name}: stage {recipe.stage} of {recipe.config} on {plan.gpus} x {cluster.name} ({nodes} nodes)",
         f"trained: {sizes.trained:,} of {sizes.total:,} sharded parameters",
         "a sample: one picture",
     ]
     if recipe.stage == "language":
         lines[-1] = (
             f"a sample: {sample.tokens:.0f} tokens ({sample.supervised:.0f} supervised), {sample.tiles:.1f} tiles "
-            f"read, {sample.drawn:.2f} images drawn; {plan.samples_per_row:.1f} samples in a row of {recipe.row:,}"
+            f"read, {sample.drawn:.2f} images drawn; {plan.samples_per_row:.1f} samples in a row of "
+            f"{recipe.max_seq_len:,}"
         )
     return "\n".join(lines)
 
@@ -72,7 +73,9 @@ def _memory(own: Choice) -> Group:
 
 def _settings(plan: Plan, samples: float | None, everything: bool) -> Group:
     shown = [choice for choice in plan.choices if everything or choice.fits or choice is plan.choices[0]]
-    work = f"{samples:,.0f} samples" if samples else f"{plan.recipe.steps:,} steps of {plan.recipe.batch} rows"
+    work = (
+        f"{samples:,.0f} samples" if samples else f"{plan.recipe.steps:,} steps of {plan.recipe.global_batch_size} rows"
+    )
     columns = ("", "micro", "replicas", "checkpoint", "GiB", "fits", "compute s", "traffic s")
     found = _table(
         f"days for {work}; compute and traffic of one micro-batch; * the recipe's own setting",

@@ -32,7 +32,7 @@ from seedx.model.detokenizer import Detokenizer
 from seedx.model.losses import Losses
 from seedx.model.seedx import SeedX
 from seedx.model.vision import VisionTransformer, pool_features
-from seedx.train.engine.activation_checkpoint import recomputed
+from seedx.train.engine.activation_checkpoint import apply_activation_checkpointing
 from seedx.train.engine.parallel import FROZEN, blocks
 from seedx.train.planning.meter import Measured, Meter
 
@@ -143,12 +143,12 @@ def measure(step: Step, load: Load, *, gpu: bool, sharded: bool, bf16: bool, che
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         pretend(step, mode, torch.bfloat16 if sharded and bf16 else torch.float32)
         if checkpointing:
-            recomputed(step)
+            apply_activation_checkpointing(step)
         if sharded:
             for parameter in step.parameters():
                 if parameter.requires_grad:
                     parameter.register_post_accumulate_grad_hook(_forget)  # type: ignore[no-untyped-call]
-        integers: TorchDispatchMode = RealIntegers()  # type: ignore[no-untyped-call]
+        integers = RealIntegers()
         meter = Meter(step, step.parts)
         with like_gpu() if gpu else contextlib.nullcontext(), integers, meter:
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -191,7 +191,7 @@ def extrapolated(step: Step, depths: Mapping[str, int], load: Load, **how: bool)
     return total
 
 
-class RealIntegers(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class RealIntegers(TorchDispatchMode):
     """Within a `FakeTensorMode`: operations on integers and booleans alone are computed, all others are faked."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -1,8 +1,8 @@
-"""What a stage is to the loop, and what stages have in common.
+"""The training-stage protocol, and what stages have in common.
 
-A stage owns a model, the data of each step, and sums of losses. The loop divides each sum by its count over the whole
-global batch: all micro-batches of all ranks. So a loss is the mean over what it supervises, never a mean of means, and
-the same rows give the same gradients in any number of pieces:
+A stage owns a model, the data of each step, and sums of losses. The trainer divides each sum by its count over the
+global batch: all micro-batches of all ranks. So a loss is the mean over all supervised values, never a mean of means,
+and the same rows give the same gradients in any number of micro-batches:
 
     loss = sum over names of  weight * (sum over the global batch) / (count over the global batch)
 """
@@ -20,68 +20,68 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from seedx.data.loader import left_to_parent
-from seedx.data.sample_errors import Faults
+from seedx.data.loader import leave_process_group
+from seedx.data.sample_errors import SampleErrors
 from seedx.train.recipe import Recipe
 
 B = TypeVar("B")
-TALLIES = ("samples", "tokens")  # counts that are of no loss: the log tells them by the second
+TALLIES = ("samples", "tokens")  # counts of no loss: they are logged as throughput
 
 
 @dataclass
 class Step:
-    """What one rank learns from in one step.
+    """The data of one step on one rank.
 
     Attributes:
         micro: its micro-batches, of one forward each.
-        state: where this rank's data is after this step, JSON-able.
-        keys: what is in it, to be found again.
-        faults: what was read for it, good and bad.
+        state: position of this rank's data after the step, JSON types.
+        keys: names of its samples, to find them again.
+        sample_errors: samples read for it, good and bad.
     """
 
     micro: list[Any]
     state: Any = None
     keys: list[str] = field(default_factory=list)
-    faults: Faults = field(default_factory=Faults)
+    sample_errors: SampleErrors = field(default_factory=SampleErrors)
 
 
 class Stage(Protocol):
     """
     Attributes:
-        model: holds what is trained (`requires_grad`) and whatever the losses need.
-        weights: of the losses that are minimised, by name.
+        model: holds the trained parameters (`requires_grad`) and whatever the losses need.
+        weights: loss weights by name.
     """
 
     model: nn.Module
     weights: dict[str, float]
 
     def batches(self, step: int, state: Any, rank: int, ranks: int) -> Iterator[Step]:
-        """A rank's steps from `step` on; `state` is `merge_states` of the ranks', None at the beginning."""
+        """A rank's steps from `step` on; `state` is that of `merge_states`, or None at the beginning."""
 
     def merge_states(self, states: list[Any]) -> Any:
-        """One state of the ranks' states after the same step, good for any number of ranks."""
+        """Merge the ranks' states after the same step into one that any number of ranks can resume from."""
 
     def counts(self, batch: Any) -> dict[str, int]:
-        """What each loss's sum is divided by, of a micro-batch; and "samples" and "tokens", if there are such."""
+        """Number of supervised values of each loss in a micro-batch; and "samples" and "tokens", where they apply."""
 
     def losses(self, batch: Any) -> dict[str, Tensor]:
-        """Sums over a micro-batch by the names of `counts`; those without a weight are logged only."""
+        """Sums of the losses over a micro-batch, by name; those without a weight are only logged."""
 
     def sample(self, step: int) -> list[Image.Image]:
-        """Pictures that show how far it is; none, if there is nothing to see."""
+        """Sample images for the log; may be empty."""
 
     def describe(self) -> list[str]:
-        """Lines about the data, for a look before training."""
+        """Lines about the data, for a dry run."""
 
     def save(self, model: nn.Module, folder: Path) -> None:
-        """Write what was trained into a model's folder. `model` is a whole copy of the stage's, and may be changed."""
+        """Write the trained parts into a model folder. `model` is an unsharded copy, which may be changed."""
 
 
-class Stepwise:
-    """Base of the stages whose global batch is a function of the seed and the step alone: nothing to remember.
+class GeneratedDataStage:
+    """Base of the stages that generate a global batch from the seed and the step alone: their data has no state.
 
     A subclass has `recipe` and `batch(step)`, which may use torch's global generator: it is seeded before. A batch is a
-    tensor, or a dataclass of tensors, with a row for each sample; None in it stays.
+    tensor, or a dataclass of tensors, with a row for each sample; fields that are None stay None.
     """
 
     recipe: Recipe
@@ -90,17 +90,14 @@ class Stepwise:
         raise NotImplementedError
 
     def batches(self, step: int, state: Any, rank: int, ranks: int) -> Iterator[Step]:
-        steps = _Steps(self, rank, ranks)
-        workers = self.recipe.workers
-        loader = DataLoader(
-            steps,
+        yield from DataLoader(
+            _Steps(self, rank, ranks),
             batch_size=None,
             sampler=range(step, self.recipe.steps),
-            num_workers=workers,
-            collate_fn=_as_it_is,
-            worker_init_fn=left_to_parent,
+            num_workers=self.recipe.workers,
+            collate_fn=_identity,
+            worker_init_fn=leave_process_group,
         )
-        yield from loader
 
     def merge_states(self, states: list[Any]) -> None:
         return None
@@ -109,41 +106,41 @@ class Stepwise:
         return []
 
     def describe(self) -> list[str]:
-        return [f"batches of {self.recipe.batch} made up from the seed {self.recipe.seed} and the step"]
+        return [f"batches of {self.recipe.global_batch_size} generated from the seed {self.recipe.seed} and the step"]
 
 
 class _Steps(Dataset[Step]):
-    """Step n by its number, one rank's part of it."""
+    """One rank's part of each step, by the step's number."""
 
-    def __init__(self, stage: Stepwise, rank: int, ranks: int) -> None:
+    def __init__(self, stage: GeneratedDataStage, rank: int, ranks: int) -> None:
         self.stage, self.rank, self.ranks = stage, rank, ranks
 
     def __getitem__(self, step: int) -> Step:
         recipe = self.stage.recipe
-        torch.manual_seed(mixed(recipe.seed, step))
+        torch.manual_seed(step_seed(recipe.seed, step))
         batch = self.stage.batch(step)
-        rows = recipe.batch // self.ranks
+        rows = recipe.global_batch_size // self.ranks
         size = recipe.micro_rows(self.ranks)
         starts = range(self.rank * rows, (self.rank + 1) * rows, size)
-        return Step([part(batch, start, start + size) for start in starts], keys=[f"{recipe.name}, step {step}"])
+        return Step([rows_of(batch, start, start + size) for start in starts], keys=[f"{recipe.name}, step {step}"])
 
 
-def mixed(seed: int, step: int, rank: int = 0) -> int:
-    """A seed of its own for every step and rank."""
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """A seed for every step and rank."""
     return (seed * 1_000_003 + step) * 1009 + rank
 
 
-def part(batch: B, start: int, end: int) -> B:
+def rows_of(batch: B, start: int, end: int) -> B:
     """Rows `start` to `end` of a tensor, or of every tensor of a dataclass."""
-    return mapped(batch, lambda tensor: tensor[start:end])
+    return map_tensors(batch, lambda tensor: tensor[start:end])
 
 
-def moved(batch: B, device: torch.device) -> B:
-    return mapped(batch, lambda tensor: tensor.to(device, non_blocking=True))
+def to_device(batch: B, device: torch.device) -> B:
+    return map_tensors(batch, lambda tensor: tensor.to(device, non_blocking=True))
 
 
-def mapped(batch: B, function: Callable[[Tensor], Tensor]) -> B:
-    """The batch with `function` of each of its tensors."""
+def map_tensors(batch: B, function: Callable[[Tensor], Tensor]) -> B:
+    """Apply `function` to every tensor of a batch."""
     if isinstance(batch, Tensor):
         return function(batch)  # type: ignore[return-value]
     values = vars(batch)
@@ -151,5 +148,5 @@ def mapped(batch: B, function: Callable[[Tensor], Tensor]) -> B:
     return dataclasses.replace(batch, **changed)  # type: ignore[type-var]
 
 
-def _as_it_is(item: Any) -> Any:
+def _identity(item: Any) -> Any:
     return item

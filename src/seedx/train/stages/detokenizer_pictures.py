@@ -1,7 +1,7 @@
-"""The de-tokenizer's stages on the pictures of a recipe's `[[data]]`, encoded by the frozen parts as they come.
+"""The de-tokenizer's stages on the pictures of a recipe's `[[data]]`, encoded by the frozen parts in every step.
 
-Any format will do. The last picture of a conversation is the one to draw; in the second stage the one before it, if
-there is one, is its condition: an edit's source. Words are not used.
+Any format will do. The last picture of a conversation is the target; in the second stage the one before it, if there is
+one, is its condition: the source of an edit. Text is not used.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from seedx.messages import Message, images
 from seedx.model.vision import pool_features
 from seedx.tiling import resized, to_picture
 from seedx.train.recipe import Recipe
-from seedx.train.stages.base import moved, part
-from seedx.train.stages.detokenizer import Chances, DetokenizerStage, Noised, Options
-from seedx.train.stages.rows import RowStage
+from seedx.train.stages.base import rows_of, to_device
+from seedx.train.stages.detokenizer import DenoisingBatch, DetokenizerStage, Options, Randomness
+from seedx.train.stages.packed_data import PackedDataStage
 
 SHOWN = 4  # samples
 
@@ -38,7 +38,7 @@ class Pictures:
     targets: Tensor  # (B, 3, S, S) uint8
     conditions: Tensor  # (B, 3, S, S) uint8; grey where there is none
     conditioned: Tensor  # (B,) bool
-    noise: Tensor  # these four as in `Chances`
+    noise: Tensor  # these four as in `Randomness`
     timesteps: Tensor
     errors: Tensor
     dropped: Tensor
@@ -46,7 +46,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Encode:
-    """Messages -> squares of `side` pixels. A document of one token, in rows of one token: a row is a sample."""
+    """Messages -> square pictures of `side` pixels. A document has one token, and so has a row: a row is a sample."""
 
     side: int
     condition: bool
@@ -54,14 +54,14 @@ class Encode:
     def __call__(self, messages: list[Message]) -> Encoded:
         found = [image.image for image in images(messages)]
         if not found:
-            raise SeedxError("there is no picture to draw in this sample")
+            raise SeedxError("this sample has no picture to draw")
         given = [self._square(image)[None] for image in found[-2:-1] if self.condition]
         token, off = torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.bool)
         target = self._square(found[-1])[None]
         return Encoded(token, token, token, off, off, tiles=given[0] if given else None, targets=target)
 
     def _square(self, image: Source) -> Tensor:
-        """(3, S, S) uint8: the middle of the picture."""
+        """(3, S, S) uint8: a centre crop, resized."""
         pixels = decode(image)
         height, width = pixels.shape[1:]
         edge = min(height, width)
@@ -69,10 +69,10 @@ class Encode:
         return resized(pixels[:, top : top + edge, left : left + edge], (self.side, self.side))
 
 
-class PictureStage(RowStage, DetokenizerStage):
-    """See the top of the file."""
+class FirstStage(PackedDataStage, DetokenizerStage):
+    """Stage 1: pictures from their own features."""
 
-    row = 1
+    max_seq_len = 1
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         DetokenizerStage.__init__(self, recipe, folder, from_dict(Options, recipe.options, "options."))
@@ -84,14 +84,14 @@ class PictureStage(RowStage, DetokenizerStage):
         targets = torch.cat([row.encoded.targets for row in rows if row.encoded.targets is not None])
         given = [row.encoded.tiles for row in rows]
         grey = torch.full_like(targets[:1], 128)
-        chances = [self.chances(1, self.side // self.model.vae.factor, _generator(seed)) for seed in seeds]
+        random = [self.randomness(1, self.side // self.model.vae.factor, _generator(seed)) for seed in seeds]
         batch = Pictures(
             targets,
             torch.cat([grey if tiles is None else tiles for tiles in given]),
             torch.tensor([tiles is not None for tiles in given]),
-            *(torch.cat([getattr(one, name) for one in chances]) for name in Chances.__dataclass_fields__),
+            *(torch.cat([getattr(one, name) for one in random]) for name in Randomness.__dataclass_fields__),
         )
-        self.shown = self.shown or part(batch, 0, SHOWN)
+        self.shown = self.shown or rows_of(batch, 0, SHOWN)
         return batch
 
     def counts(self, batch: Pictures) -> dict[str, int]:  # type: ignore[override]
@@ -101,15 +101,15 @@ class PictureStage(RowStage, DetokenizerStage):
         return super().losses(self.encoded(batch))
 
     @torch.no_grad()
-    def encoded(self, batch: Pictures) -> Noised:
-        """The frozen parts' work. The autoencoder stays in float32: SDXL's overflows in less."""
-        chances = Chances(batch.noise, batch.timesteps, batch.errors, batch.dropped)
+    def encoded(self, batch: Pictures) -> DenoisingBatch:
+        """Encode by the frozen parts. The autoencoder stays in float32: SDXL's overflows in less."""
+        random = Randomness(batch.noise, batch.timesteps, batch.errors, batch.dropped)
         with torch.autocast(batch.targets.device.type, enabled=False):
             latents = self.model.vae.encode(_signed(batch.targets))
             condition = self.model.condition(_signed(batch.conditions)) if self.condition else None
         if condition is not None:
             condition = condition * batch.conditioned[:, None, None, None]
-        return self.noised(latents, self.features(batch.targets), condition, chances)
+        return self.denoising_batch(latents, self.features(batch.targets), condition, random)
 
     def features(self, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) uint8 -> (B, Kp, D)."""
@@ -118,12 +118,18 @@ class PictureStage(RowStage, DetokenizerStage):
         return pool_features(self.vision(tiles), config.pool).float()
 
     def sample(self, step: int) -> list[Image.Image]:
-        """The first pictures that came, then as they are drawn from their features."""
+        """The first pictures of the run, then those decoded from their features."""
         if self.shown is None:
             return []
-        batch = moved(self.shown, self.model.device)
+        batch = to_device(self.shown, self.model.device)
         condition = self.encoded(batch).condition
-        return [*map(to_picture, batch.targets.float() / 255), *self.drawn(self.features(batch.targets), condition)]
+        return [*map(to_picture, batch.targets.float() / 255), *self.decode(self.features(batch.targets), condition)]
+
+
+class SecondStage(FirstStage):
+    """Stage 2: edited pictures from their features and the source, and pictures without a condition."""
+
+    condition = True
 
 
 def _signed(pixels: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Multimodal pre-training and instruction tuning: the language model, both resamplers and the tile positions.
 
-Both stages are the same code on other mixtures. The visual tokenizer is frozen, and reads each picture once, inside the
-model's forward; features that a cache has are handed over in the place of pixels.
+Both are the same code on different mixtures. The visual tokenizer is frozen, and encodes each picture once, inside the
+model's forward; cached features take the place of pixels.
 """
 
 from __future__ import annotations
@@ -30,25 +30,24 @@ from seedx.prompt import prepare
 from seedx.tiling import to_picture
 from seedx.tokenizer import Tokenizer, load, train_tokenizer
 from seedx.train.engine import components
-from seedx.train.engine.gradients import precision
-from seedx.train.engine.parallel import here
+from seedx.train.engine.components import Source
+from seedx.train.engine.gradients import autocast
+from seedx.train.engine.parallel import current_world
 from seedx.train.engine.trainable import DEFAULTS, apply
 from seedx.train.feature_cache.store import FeatureCache, vision_digest
-from seedx.train.recipe import Recipe, chosen
-from seedx.train.stages.language_samples import detokenizer, drawing_rows, drawn, regressed
-from seedx.train.stages.rows import RowStage
+from seedx.train.recipe import Recipe, overridden
+from seedx.train.stages.language_samples import decode_features, load_detokenizer, predict_features, rows_with_targets
+from seedx.train.stages.packed_data import PackedDataStage
 
 
 @dataclass(frozen=True)
 class Options:
     """
     Attributes:
-        start: go on from the language model and resamplers in the folder, which an earlier stage wrote.
-        corpus: the function "package.module.name" that gives the texts of a new tokenizer, where the folder has none.
-        feature_cache: a folder to keep the visual tokenizer's features in, from one epoch or run to the next.
+        corpus: the function "package.module.name" that returns texts to train a tokenizer on, if the folder has none.
+        feature_cache: a folder where the visual tokenizer's features are kept for other epochs and runs.
     """
 
-    start: bool = False
     corpus: str = ""
     feature_cache: str = ""
 
@@ -60,29 +59,26 @@ class Encode:
     tokenizer: Tokenizer
     config: Config
     length: int
-    too_long: Literal["drop", "cut"]
+    too_long: Literal["drop", "truncate"]
 
     def __call__(self, messages: list[Message]) -> Encoded | None:
         opened = map_images(messages, decode)
         return prepare(opened, self.tokenizer, self.config, max_length=self.length, too_long=self.too_long)
 
 
-class LanguageStage(RowStage):
+class LanguageStage(PackedDataStage):
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.row = recipe, recipe.row
+        self.recipe, self.max_seq_len = recipe, recipe.max_seq_len
         self.options: Options = from_dict(Options, recipe.options, "options.")
         source = components.source(recipe, folder)
-        self.config = _with_lora(components.config_of(source, recipe.preset), recipe)
-        self.weights = chosen(loss_weights(self.config.bridge), recipe.losses, "loss")
-        self.tokenizer = tokenizer(source, self.config, plugins.named(self.options.corpus))
-        self.encode = Encode(self.tokenizer, self.config, recipe.row, recipe.too_long)
+        self.config = _with_lora(source.config, recipe)
+        self.weights = overridden(loss_weights(self.config.bridge), recipe.losses, "loss")
+        self.tokenizer = load_or_train_tokenizer(source.folder, self.config, plugins.named(self.options.corpus))
+        self.encode = Encode(self.tokenizer, self.config, recipe.max_seq_len, recipe.too_long)
         self.model = self._model(source)
-        self.painter = (
-            detokenizer(source, self.config, plugins.named(self.options.corpus))
-            if recipe.sample_every and here().first
-            else None
-        )
+        shows = recipe.sample_every and current_world().first
+        self.detokenizer = load_detokenizer(source.folder, self.config) if shows else None
         self.shown: Batch | None = None
         self.cache: FeatureCache | None = None
         if self.options.feature_cache:
@@ -90,22 +86,24 @@ class LanguageStage(RowStage):
             self.cache = FeatureCache(self.options.feature_cache, self._features, digest)
 
     def build_model(self, config: Config) -> SeedX:
-        """The model to train, before its weights are read; a variant of this stage may return a modified one."""
+        """The model to train, without its weights; a variant of this stage may return a modified one."""
         return SeedX(config)
 
-    def _model(self, source: Path) -> SeedX:
-        ready = self.options.start or bool(self.recipe.model)
-        with torch.device("meta" if ready else "cpu"):
+    def _model(self, source: Source) -> SeedX:
+        language, bridge = source.find("language"), source.find("bridge")
+        with torch.device("meta" if language and bridge else "cpu"):
             model = self.build_model(self.config)
-        components.read(model.vision, source, "vision")
-        if ready:
-            components.read(model.language, source, "language", spread=True)
-            components.read(model, source, "bridge", spread=True)
-            if self.config.language.tie_embeddings:
-                model.language.llm.tie_weights()
+        components.read(model.vision, source.folder, "vision")
+        if bridge:
+            components.read(model, source.folder, "bridge", sharded=True)
         else:
             model.input_resampler.init_local()
             model.output_resampler.init_local()
+        if language:
+            components.read(model.language, source.folder, "language", sharded=True)
+            if self.config.language.tie_embeddings:
+                model.language.llm.tie_weights()
+        else:
             model.language.init_ordinal_rows(self.tokenizer.specials.loc(0), 224)
         if self.recipe.lora:
             model.language.add_lora()
@@ -114,19 +112,19 @@ class LanguageStage(RowStage):
         return model
 
     def batch_of(self, rows: Sequence[Row], seeds: Sequence[str]) -> Batch:
-        """As long as a row may be, however full: shapes stay the same."""
+        """Padded to `max_seq_len`, so that shapes stay the same."""
         if self.shown is None and self.recipe.sample_every:
-            self.shown = drawing_rows([row.encoded for row in rows], self.tokenizer.specials.pad)
-        batch = collate([row.encoded for row in rows], self.tokenizer.specials.pad, self.row)
+            self.shown = rows_with_targets([row.encoded for row in rows], self.tokenizer.specials.pad)
+        batch = collate([row.encoded for row in rows], self.tokenizer.specials.pad, self.max_seq_len)
         if self.cache:
             batch.tiles = batch.tiles if batch.tiles is None else self.cache.features(batch.tiles)
             batch.targets = batch.targets if batch.targets is None else self.cache.features(batch.targets)
         return batch
 
     def _features(self, pixels: Tensor) -> Tensor:
-        """(N, 3, S, S) -> (N, Q, D), as the model's own forward computes them."""
+        """Pixels (N, 3, S, S) -> features (N, Q, D), as the model's own forward computes them."""
         device = self.model.vision.proj.device
-        with precision(self.recipe, device):
+        with autocast(self.recipe, device):
             return self.model.vision(pixels.to(device))
 
     def counts(self, batch: Batch) -> dict[str, int]:
@@ -141,16 +139,16 @@ class LanguageStage(RowStage):
         return losses.sums
 
     def sample(self, step: int) -> list[Image.Image]:
-        """The first pictures that were to be drawn, then as the folder's de-tokenizer draws them by now, from what is
-        regressed for their words; nothing if the folder has none."""
+        """The first target pictures, then those that the folder's de-tokenizer decodes from predicted features; none if
+        the folder has no de-tokenizer."""
         if self.shown is None or self.shown.targets is None:
             return []
-        features = regressed(self.model, self.shown)
-        if self.painter is None:
+        features = predict_features(self.model, self.shown)  # on every rank: the model may be sharded
+        if self.detokenizer is None:
             return []
-        pictures = drawn(self.model, self.painter, features)
-        wanted = self.shown.targets[: len(pictures)].float() / 255
-        return [*map(to_picture, wanted), *map(to_picture, pictures)]
+        pictures = decode_features(self.model, self.detokenizer, features)
+        targets = self.shown.targets[: len(pictures)].float() / 255
+        return [*map(to_picture, targets), *map(to_picture, pictures)]
 
     def save(self, model: nn.Module, folder: Path) -> None:
         assert isinstance(model, SeedX)
@@ -160,18 +158,24 @@ class LanguageStage(RowStage):
         components.write(model, folder, "bridge")
 
 
-def tokenizer(folder: Path, config: Config, texts: Callable[[], Iterable[str]] | None) -> Tokenizer:
-    """The model's tokenizer; learnt on the tasks' words if the folder has none yet."""
-    ranks = here()
+def load_or_train_tokenizer(folder: Path, config: Config, texts: Callable[[], Iterable[str]] | None) -> Tokenizer:
+    """The folder's tokenizer; trained on `texts` if it has none yet.
+
+    Raises:
+        SeedxError: the folder has no tokenizer, and there are no texts.
+    """
+    ranks = current_world()
     missing = not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer.model"))
     if any(ranks.gather(missing)):
         if ranks.first:
             if texts is None:
-                raise SeedxError(f"{folder} has no tokenizer: give its texts as options.corpus, or start from a model")
-            learnt = train_tokenizer(texts(), config.language.vocab_size)
+                raise SeedxError(
+                    f"{folder} has no tokenizer: give texts to train one on (options.corpus), or a model (init_from)"
+                )
+            trained = train_tokenizer(texts(), config.language.vocab_size)
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder) as aside:  # a kill must not leave a half of it
-                learnt.save(Path(aside))
+            with tempfile.TemporaryDirectory(dir=folder) as aside:  # a kill must not leave half of it
+                trained.save(Path(aside))
                 for file in Path(aside).iterdir():
                     file.replace(folder / file.name)
         ranks.barrier()

@@ -1,7 +1,7 @@
-"""What the language stage shows: pictures of its rows, as the folder's de-tokenizer draws what is regressed for them.
+"""Sample pictures of the language stage: features predicted for training rows, decoded by the folder's de-tokenizer.
 
-The placeholders of a picture are known once `<img>` is chosen, so the states of a training row are those of drawing:
-what is shown is what the model draws for the words (and pictures) before.
+The placeholders of a picture are known once `<img>` is chosen, so the states of a training row are those of generation:
+the samples are what the model draws for the words (and pictures) before.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.model.vision import pool_features
 from seedx.train.engine import components
-from seedx.train.stages.base import moved
+from seedx.train.stages.base import to_device
 from seedx.train.stages.detokenizer import FIRST
 
 SHOWN = 4  # pictures
 
 
-def drawing_rows(rows: Sequence[Encoded], pad: int) -> Batch | None:
-    """The first rows that have the pictures to show, as a batch; None if no picture is drawn in any."""
+def rows_with_targets(rows: Sequence[Encoded], pad: int) -> Batch | None:
+    """The first rows that have the pictures to show, as a batch; None if none has a target picture."""
     chosen: list[Encoded] = []
     for row in rows:
         if row.targets is not None and sum(len(one.targets) for one in chosen if one.targets is not None) < SHOWN:
@@ -36,9 +36,9 @@ def drawing_rows(rows: Sequence[Encoded], pad: int) -> Batch | None:
 
 
 @torch.no_grad()
-def regressed(model: SeedX, batch: Batch) -> Tensor:
-    """(up to SHOWN, Kp, D): features of the first pictures that are drawn in a batch, without dropout."""
-    batch = moved(batch, model.vision.proj.device)
+def predict_features(model: SeedX, batch: Batch) -> Tensor:
+    """(up to SHOWN, Kp, D): predicted features of the first target pictures of a batch, without dropout."""
+    batch = to_device(batch, model.vision.proj.device)
     training = model.training
     model.eval()
     features = model.drawn(batch)[:SHOWN]
@@ -46,13 +46,12 @@ def regressed(model: SeedX, batch: Batch) -> Tensor:
     return features
 
 
-def detokenizer(folder: Path, config: Config) -> Detokenizer | None:
-    """The one in a model's folder: of the second stage or, before that is done, of the first; None if there is none."""
-    stages = [(name, own) for name, own in (("detokenizer", True), (FIRST, False)) if components.has(folder, name)]
-    if not stages or not components.has(folder, "vae"):
+def load_detokenizer(folder: Path, config: Config) -> Detokenizer | None:
+    """The de-tokenizer of a model folder: the second stage's, or else the first's; None if there is none."""
+    name = next((name for name in ("detokenizer", FIRST) if components.has(folder, name)), None)
+    if name is None or not components.has(folder, "vae"):
         return None
-    name, own = stages[0]
-    settings = config.detokenizer if own else dataclasses.replace(config.detokenizer, condition=False)
+    settings = dataclasses.replace(config.detokenizer, condition=False) if name == FIRST else config.detokenizer
     with torch.device("meta"):
         model = Detokenizer(settings, config.vision.output_dim).requires_grad_(False).eval()
     components.read(model, folder, "detokenizer", name)
@@ -61,11 +60,11 @@ def detokenizer(folder: Path, config: Config) -> Detokenizer | None:
 
 
 @torch.no_grad()
-def drawn(model: SeedX, painter: Detokenizer, features: Tensor) -> Tensor:
-    """Features (N, Kp, D) -> pictures (N, 3, H, W) in 0..1. The de-tokenizer is on the device only for it."""
+def decode_features(model: SeedX, detokenizer: Detokenizer, features: Tensor) -> Tensor:
+    """Features (N, Kp, D) -> pictures (N, 3, H, W) in 0..1. The de-tokenizer is on the device only meanwhile."""
     size, device = model.config.vision.image_size, features.device
-    nothing = model.vision(torch.zeros(1, 3, size, size, device=device))
-    negative = pool_features(nothing, model.config.vision.pool)
-    pixels = denoise(painter.to(device), features.float(), negative.float(), range(len(features)))
-    painter.to("cpu")
+    blank = model.vision(torch.zeros(1, 3, size, size, device=device))
+    negative = pool_features(blank, model.config.vision.pool)
+    pixels = denoise(detokenizer.to(device), features.float(), negative.float(), range(len(features)))
+    detokenizer.to("cpu")
     return pixels

@@ -1,4 +1,4 @@
-"""Base of the stages that learn from packed rows of a recipe's `[[data]]`."""
+"""Base of the stages that train on packed rows of a recipe's `[[data]]`."""
 
 from __future__ import annotations
 
@@ -13,44 +13,41 @@ import torch
 from PIL import Image
 
 from seedx.data.loader import Loader
-from seedx.data.sample_errors import Faults
+from seedx.data.sample_errors import SampleErrors
 from seedx.data.stream import Encode, Row
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import Step
 
 T = TypeVar("T")
-LOOKED_AT = 300  # samples, for a look before training
+DESCRIBED = 300  # samples that a dry run reads
 
 
-class RowStage:
-    """A subclass has `recipe`, `encode`, `row` (tokens at most) and `batch_of`."""
+class PackedDataStage:
+    """A subclass has `recipe`, `encode`, `max_seq_len` (tokens of a row) and `batch_of`."""
 
     recipe: Recipe
     encode: Encode
-    row: int
+    max_seq_len: int
 
     def batch_of(self, rows: Sequence[Row], seeds: Sequence[str]) -> Any:
-        """A micro-batch of some rows; each row's seed is its own in the run, for random choices about it."""
+        """Collate rows into a micro-batch; each row has a seed of its own in the run, for random choices about it."""
         raise NotImplementedError
 
     def batches(self, step: int, state: Any, rank: int, ranks: int) -> Iterator[Step]:
-        """Row i of a rank is row i * ranks + rank of the global batch: it is the same rows for any number of ranks."""
+        """Row i of a rank is row i * ranks + rank of the global batch, which is the same for any number of ranks."""
         steps = self._steps(step, state, rank, ranks)
-        return ahead(steps) if self.recipe.workers else steps
+        return prefetched(steps) if self.recipe.workers else steps
 
     def _steps(self, step: int, state: Any, rank: int, ranks: int) -> Iterator[Step]:
         loader = self.loader(rank, ranks, state)
-        rows, each, size = iter(loader), self.recipe.batch // ranks, self.recipe.micro_rows(ranks)
+        rows, each, size = iter(loader), self.recipe.global_batch_size // ranks, self.recipe.micro_rows(ranks)
         for number in count(step):
             own = list(islice(rows, each))
             if len(own) < each:
                 return
             seeds = [f"{self.recipe.seed}/{number}/{i * ranks + rank}" for i in range(each)]
             micro = [self.batch_of(own[i : i + size], seeds[i : i + size]) for i in range(0, each, size)]
-            faults = Faults()
-            for row in own:
-                faults.merge(row.faults)
-            yield Step(micro, dict(loader.state), [key for row in own for key in row.keys], faults)
+            yield Step(micro, dict(loader.state), [key for row in own for key in row.keys], _sample_errors(own))
 
     def loader(self, rank: int = 0, ranks: int = 1, state: Any = None) -> Loader:
         recipe = self.recipe
@@ -58,39 +55,39 @@ class RowStage:
             recipe.data,
             self.encode,
             seed=recipe.seed,
-            row=self.row,
+            row=self.max_seq_len,
             streams=recipe.streams,
             rank=rank,
             ranks=ranks,
             workers=recipe.workers,
-            ahead=recipe.batch // ranks,
+            ahead=recipe.global_batch_size // ranks,
             state=state,
-            max_faults=recipe.max_faults,
+            max_sample_errors=recipe.max_sample_errors,
             run=f"{recipe.name}/{recipe.seed}",
         )
 
     def merge_states(self, states: list[Any]) -> dict[int, Any]:
-        """Each rank has its own streams."""
+        """The union: each rank has its own streams."""
         return {number: position for state in states for number, position in (state or {}).items()}
 
     def sample(self, step: int) -> list[Image.Image]:
         return []
 
     def describe(self) -> list[str]:
-        """The mixture, and what the first samples are like."""
+        """The mixture, and statistics of the first samples."""
         total = sum(data.weight for data in self.recipe.data)
         lines = [f"{data.weight / total:6.1%}  {data.source} as {data.format}" for data in self.recipe.data]
         rows: list[Row] = []
         for row in self.loader():
             rows.append(row)
-            if sum(row.documents for row in rows) >= LOOKED_AT:
+            if sum(row.documents for row in rows) >= DESCRIBED:
                 break
-        return [*lines, *_statistics(rows, self.row)]
+        return [*lines, *_statistics(rows, self.max_seq_len)]
 
 
-def ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items; each is fetched by a thread while the one before it is used. No item is None."""
-    threads = torch.get_num_threads()  # which bits depend on, and each thread has a number of its own
+def prefetched(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each fetched by a thread while the one before it is used. No item is None."""
+    threads = torch.get_num_threads()  # bits depend on it, and each thread has its own setting
     with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
         coming = pool.submit(next, items, None)
         while (item := coming.result()) is not None:
@@ -98,29 +95,34 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
             yield item
 
 
-def _statistics(rows: Sequence[Row], length: int) -> list[str]:
-    faults = Faults()
+def _sample_errors(rows: Sequence[Row]) -> SampleErrors:
+    total = SampleErrors()
     for row in rows:
-        faults.merge(row.faults)
+        total.merge(row.sample_errors)
+    return total
+
+
+def _statistics(rows: Sequence[Row], length: int) -> list[str]:
+    errors = _sample_errors(rows)
     encoded = [row.encoded for row in rows]
     lengths = sorted(n for one in encoded for n in _documents(one.position_ids.tolist()))
     if not lengths:
         return ["no sample could be read"]
-    causes = ", ".join(f"{number} {cause}" for cause, number in faults.causes.items())
-    tokens, learned = sum(lengths), sum(int((one.labels >= 0).sum()) for one in encoded)
+    causes = ", ".join(f"{number} {cause}" for cause, number in errors.counts.items())
+    tokens, supervised = sum(lengths), sum(int((one.labels >= 0).sum()) for one in encoded)
     read = sum(len(one.tiles) for one in encoded if one.tiles is not None)
     drawn = sum(len(one.targets) for one in encoded if one.targets is not None)
-    each = [total / len(lengths) for total in (tokens, read, drawn, learned)]
+    each = [total / len(lengths) for total in (tokens, read, drawn, supervised)]
     return [
         f"of {len(lengths)} documents: median {statistics.median(lengths):.0f} tokens, "
         f"nine in ten up to {lengths[math.ceil(0.9 * len(lengths)) - 1]}, the longest {lengths[-1]}",
         f"{len(lengths) / len(rows):.1f} documents in a row of {length}, {tokens / len(rows) / length:.1%} of it used",
         "a document, for `seedx plan`: --tokens {:.0f} --tiles {:.2f} --drawn {:.2f} --learned {:.0f}".format(*each),
-        f"left out, besides {faults.good} good ones: {causes or 'none'}",
+        f"samples left out, besides {errors.used} that are used: {causes or 'none'}",
     ]
 
 
 def _documents(positions: Sequence[int]) -> Iterator[int]:
-    """Lengths of the documents of a row, whose positions start again at 0."""
+    """Lengths of the documents of a row: positions restart at 0 for each."""
     starts = [i for i, position in enumerate(positions) if position == 0]
     yield from (end - start for start, end in zip(starts, [*starts[1:], len(positions)], strict=True))

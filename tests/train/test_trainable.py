@@ -32,11 +32,11 @@ def test_patterns_replace_what_was_trained_before() -> None:
 
 def test_a_pattern_that_fits_nothing_is_an_error_that_names_the_nearest() -> None:
     model = Model()
-    with pytest.raises(ValueError, match=r"'keys\.weight' fits no parameter; the nearest name is 'key\.weight'"):
+    with pytest.raises(ValueError, match=r"'keys\.weight' matches no parameter; the nearest name is 'key\.weight'"):
         trainable.apply(model, ["norm.*", "keys.weight"])
     assert trainable.count(model) == sum(parameter.numel() for parameter in model.parameters())  # nothing was changed
 
 
 def test_no_pattern_is_an_error() -> None:
-    with pytest.raises(ValueError, match="nothing would be trained"):
+    with pytest.raises(ValueError, match="no parameter would be trained"):
         trainable.apply(Model(), [])

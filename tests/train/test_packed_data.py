@@ -7,7 +7,7 @@ from test_stages import LANGUAGE, SMALL, recipe_of
 
 from seedx.train.recipe import load_recipe
 from seedx.train.run import build
-from seedx.train.stages.rows import ahead
+from seedx.train.stages.packed_data import prefetched
 
 
 def test_the_next_item_is_fetched_while_one_is_used():
@@ -19,7 +19,7 @@ def test_the_next_item_is_fetched_while_one_is_used():
             yield number
 
     found = []
-    for item in ahead(items()):
+    for item in prefetched(items()):
         assert item == 2 or fetched[item + 1].wait(timeout=60)
         found.append(item)
     assert found == [0, 1, 2]
@@ -30,7 +30,7 @@ def test_a_failure_comes_in_its_turn():
         yield 1
         raise ValueError("the second is broken")
 
-    given = ahead(items())
+    given = prefetched(items())
     assert next(given) == 1
     with pytest.raises(ValueError, match="second is broken"):
         next(given)
@@ -39,7 +39,7 @@ def test_a_failure_comes_in_its_turn():
 def test_a_worker_and_a_thread_change_no_step(tiny_folder, tmp_path):
     steps = []
     for workers in (0, 1):
-        recipe = load_recipe(recipe_of(tmp_path, LANGUAGE), **SMALL, workers=workers, model=str(tiny_folder))
+        recipe = load_recipe(recipe_of(tmp_path, LANGUAGE), **SMALL, workers=workers, init_from=str(tiny_folder))
         batches = build(recipe, tmp_path).batches(0, None, 0, 1)
         steps.append([(step.micro[0].input_ids.tolist(), step.state) for step in (next(batches), next(batches))])
         batches.close()

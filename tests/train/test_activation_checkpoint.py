@@ -8,7 +8,7 @@ from torch import nn
 
 from seedx.model.detokenizer import Detokenizer
 from seedx.train.engine import trainable
-from seedx.train.engine.activation_checkpoint import recomputed
+from seedx.train.engine.activation_checkpoint import apply_activation_checkpointing
 from seedx.train.planning.meter import Meter
 from small import SMALL
 
@@ -21,7 +21,7 @@ def gradients(again):
     model = Detokenizer(dataclasses.replace(SMALL.detokenizer, condition=False), SMALL.vision.output_dim).train()
     trainable.apply(model, FIRST_STAGE)
     if again:
-        recomputed(model)
+        apply_activation_checkpointing(model)
     latents, features = torch.randn(2, 4, 8, 8), torch.randn(2, SMALL.vision.queries, SMALL.vision.output_dim)
     model.loss(latents, features, None, torch.randn_like(latents), torch.tensor([10, 900])).backward()
     return {name: parameter.grad for name, parameter in trainable.trained(model).items()}
@@ -52,7 +52,7 @@ def kept(again, trains=True):
     model.trains.requires_grad_(trains)
     model.block.conv1.register_forward_hook(lambda *_: runs.append(1))
     if again:
-        recomputed(model)
+        apply_activation_checkpointing(model)
     with Meter(model, {}) as meter:
         out = model(x)
         left = meter.live
