@@ -13,7 +13,7 @@ from torch import Tensor
 from seedx.checkpoint import release
 from seedx.model.denoise import denoise, draw_noise
 from seedx.model.detokenizer import Detokenizer, scheduler, widen
-from seedx.model.vision import VisionTransformer, pool_features
+from seedx.model.vision import VisionTransformer, negative_features, pool_features
 from seedx.verify.build import POOL, first_stage, vision
 from seedx.verify.case import Case, Results, fill, largest, read_case, worst
 
@@ -99,8 +99,7 @@ def context_of(case: Case, sub: str, model: Detokenizer, eye: VisionTransformer)
     An image given directly feeds all its features; one that the language model regressed fewer ones, by `vit_down`. The
     negative does as the picture. Where the setting is not written, it is the one by which the negative comes out.
     """
-    t, size = case.under(f"in/{sub}/"), eye.config.image_size
-    negatives = {False: eye(torch.zeros(1, 3, size, size))}
+    t, negatives = case.under(f"in/{sub}/"), {False: negative_features(eye, pooled=False)}
     features = eye(t["image_tensor"]) if "image_tensor" in t else t["image_embeds"]
     if "image_tensor" not in t and negatives[False].shape[1] % POOL == 0:
         negatives[True] = pool_features(negatives[False], POOL)
