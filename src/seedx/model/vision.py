@@ -113,6 +113,6 @@ def negative_features(vision: VisionTransformer, pooled: bool = True) -> Tensor:
     They take the place of an image's features in the negative branch of classifier-free guidance, and in the training
     rows whose features are dropped. Source: the release's de-tokenizer.
     """
-    side = vision.config.image_size
-    features: Tensor = vision(vision.positions.new_zeros(1, 3, side, side))
+    side, weight = vision.config.image_size, vision.positions
+    features: Tensor = vision(torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype))
     return pool_features(features, vision.config.pool) if pooled else features
