@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seedx.checkpoint import release
 from seedx.model.denoise import denoise, draw_noise
-from seedx.model.detokenizer import Detokenizer, scheduler, widen
+from seedx.model.detokenizer import Detokenizer, scheduler, set_timesteps, widen
 from seedx.model.vision import VisionTransformer, negative_features, pool_features
 from seedx.verify.build import POOL, first_stage, vision
 from seedx.verify.case import Case, Results, fill, largest, read_case, worst
@@ -66,7 +66,7 @@ def drawing(case: Case, sub: str, model: Detokenizer, eye: VisionTransformer) ->
             results += case.compare(f"{sub}/{side}prompt_embeds", prompt)
             results += case.compare(f"{sub}/{side}pooled", pooled)
     schedule = scheduler(model.config.sampler, model.config)
-    schedule.set_timesteps(steps_of(case, sub))
+    set_timesteps(schedule, steps_of(case, sub))
     results += table_of(case, sub, schedule)
     image = denoise(
         model,
@@ -133,7 +133,7 @@ def tables(case: Case, model: Detokenizer) -> Results:
     for key, tensor in case.under("out/").items():
         if part := re.fullmatch(r"euler(\d+)/(timesteps|sigmas)", key):
             euler = scheduler(model.config.sampler, model.config)
-            euler.set_timesteps(int(part[1]))
+            set_timesteps(euler, int(part[1]))
             results.append((key, worst(getattr(euler, part[2]), tensor)))
         elif part := re.fullmatch(r"seed_(\d+)_initial_noise", key):
             height, width = (side * model.vae.factor for side in tensor.shape[2:])
