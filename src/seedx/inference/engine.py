@@ -122,7 +122,8 @@ class Engine:
         """
         if not text.strip():
             raise SeedxError("the prompt is empty: say what you want to know or to see")
-        several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
+        alone = isinstance(pictures, (str, bytes)) or not isinstance(pictures, Sequence)
+        several = [pictures] if alone else pictures
         return user(*(Image(self.open_picture(picture)) for picture in several), text)
 
     def respond(self, requests: Sequence[Request], keep_states: bool = False) -> Responses:

@@ -6,7 +6,6 @@ Shapes:
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from seedx.errors import SeedxError
 from seedx.inference.settings import DrawSettings
 from seedx.model.denoise import denoise
 from seedx.model.detokenizer import scheduler
-from seedx.model.vision import pool_features
+from seedx.model.vision import negative_features, pool_features
 from seedx.tiling import BICUBIC, thumbnail, to_picture, to_tensor
 
 Size = tuple[int, int]  # width, height
@@ -44,6 +43,7 @@ class ImageDecoder:
     def __init__(self, model: Model, progress: bool = False) -> None:
         self.model, self.progress = model, progress
         self.factor = model.detokenizer.vae.factor
+        self._negatives: dict[int, Tensor] = {}
 
     def check(self, settings: DrawSettings) -> None:
         """Find mistakes before a reply is generated.
@@ -135,14 +135,11 @@ class ImageDecoder:
         return self.model.detokenizer.condition(pixels.to(self.model.detokenizer.device))
 
     def _negative(self, count: int) -> Tensor:
-        """(1, count, D): all Q features of nothing, or the Kp pooled ones, as many as the image's own."""
-        nothing = self._nothing
-        return nothing if count == nothing.shape[1] else pool_features(nothing, self.model.config.vision.pool)
-
-    @functools.cached_property
-    def _nothing(self) -> Tensor:
-        side = self.model.config.vision.image_size
-        return self._features(torch.zeros(1, 3, side, side))
+        """(1, count, D): all Q negative features, or the Kp pooled ones, as many as the image's own. Computed once."""
+        if count not in self._negatives:
+            pooled = count != self.model.config.vision.queries
+            self._negatives[count] = negative_features(self.model.seedx.vision, pooled)
+        return self._negatives[count]
 
     @torch.no_grad()
     def _features(self, pixels: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Recipes with old names, which are read for one release (see `seedx.deprecated`).
 
-Besides renamed fields there was `options.start`, which said what `init_from` says now:
+Besides renamed fields there was `options.start`, in place of which there is `init_from` now:
 
     options.start = true, or false   init_from = "", unless `model` names one: weights in the folder are used anyhow
     options.start = "vision"         init_from = "run:vision"

@@ -193,7 +193,8 @@ def differences(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
 
 def as_json(recipe: Recipe) -> dict[str, Any]:
     """The recipe as JSON types, as `differences` takes it."""
-    return _plain(dataclasses.asdict(recipe))
+    values: dict[str, Any] = _plain(dataclasses.asdict(recipe))
+    return values
 
 
 def overridden(own: Mapping[str, float], given: Mapping[str, float], what: str) -> dict[str, float]:

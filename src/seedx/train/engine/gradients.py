@@ -69,4 +69,4 @@ def _total(counter: Mapping[str, float], world: World) -> Counter[str]:
     """Sum over all ranks, which have the same names."""
     names = sorted(counter)
     numbers = torch.tensor([counter[name] for name in names], dtype=torch.float64, device=world.device)
-    return Counter(dict(zip(names, world.sum(numbers).tolist(), strict=True)))  # type: ignore[arg-type]
+    return Counter(dict(zip(names, world.sum(numbers).tolist(), strict=True)))
