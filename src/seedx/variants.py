@@ -10,13 +10,17 @@ Standard library only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from seedx.config import Config, nearest
 from seedx.errors import SeedxError
+from seedx.messages import Image, Message, P, system, user
 
-Verb = Literal["chat", "caption", "draw", "edit", "ground", "story"]
+DETERMINED = ("the ", "all ", "every ", "each ", "a ", "an ")  # how a phrase begins that needs no article
+
+Verb = Literal["chat", "caption", "draw", "edit", "ground", "story", "story_more"]
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,29 @@ class VerbPrompt:
         text: {it} is what the user says, {n} the number of a story's pictures.
         document: written as it is, without the chat template, like a document of pre-training.
         at_once: the reply starts with an image.
-        article: a phrase that starts with no article or "all" gets "the".
+        article: a phrase without an article or "all" gets "the".
     """
 
     text: str = "{it}"
     document: bool = False
     at_once: bool = False
     article: bool = False
+
+    def message(self, it: str, pictures: Sequence[P] = (), n: int = 1) -> Message[P]:
+        """What is sent to the model: the pictures, then the words.
+
+        Raises:
+            SeedxError: the prompt needs the user's words, and there are none.
+        """
+        if not it.strip() and "{it}" in self.text:
+            raise SeedxError("the prompt is empty: say what you want to know or to see")
+        if self.article and not it.lower().startswith(DETERMINED):
+            it = f"the {it}"
+        words = self.text.format(it=it, n=n)
+        if self.document and self.at_once:
+            words = words.rstrip()  # as before any added token: `<img>` follows
+        parts = (*(Image(picture) for picture in pictures), *([words] if words else []))
+        return system(*parts) if self.document else user(*parts)
 
 
 INST = Template("[INST] ", "\n[INST] ", " [/INST]\n")  # of Llama 2, without its system prompt
