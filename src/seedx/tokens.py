@@ -39,9 +39,9 @@ TEXT_TOKENS = (*LOCS, BOX_START, BOX_END)  # the added tokens that people and mo
 _STEPS = len(LOCS)
 _OVERSHOOT = 1e-3  # of a data set's coordinates by rounding, which is tolerated
 _BOX = re.compile(r"<box_start>((?:\s*<loc-\d+>){4})\s*<box_end>")
-# A box with the brackets that some models write around one or several, whole or still being written.
+# A box with the brackets that some models write around one or several; or their beginning alone.
 _BOX_AND_SPACE = re.compile(
-    r"[ \t]*(?:\[\[\s*)?<box_start>.*?(?:<box_end>(?:\s*\]\]|\s*\]$)?|$)|[ \t]*\[\[?\s*$", re.DOTALL
+    r"[ \t]*(?:\[\[\s*)?<box_start>.*?(?:<box_end>(?:\s*\]\])?|$)|[ \t]*\[\[\s*$", re.DOTALL
 )
 _CLOSED = re.compile(r"^\s*\]\]")  # the end of the brackets around the box before
 _LOC = re.compile(r"<loc-(\d+)>")

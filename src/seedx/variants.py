@@ -148,7 +148,10 @@ VARIANTS = {
         title="SEED-X-Edit", grids=("1x1",), edit_grids=("1x1",), conditions=True, edits=True, bracketed=True
     ),
     "seed_story": Variant(
-        title="SEED-Story", template=Template("", "", ""), draw=VerbPrompt(document=True, at_once=True)
+        title="SEED-Story",
+        template=Template("", "", ""),
+        caption=VerbPrompt("", document=True),
+        draw=VerbPrompt(document=True, at_once=True),
     ),
 }
 
