@@ -4,8 +4,8 @@
 
 Two real runs of a model of one layer: the autoencoder (pictures made from the step) and the language model (packed rows
 from data with a position, read by two workers). Each is run once without interruption. Then it is started over, killed
-and resumed until it is complete; every other kill waits for a save to begin and interrupts it. If a run completes before
-all kills are spent, it starts over.
+and resumed until it is complete; every other kill waits for a save to begin and interrupts it. If a run completes
+before all kills are spent, it starts over.
 """
 
 from __future__ import annotations

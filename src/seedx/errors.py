@@ -11,4 +11,4 @@ class SeedxError(ValueError):
 
 
 class MissingPackageError(SeedxError):
-    """What is asked for needs an optional package that is not installed. The message names the extra to install."""
+    """A feature needs an optional package that is not installed. The message names the extra to install."""

@@ -43,7 +43,7 @@ def models(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def as_json(sizes: Config) -> object:
     values = json.loads(json.dumps(config.to_dict(sizes)))
     values.pop("name")
-    values.pop("variant", None)
+    values.pop("variant")
     values["language"].pop("lora")
     values["detokenizer"].pop("condition")
     return values
@@ -53,7 +53,9 @@ def as_json(sizes: Config) -> object:
 def test_each_model_has_its_own_weights_its_sizes_and_both_stages(models: Path, name: str) -> None:
     model, number = native.load(models / name), MODELS.index(name)
     assert as_json(model.config) == as_json(MOCK)
-    assert model.config.name == name and model.config.detokenizer.condition is (name == "seed_x_edit")
+    assert model.config.name == model.config.variant == name and model.config.detokenizer.condition is (
+        name == "seed_x_edit"
+    )
     expected = from_release("agent", random_state("agent", 10 + number))
     assert torch.equal(model.seedx.tile_positions, expected["tile_positions"])
     head = from_release("llm", random_state("llm", 20 + number))["llm.lm_head.weight"]

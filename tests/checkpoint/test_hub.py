@@ -109,7 +109,7 @@ def test_config_is_fetched_first_and_only_what_a_model_needs(server: StandIn, tm
 def test_another_librarys_model_is_refused_before_its_weights(server: StandIn, tmp_path: Path) -> None:
     server.repositories["org/llama"] = {"config.json": b'{"model_type": "llama"}', "model.safetensors": b"weights"}
     server.repositories["org/data"] = {"README.md": b"hello"}
-    with pytest.raises(SeedxError, match="no model of this library.*unknown setting 'model_type'"):
+    with pytest.raises(SeedxError, match=r"no model of this library.*unknown setting 'model_type'"):
         locate("org/llama", Hub(cache_dir=tmp_path))
     assert not [path for path in server.asked if path.endswith(".safetensors")]
     with pytest.raises(SeedxError, match=r"'org/data' on the hub is no model of this library: it has no config\.json"):
@@ -119,6 +119,6 @@ def test_another_librarys_model_is_refused_before_its_weights(server: StandIn, t
 
 
 def test_the_releases_own_repositories_are_recognised(server: StandIn, tmp_path: Path) -> None:
-    with pytest.raises(SeedxError, match="hf download AILab-CVC/seed-x-17b-edit .* seedx convert pretrained OUT"):
+    with pytest.raises(SeedxError, match=r"hf download AILab-CVC/seed-x-17b-edit .* seedx convert pretrained OUT"):
         locate("AILab-CVC/seed-x-17b-edit", Hub(cache_dir=tmp_path))
     assert server.asked == []

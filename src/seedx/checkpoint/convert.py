@@ -14,7 +14,7 @@ from torch import Tensor
 from seedx import tokenizer
 from seedx.checkpoint import native, peft_names, weights
 from seedx.checkpoint.download import QWEN_PREFIX, Part, Selection, complete, survey
-from seedx.checkpoint.layouts import LAYOUTS, STAGES
+from seedx.checkpoint.layouts import LAYOUTS, STAGES, stage_of
 from seedx.checkpoint.parts import build, modules, part_state
 from seedx.checkpoint.peft_names import Merged, Update
 from seedx.checkpoint.release import from_release
@@ -78,10 +78,8 @@ def convert(
     if sizes is None:
         assert selection.variant is not None
         sizes = sizes_of(files.official(), selection.parts, words.specials, selection.variant, stage == STAGES[1])
-    config = with_variant(
-        dataclasses.replace(sizes, detokenizer=dataclasses.replace(sizes.detokenizer, condition=stage == STAGES[1])),
-        selection.variant,
-    )
+    detokenizer = dataclasses.replace(sizes.detokenizer, condition=stage == STAGES[1])
+    config = dataclasses.replace(sizes, variant=selection.variant or sizes.variant, detokenizer=detokenizer)
     if words.vocab_size > config.language.vocab_size:
         raise SeedxError(f"the tokenizer has {words.vocab_size} ids, the model {config.language.vocab_size}")
     with native.replacing(target) as aside:
@@ -126,17 +124,10 @@ def check(selection: Selection) -> Selection:
 def main_stage(selection: Selection, sizes: Config | None) -> str:
     """The stage of the de-tokenizer that the model draws by."""
     if selection.variant:
-        return LAYOUTS[selection.variant].stage
+        return stage_of(selection.variant)
     if sizes is not None:
         return STAGES[sizes.detokenizer.condition]
     return next(stage for stage in reversed(STAGES) if stage in selection.parts)
-
-
-def with_variant(config: Config, variant: str | None) -> Config:
-    """The config with the name of a released model, by which it is prompted."""
-    if variant is None or "variant" not in {field.name for field in dataclasses.fields(config)}:
-        return config
-    return dataclasses.replace(config, **{"variant": variant})  # type: ignore[arg-type]
 
 
 class Files:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seedx.checkpoint import weights
-from seedx.checkpoint.layouts import LAYOUTS, PARTS, STAGES, normal, source_of, variant_of
+from seedx.checkpoint.layouts import LAYOUTS, PARTS, STAGES, WITH_LANGUAGE, needs_of, normal, source_of, variant_of
 from seedx.damage import damage
 from seedx.errors import SeedxError
 
@@ -90,7 +90,7 @@ class Download:
         parts = dict(self.models.get(folder, {}))
         for name, candidates in self.shared.items():
             parts[name] = _preferred(candidates, self.root)
-        needs = LAYOUTS[variant].needs if variant else _needs_of_unknown(parts)
+        needs = needs_of(variant) if variant else _needs_of_unknown(parts)
         return complete(Selection(variant, parts, tuple(part for part in needs if part not in parts)))
 
     def _folder(self, variant: str | None) -> Path:
@@ -222,7 +222,7 @@ def _content(part: Part) -> tuple[tuple[str, int], ...]:
 def _needs_of_unknown(parts: dict[str, Part]) -> tuple[str, ...]:
     """Of a model whose folder's name says nothing: either stage will do."""
     stage = next((name for name in reversed(STAGES) if name in parts), STAGES[1])
-    return ("visual_encoder", "agent", "llm", "tokenizer", "vae", stage)
+    return (*WITH_LANGUAGE, stage)
 
 
 def complete(selection: Selection) -> Selection:

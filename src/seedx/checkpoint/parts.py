@@ -35,6 +35,10 @@ class Model:
     load_other_stage: Callable[[], Detokenizer] | None = None
     _other: Detokenizer | None = field(default=None, repr=False)
 
+    def has_stage(self, condition: bool) -> bool:
+        """Whether the model has the stage with (the second) or without a condition picture."""
+        return condition == self.detokenizer.config.condition or self.load_other_stage is not None
+
     def stage(self, condition: bool) -> Detokenizer:
         """The de-tokenizer with (the second stage) or without a condition picture; read on first use.
 

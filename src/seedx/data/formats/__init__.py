@@ -3,8 +3,8 @@
     format = get("laion_coco", draw=0.5, at_least={"similarity": 0.3}, min_side=256)
     messages = format(record, rng)
 
-A name is one of `FORMATS`, or "package.module:function" for one of your own (docs/guide/data.md). Every format also takes
-the options of `Filters`, and
+A name is one of `FORMATS`, or "package.module:function" for one of your own (docs/guide/data.md). Every format also
+takes the options of `Filters`, and
 
     images: a folder, relative to the source's, that the paths of pictures are relative to.
 """
