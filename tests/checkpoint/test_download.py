@@ -194,6 +194,17 @@ def test_half_done_downloads_are_named(
         convert(pretrained, tmp_path / "out", variant="seed_x_i")
 
 
+def test_what_is_damaged_and_not_needed_is_left_out(
+    pretrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pretrained / "SEED-X-17B" / "seed_detokenizer" / "second_stage" / "pytorch_model.bin").write_text(LFS)
+    assert main(["convert", str(pretrained), str(tmp_path / "out"), "--variant", "seed_x_i"]) == 0
+    assert "second_stage/pytorch_model.bin is a Git LFS pointer" in capsys.readouterr().err
+    assert not native.load(tmp_path / "out").has_stage(True)
+    with pytest.raises(SeedxError, match=r"second stage: .* is a Git LFS pointer"):
+        convert(pretrained, tmp_path / "edit", variant="seed_x_edit")
+
+
 def test_a_missing_shard_is_named(pretrained: Path, tmp_path: Path) -> None:
     (pretrained / "SEED-X-17B" / "seed_x_i" / "llm" / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(SeedxError, match=r"lists model-00002-of-00002\.safetensors, which is not there"):

@@ -119,6 +119,6 @@ def test_another_librarys_model_is_refused_before_its_weights(server: StandIn, t
 
 
 def test_the_releases_own_repositories_are_recognised(server: StandIn, tmp_path: Path) -> None:
-    with pytest.raises(SeedxError, match=r"hf download AILab-CVC/seed-x-17b-edit .* seedx convert pretrained OUT"):
+    with pytest.raises(SeedxError, match=r"hf download AILab-CVC/seed-x-17b-edit .*seedx convert pretrained OUT"):
         locate("AILab-CVC/seed-x-17b-edit", Hub(cache_dir=tmp_path))
     assert server.asked == []

@@ -36,10 +36,12 @@ class Converted:
     Attributes:
         variant: a name of `LAYOUTS`; None if neither the folder nor the caller said which one it is.
         linked: parts that a model beside the folder had, which take no further space.
+        damaged: parts that were left out, since they are damaged and the model does not need them; why, a line each.
     """
 
     variant: str | None
     linked: tuple[str, ...]
+    damaged: tuple[str, ...]
 
 
 def convert(
@@ -72,12 +74,12 @@ def convert(
     selection = check(select(source, variant, finetuned))
     if sizes is None and selection.variant is None:
         raise SeedxError(f"no name of a folder says which model {source} is: give --variant {'|'.join(LAYOUTS)}")
-    files = Files(selection.parts)
+    files = Files(selection.usable)
     words = tokenizer.load(selection.parts["tokenizer"].place)
     stage = main_stage(selection, sizes)
     if sizes is None:
         assert selection.variant is not None
-        sizes = sizes_of(files.official(), selection.parts, words.specials, selection.variant, stage == STAGES[1])
+        sizes = sizes_of(files.official(), files.parts, words.specials, selection.variant, stage == STAGES[1])
     detokenizer = dataclasses.replace(sizes.detokenizer, condition=stage == STAGES[1])
     config = dataclasses.replace(sizes, variant=selection.variant or sizes.variant, detokenizer=detokenizer)
     if words.vocab_size > config.language.vocab_size:
@@ -87,7 +89,8 @@ def convert(
         words.save(aside)
         linked = _write_parts(files, config, stage, aside, target, dtype, progress)
         write_record(aside, selection.variant, files.origins(stage, dtype))
-    return Converted(selection.variant, tuple(linked))
+    damaged = tuple(part.problem for part in selection.parts.values() if part.problem)
+    return Converted(selection.variant, tuple(linked), damaged)
 
 
 def select(source: Path, variant: str | None = None, finetuned: str | Path | None = None) -> Selection:
@@ -104,10 +107,9 @@ def select(source: Path, variant: str | None = None, finetuned: str | Path | Non
     file = Path(finetuned)
     if not file.is_file():
         raise SeedxError(f"--finetuned takes the file of a fine-tuned model, and {str(file)!r} is none")
-    missing = tuple(part for part in selection.missing if part != "agent")
     problem = damage(file)
     agent = Part("agent", file, (file,), f"{file} {problem}" if problem else "")
-    return complete(Selection(selection.variant, selection.parts | {"agent": agent}, missing))
+    return complete(Selection(selection.variant, selection.parts | {"agent": agent}, selection.needs))
 
 
 def check(selection: Selection) -> Selection:
@@ -127,7 +129,7 @@ def main_stage(selection: Selection, sizes: Config | None) -> str:
         return stage_of(selection.variant)
     if sizes is not None:
         return STAGES[sizes.detokenizer.condition]
-    return next(stage for stage in reversed(STAGES) if stage in selection.parts)
+    return next(stage for stage in reversed(STAGES) if stage in selection.usable)
 
 
 class Files:
@@ -144,7 +146,7 @@ class Files:
 
     @property
     def stages(self) -> list[str]:
-        return [stage for stage in STAGES if stage in self.parts and not self.parts[stage].problem]
+        return [stage for stage in STAGES if stage in self.parts]
 
     def official(self) -> dict[str, dict[str, Tensor]]:
         """Each part under the release's names; the language model without LoRA's changes."""
