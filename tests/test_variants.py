@@ -33,11 +33,14 @@ from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.tiling import BICUBIC, Tiles, one_tile, thumbnail, to_tensor
 from seedx.variants import VARIANTS, variant_of
-from small import SMALL, TOKENIZER
+from small import SMALL as WITH_SPARE_IDS
+from small import TOKENIZER
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 WORDS = tokenizer.load(TOKENIZER)
+LANGUAGE = dataclasses.replace(WITH_SPARE_IDS.language, vocab_size=WORDS.vocab_size)
+SMALL = dataclasses.replace(WITH_SPARE_IDS, language=LANGUAGE)
 ADDED = json.loads((TOKENIZER / "added_tokens.json").read_text())
 SP = sentencepiece.SentencePieceProcessor(model_file=str(TOKENIZER / "tokenizer.model"))
 CONTROL = {SP.id_to_piece(i): i for i in (SP.unk_id(), SP.bos_id(), SP.eos_id())}
@@ -170,7 +173,10 @@ def test_two_pictures_and_two_turns(asked):
 
         turns = [user(Image(wide), "Add a hat."), assistant("Here. ", Image(wide)), user(" Now a cat.")]
         pipeline.reply_batch([turns])
-        first, then = INST.format(img=written(grid), q="Add a hat."), "\n" + INST.format(img=written(grid), q=" Now a cat.")
+        first, then = (
+            INST.format(img=written(grid), q="Add a hat."),
+            "\n" + INST.format(img=written(grid), q=" Now a cat."),
+        )
         expected = reference(first) + reference("Here. " + written(0)) + reference(then)
         assert ids_of(pipeline, requests[-1]) == [SP.bos_id(), *expected]
     pipeline, requests = asked("seed_x")
@@ -339,7 +345,9 @@ def test_now_starts_the_reply_with_an_image(drawn, monkeypatch):
 def test_now_draws_what_a_prompt_that_ends_in_img_draws(drawn):
     pipeline, _ = drawn("seed_x")
     row = pipeline.engine.row_request(Request([system("a cat")], Settings(max_new_tokens=8), "now"))
-    opened = dataclasses.replace(row.prompt, ids=torch.cat([row.prompt.ids, torch.tensor([WORDS.specials.image_start])]))
+    opened = dataclasses.replace(
+        row.prompt, ids=torch.cat([row.prompt.ids, torch.tensor([WORDS.specials.image_start])])
+    )
     same = dataclasses.replace(row, prompt=opened, settings=dataclasses.replace(row.settings, drawing="auto"))
     generation = pipeline.engine.generation()
     generation.join([row, same])

@@ -40,9 +40,7 @@ _STEPS = len(LOCS)
 _OVERSHOOT = 1e-3  # of a data set's coordinates by rounding, which is tolerated
 _BOX = re.compile(r"<box_start>((?:\s*<loc-\d+>){4})\s*<box_end>")
 # A box with the brackets that some models write around one or several; or their beginning alone.
-_BOX_AND_SPACE = re.compile(
-    r"[ \t]*(?:\[\[\s*)?<box_start>.*?(?:<box_end>(?:\s*\]\])?|$)|[ \t]*\[\[\s*$", re.DOTALL
-)
+_BOX_AND_SPACE = re.compile(r"[ \t]*(?:\[\[\s*)?<box_start>.*?(?:<box_end>(?:\s*\]\])?|$)|[ \t]*\[\[\s*$", re.DOTALL)
 _CLOSED = re.compile(r"^\s*\]\]")  # the end of the brackets around the box before
 _LOC = re.compile(r"<loc-(\d+)>")
 _CLAUSE = re.compile(r"[.,;:!?](?=\s|$)|\n|<box_start>|<box_end>|<loc-\d+>")  # what ends the words before a label

@@ -75,7 +75,7 @@ class ImageDecoder:
         """The stage of the de-tokenizer that draws with, or without, a condition image, by the model's variant."""
         second = condition or self.variant.free_stage == "second"
         if not condition and not self.model.has_stage(second):
-            if second is False:
+            if not second:
                 warnings.warn(
                     f"{self.variant.title} draws by the first stage of the de-tokenizer, which this model does not "
                     "have: its second stage draws instead, without a condition",
