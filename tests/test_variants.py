@@ -21,7 +21,7 @@ from seedx import config, prompt, tokenizer
 from seedx.checkpoint import native
 from seedx.checkpoint.parts import Model
 from seedx.config import TilingConfig
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, SeedxWarning
 from seedx.inference import image_decoder
 from seedx.inference.engine import Engine, Request
 from seedx.inference.generate import Answer, Generation, ImageEvent
@@ -250,55 +250,56 @@ def drawn(modules, monkeypatch):
     return make
 
 
+SHORT = {"max_new_tokens": QUERIES + 2}
 PICTURE = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8))
 
 
 @pytest.mark.parametrize("main", ["first", "second"])
 def test_the_stage_that_draws_is_the_one_of_the_release(drawn, main):
     pipeline, calls = drawn("seed_x_i", main=main)
-    pipeline.draw("a cat")
-    pipeline.chat("a cat", [PICTURE], drawing="force")
+    pipeline.draw("a cat", **SHORT)
+    pipeline.chat("a cat", [PICTURE], drawing="force", **SHORT)
     pipeline.reconstruct(PICTURE)
     pipeline.reconstruct(PICTURE, PICTURE)
-    pipeline.session().send("a cat", PICTURE, drawing="now")
+    pipeline.session().send("a cat", PICTURE, drawing="now", **SHORT)
     assert calls == [("first", False), ("first", False), ("first", False), ("second", True), ("first", False)]
     calls.clear()
     pipeline, calls = drawn("seed_x_edit", main=main)
-    pipeline.edit(PICTURE, "a cat")
-    pipeline.chat("a cat", [PICTURE], drawing="force")
-    pipeline.edit(PICTURE, "a cat", condition=False)
-    pipeline.draw("a cat")
+    pipeline.edit(PICTURE, "a cat", **SHORT)
+    pipeline.chat("a cat", [PICTURE], drawing="force", **SHORT)
+    pipeline.edit(PICTURE, "a cat", condition=False, **SHORT)
+    pipeline.draw("a cat", **SHORT)
     assert calls == [("second", True), ("second", True), ("first", False), ("first", False)]
     calls.clear()
     pipeline, calls = drawn("tiny", main=main)
-    pipeline.draw("a cat")
-    pipeline.edit(PICTURE, "a cat")
+    pipeline.draw("a cat", **SHORT)
+    pipeline.edit(PICTURE, "a cat", **SHORT)
     assert calls == [("second", False), ("second", True)]
 
 
 def test_a_model_that_was_not_trained_to_edit_does_so_only_if_told(drawn):
     pipeline, calls = drawn("seed_x_i")
     with pytest.raises(SeedxError, match=r"SEED-X-I was not trained to edit pictures: .* condition=True"):
-        pipeline.edit(PICTURE, "a cat")
-    with pytest.warns(UserWarning, match="SEED-X-I was not trained to edit"):
-        pipeline.edit(PICTURE, "a cat", condition=True)
+        pipeline.edit(PICTURE, "a cat", **SHORT)
+    with pytest.warns(SeedxWarning, match="SEED-X-I was not trained to edit"):
+        pipeline.edit(PICTURE, "a cat", condition=True, **SHORT)
     assert calls == [("second", True)]
 
 
 def test_a_condition_needs_the_second_stage(drawn):
     pipeline, calls = drawn("seed_x_edit", both=False, main="first")
     for verb in (
-        lambda: pipeline.edit(PICTURE, "a cat"),
-        lambda: pipeline.chat("a cat", [PICTURE], condition=True),
+        lambda: pipeline.edit(PICTURE, "a cat", **SHORT),
+        lambda: pipeline.chat("a cat", [PICTURE], condition=True, **SHORT),
         lambda: pipeline.reconstruct(PICTURE, PICTURE),
     ):
         with pytest.raises(SeedxError, match="second stage of the de-tokenizer"):
             verb()
-    pipeline.chat("a cat", [PICTURE], drawing="force")  # as far as the model can
+    pipeline.chat("a cat", [PICTURE], drawing="force", **SHORT)  # as far as the model can
     assert calls == [("first", False)]
     pipeline, calls = drawn("seed_x_i", both=False)
-    with pytest.warns(UserWarning, match="SEED-X-I draws by the first stage"):
-        pipeline.draw("a cat")
+    with pytest.warns(SeedxWarning, match="SEED-X-I draws by the first stage"):
+        pipeline.draw("a cat", **SHORT)
     assert calls[1:] == [("second", False)]
 
 
@@ -307,7 +308,7 @@ def test_a_size_stretches_the_condition(drawn, monkeypatch):
     seen = []
     second = pipeline.model.stage(True)
     monkeypatch.setattr(second, "condition", lambda pixels: seen.append(pixels) or torch.zeros(1, 4, 8, 8))
-    assert pipeline.edit(PICTURE, "a cat", size=(16, 16)).size == (16, 16)
+    assert pipeline.edit(PICTURE, "a cat", size=(16, 16), **SHORT).size == (16, 16)
     assert seen[0].equal(to_tensor(PICTURE.resize((16, 16), BICUBIC), (0.5,) * 3, (0.5,) * 3)[None])
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from seedx.checkpoint.parts import Model
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, SeedxWarning
 from seedx.inference.settings import DrawSettings
 from seedx.model.denoise import denoise
 from seedx.model.detokenizer import Detokenizer, scheduler
@@ -79,6 +79,7 @@ class ImageDecoder:
                 warnings.warn(
                     f"{self.variant.title} draws by the first stage of the de-tokenizer, which this model does not "
                     "have: its second stage draws instead, without a condition",
+                    SeedxWarning,
                     stacklevel=2,
                 )
             second = not second
