@@ -1,7 +1,7 @@
 """What a file of weights, settings or a tokenizer looks like when it is not what it should be.
 
-Half-done downloads are the most common mishap: Git LFS leaves a text of about 130 bytes in the place of a large file, and
-an interrupted transfer leaves the beginning of one. Nothing is read here but the ends of a file.
+Half-done downloads are the most common mishap: Git LFS leaves a text of about 130 bytes in the place of a large file,
+and an interrupted transfer leaves the beginning of one. Nothing is read here but the ends of a file.
 """
 
 from __future__ import annotations

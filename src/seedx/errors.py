@@ -11,7 +11,7 @@ class SeedxError(ValueError):
 
 
 class MissingPackageError(SeedxError):
-    """What is asked for needs an optional package that is not installed. The message names the extra to install."""
+    """A feature needs an optional package that is not installed. The message names the extra to install."""
 
 
 class SeedxWarning(UserWarning):

@@ -18,39 +18,40 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from seedx import config as configuration
 from seedx import tokenizer
 from seedx.atomic import replacing_folder
 from seedx.checkpoint import weights
-from seedx.checkpoint.hub import locate
+from seedx.checkpoint.config_file import read_config as read_config
+from seedx.checkpoint.config_file import write_config as write_config
+from seedx.checkpoint.hub import Hub, locate
 from seedx.checkpoint.parts import Model, build, modules, part_state
 from seedx.config import Config
-from seedx.deprecated import without_retired
 from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
 
 
-def load(name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Model:
+def load(
+    name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None, hub: Hub | None = None
+) -> Model:
     """Load a model for inference.
 
     Args:
         name: "tiny" (bundled), a folder, or a hub id "organisation/name".
         dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere. The autoencoder is always float32: SDXL's
             overflows in half precision.
+        hub: how a hub id is fetched.
 
     Raises:
         SeedxError: no such model, or weights that do not fit its config.json.
     """
-    folder = locate(name)
+    folder = locate(name, hub)
     config = read_config(folder)
     if dtype is None:
         dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
@@ -121,26 +122,6 @@ def read_part(folder: Path, part: str, expected: dict[str, Tensor] | None = None
     if expected is not None:
         weights.check(tensors, expected, f"{folder.name}/{part}")
     return tensors
-
-
-def read_config(folder: Path) -> Config:
-    """
-    Raises:
-        SeedxError: there is no config.json, or it is not JSON, or has a setting that is unknown.
-    """
-    file = folder / "config.json"
-    if not file.is_file():
-        raise SeedxError(f"{str(folder)!r} is no model folder: it has no config.json; `seedx convert` makes one")
-    try:
-        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise SeedxError(f"{file} is not JSON: {error}") from error
-    return configuration.from_dict(Config, without_retired(values))
-
-
-def write_config(config: Config, folder: Path) -> None:
-    text = json.dumps(configuration.to_dict(config), indent=2)
-    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 
 
 @contextmanager

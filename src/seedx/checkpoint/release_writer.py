@@ -8,8 +8,8 @@
     vae/                                             the autoencoder, as diffusers stores one
     tokenizer/
 
-SDXL's own U-Net is not written: the de-tokenizer's file has every weight of it. In peft's names, the language model is in
-agent/pytorch_model.bin, as the release's fine-tuning saves it, and `llm` has its config.json alone.
+SDXL's own U-Net is not written: the de-tokenizer's file has every weight of it. In peft's names, the language model is
+in agent/pytorch_model.bin, as the release's fine-tuning saves it, and `llm` has its config.json alone.
 """
 
 from __future__ import annotations

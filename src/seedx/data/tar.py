@@ -26,7 +26,7 @@ from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
 
 BLOCK = tarfile.BLOCKSIZE
-TAIL = 1 << 20  # bytes after the end mark, at most: tar pads with zeros to 10 KiB unless told otherwise
+TAIL = 1 << 20  # bytes after the end mark, at most: tar pads with zeros to 10 KiB by default
 WINDOW = 1 << 18  # bytes searched for a header at once
 END = -1  # the position after which nothing follows
 

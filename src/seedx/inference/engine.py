@@ -134,7 +134,8 @@ class Engine:
         prompt = self.variant.prompt(verb)
         if not text.strip() and "{it}" in prompt.text:
             raise SeedxError("the prompt is empty: say what you want to know or to see")
-        several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
+        alone = isinstance(pictures, (str, bytes)) or not isinstance(pictures, Sequence)
+        several = [pictures] if alone else pictures
         return prompt.message(text, [self.open_picture(picture) for picture in several], n)
 
     def respond(self, requests: Sequence[Request], keep_states: bool = False) -> Responses:

@@ -6,7 +6,6 @@ Shapes:
 
 from __future__ import annotations
 
-import functools
 import math
 import warnings
 from collections import defaultdict
@@ -23,7 +22,7 @@ from seedx.errors import SeedxError, SeedxWarning
 from seedx.inference.settings import DrawSettings
 from seedx.model.denoise import denoise
 from seedx.model.detokenizer import Detokenizer, scheduler
-from seedx.model.vision import pool_features
+from seedx.model.vision import negative_features, pool_features
 from seedx.tiling import BICUBIC, one_tile, thumbnail, to_picture, to_tensor
 from seedx.variants import variant_of
 
@@ -47,6 +46,7 @@ class ImageDecoder:
         self.model, self.progress = model, progress
         self.variant = variant_of(model.config)
         self.factor = model.detokenizer.vae.factor
+        self._negatives: dict[int, Tensor] = {}
 
     def check(self, settings: DrawSettings) -> None:
         """Find mistakes before a reply is generated.
@@ -167,14 +167,11 @@ class ImageDecoder:
         return self.model.detokenizer.condition(pixels.to(self.model.detokenizer.device))
 
     def _negative(self, count: int) -> Tensor:
-        """(1, count, D): all Q features of nothing, or the Kp pooled ones, as many as the image's own."""
-        nothing = self._nothing
-        return nothing if count == nothing.shape[1] else pool_features(nothing, self.model.config.vision.pool)
-
-    @functools.cached_property
-    def _nothing(self) -> Tensor:
-        side = self.model.config.vision.image_size
-        return self._features(torch.zeros(1, 3, side, side))
+        """(1, count, D): all Q negative features, or the Kp pooled ones, as many as the image's own. Computed once."""
+        if count not in self._negatives:
+            pooled = count != self.model.config.vision.queries
+            self._negatives[count] = negative_features(self.model.seedx.vision, pooled)
+        return self._negatives[count]
 
     @torch.no_grad()
     def _features(self, pixels: Tensor) -> Tensor:

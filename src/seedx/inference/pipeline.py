@@ -16,6 +16,7 @@ import PIL.Image
 import torch
 
 from seedx.checkpoint import native
+from seedx.checkpoint.hub import Hub
 from seedx.checkpoint.parts import Model
 from seedx.errors import SeedxError, SeedxWarning
 from seedx.images import MAX_PIXELS, Source
@@ -46,6 +47,9 @@ def load(
     dtype: torch.dtype | None = None,
     max_pixels: int | None = None,
     progress: bool = False,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
 ) -> Pipeline:
     """Load a model for inference.
 
@@ -54,6 +58,9 @@ def load(
         dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere.
         max_pixels: pictures with more are refused before they are decoded; None: `images.MAX_PIXELS`.
         progress: show a bar on stderr when drawing takes longer than a second.
+        revision: of a hub id: a branch, tag or commit; None: the main branch.
+        cache_dir: where downloads are kept; None: the cache of huggingface_hub.
+        local_files_only: use what was downloaded before, without the network.
 
     Raises:
         SeedxError: no such model, weights that do not fit its config.json, or a device that is not there.
@@ -62,8 +69,9 @@ def load(
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise SeedxError(f"torch can't use the device {str(device)!r} here: {str(error).splitlines()[0]}") from error
+    hub = Hub(revision, cache_dir, local_files_only)
     limit = MAX_PIXELS if max_pixels is None else max_pixels
-    return Pipeline(Engine(native.load(name, device, dtype), max_pixels=limit, progress=progress))
+    return Pipeline(Engine(native.load(name, device, dtype, hub), max_pixels=limit, progress=progress))
 
 
 class Pipeline:

@@ -37,7 +37,7 @@ class TextStream:
         return piece
 
     def flush(self) -> str:
-        """What is left, and start anew: what follows an image is a text of its own."""
+        """The text that is left; the stream is empty then, since what follows an image is a text of its own."""
         piece = self._new_piece()
         self.ids, self.before, self.sent = [], 0, 0
         return piece

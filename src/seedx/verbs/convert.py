@@ -60,7 +60,7 @@ def convert(
             return 0
         made = from_release(model, out, _sizes(sizes), precision, progress, variant=variant, finetuned=finetuned)
     shared = f" (shared with a model beside it: {', '.join(made.linked)})" if made.linked else ""
-    print(f"{out}: {made.variant or 'a model'}{shared}; try `seedx chat --model {out}`")
+    print(f"{out}: {made.variant}{shared}; try" if made.variant else f"{out}: try", f"`seedx chat --model {out}`")
     return 0
 
 
