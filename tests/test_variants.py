@@ -1,12 +1,11 @@
 """What each model is sent, against the forms of the release's scripts, and which part of it draws.
 
-The ids are compared with those of a reference written here on sentencepiece alone, which is itself compared with what
-transformers 4.30.2 gave.
+The ids are compared with those of a reference on sentencepiece alone (prompt_forms.py), which is itself compared with
+what transformers 4.30.2 gave.
 """
 
 import dataclasses
 import json
-import re
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +13,9 @@ from types import SimpleNamespace
 import numpy as np
 import PIL.Image
 import pytest
-import sentencepiece
 import torch
 
+from prompt_forms import FORMS, INST, SP, reference, written
 from seedx import config, prompt, tokenizer
 from seedx.checkpoint import native
 from seedx.checkpoint.parts import Model
@@ -41,48 +40,8 @@ GOLDEN = ROOT / "tests" / "golden"
 WORDS = tokenizer.load(TOKENIZER)
 LANGUAGE = dataclasses.replace(WITH_SPARE_IDS.language, vocab_size=WORDS.vocab_size)
 SMALL = dataclasses.replace(WITH_SPARE_IDS, language=LANGUAGE)
-ADDED = json.loads((TOKENIZER / "added_tokens.json").read_text())
-SP = sentencepiece.SentencePieceProcessor(model_file=str(TOKENIZER / "tokenizer.model"))
-CONTROL = {SP.id_to_piece(i): i for i in (SP.unk_id(), SP.bos_id(), SP.eos_id())}
 QUERIES = SMALL.bridge.queries
-
-# The forms of the release's scripts: {img} is a picture, {q} what the user says.
-INST = "[INST] {img}{q} [/INST]\n"
-FORMS = {
-    ("seed_x", "chat"): "Question: {img}{q}\nAnswer:",
-    ("seed_x", "caption"): "{img}",
-    ("seed_x", "ground"): "{img}{q} [[ <box_start>",
-    ("seed_x", "draw"): "{q}<img>",
-    ("seed_x_i", "chat"): INST,
-    ("seed_x_i", "ground"): INST,
-    ("seed_x_i", "draw"): "[INST] Generate an image: {q} [/INST]\n",
-    ("seed_x_edit", "edit"): INST,
-    ("tiny", "edit"): INST,
-    ("tiny", "ground"): "[INST] {img}find the {q} [/INST]\n",
-    ("seed_story", "draw"): "{q}<img>",
-}
 ODD = ("a cat", "  a  cat ", "a\tcat\n", "\n\nWhat is it?", "", "[INST] who [/INST]", "Ça \N{SNOWMAN} 3", "cat\n ")
-
-
-def reference(text):
-    """The ids of a text as transformers 4.30.2 gives them: split at the added tokens, white space beside them lost."""
-    names = sorted((*ADDED, *CONTROL), key=len, reverse=True)
-    pieces = re.split("(" + "|".join(map(re.escape, names)) + ")", text)
-    ids = []
-    for i, piece in enumerate(pieces):
-        if i % 2:
-            ids.append((ADDED | CONTROL)[piece])
-            continue
-        piece = piece.lstrip() if i and pieces[i - 1] in ADDED else piece
-        piece = piece.rstrip() if i + 1 < len(pieces) and pieces[i + 1] in ADDED else piece
-        ids += SP.encode(piece) if piece else []
-    return ids
-
-
-def written(tiles):
-    """A picture of so many tiles before its thumbnail."""
-    inner = "".join(f"<img_{i:05d}>" for i in range(QUERIES))
-    return f"<patch>{inner}</patch>" * tiles + f"<img>{inner}</img>"
 
 
 class Sized(SimpleNamespace):
