@@ -12,3 +12,7 @@ class SeedxError(ValueError):
 
 class MissingPackageError(SeedxError):
     """A feature needs an optional package that is not installed. The message names the extra to install."""
+
+
+class SeedxWarning(UserWarning):
+    """What a user should know about a result, and can change. The command line shows it on one line."""

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from seedx.checkpoint.parts import Model
 from seedx.engines.torch_runner import TorchRunner
+from seedx.errors import SeedxError
 from seedx.images import MAX_PIXELS, Source, open_image
 from seedx.inference.generate import (
     Answer,
@@ -130,9 +131,12 @@ class Engine:
         Raises:
             SeedxError: the text is empty, or a picture can't be opened.
         """
+        prompt = self.variant.prompt(verb)
+        if not text.strip() and "{it}" in prompt.text:
+            raise SeedxError("the prompt is empty: say what you want to know or to see")
         alone = isinstance(pictures, (str, bytes)) or not isinstance(pictures, Sequence)
         several = [pictures] if alone else pictures
-        return self.variant.prompt(verb).message(text, [self.open_picture(picture) for picture in several], n)
+        return prompt.message(text, [self.open_picture(picture) for picture in several], n)
 
     def respond(self, requests: Sequence[Request], keep_states: bool = False) -> Responses:
         """Respond to all requests together. Each reply is what it would be alone.
