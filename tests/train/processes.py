@@ -10,7 +10,7 @@ PRELOAD = [
     "seedx.train.engine.loop",
     "seedx.train.stages.language",
     "seedx.train.stages.detokenizer_pictures",
-    "seedx.train.feature_cache.arrays",
+    "seedx.train.feature_cache.features",
 ]
 
 
