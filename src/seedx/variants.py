@@ -61,7 +61,8 @@ class VerbPrompt:
         words = self.text.format(it=it, n=n)
         if self.document and self.at_once:
             words = words.rstrip()  # as before any added token: `<img>` follows
-        parts = (*(Image(picture) for picture in pictures), *([words] if words else []))
+        parts: list[Image[P] | str] = [Image(picture) for picture in pictures]
+        parts += [words] if words else []
         return system(*parts) if self.document else user(*parts)
 
 
