@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import PIL.Image
 import torch
@@ -134,8 +135,8 @@ class Engine:
         prompt = self.variant.prompt(verb)
         if not text.strip() and "{it}" in prompt.text:
             raise SeedxError("the prompt is empty: say what you want to know or to see")
-        alone = isinstance(pictures, (str, bytes)) or not isinstance(pictures, Sequence)
-        several = [pictures] if alone else pictures
+        listed = isinstance(pictures, Sequence) and not isinstance(pictures, (str, bytes))
+        several = cast("Sequence[Source]", pictures if listed else [pictures])
         return prompt.message(text, [self.open_picture(picture) for picture in several], n)
 
     def respond(self, requests: Sequence[Request], keep_states: bool = False) -> Responses:
