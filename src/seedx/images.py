@@ -1,11 +1,11 @@
 """The one module that opens pictures: any mode and orientation, a limit on their size, and errors that name them.
 
-Only what the caller gives is read: local files, bytes, open files, pixels, or what renders itself. No address is fetched
-here; `data.record` finds the files that a record of a data set names.
+Only what the caller gives is read: local files, bytes, open files, pixels, or what renders itself. No address is
+fetched here; `data.record` finds the files that a record of a data set names.
 
-A file may be anyone's, so it is opened by one of the few decoders of `PLUGINS` alone, whatever its name says (Pillow has
-forty, one of which runs PostScript programs), its size is checked before it is decoded, and whatever a decoder raises is
-an `ImageError`.
+A file may be anyone's. It is opened by one of the few decoders of `PLUGINS`, whatever its name says (Pillow has forty,
+one of which runs PostScript programs), its size is checked before it is decoded, and whatever a decoder raises is an
+`ImageError`.
 """
 
 from __future__ import annotations
@@ -80,16 +80,16 @@ class Renderable(Protocol):
 
 
 Source: TypeAlias = (
-    "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | PIL.Image.Image | NDArray[np.uint8] | Tensor "
-    "| Renderable"
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | PIL.Image.Image | NDArray[np.uint8] "
+    "| Tensor | Renderable"
 )
 
 
 def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
     """A picture as PIL in RGB, upright by its EXIF orientation, what is transparent on white.
 
-    A picture of a single pixel is valid: it becomes tiles of one colour. Grey of more than 8 bits is scaled by its range,
-    not by its brightest pixel: 65,535 is white, and so is 1.0 where pixels are floating point.
+    A picture of a single pixel is valid: it becomes tiles of one colour. Grey of more than 8 bits is scaled by its
+    range, not by its brightest pixel: 65,535 is white, and so is 1.0 where pixels are floating point.
 
     Args:
         source: a path; the bytes of a file; a file opened in binary mode; a `data:` URI; a PIL picture; an array
@@ -236,7 +236,9 @@ def _from_pixels(source: Any) -> PIL.Image.Image:
         pixels = source.detach().cpu()
         if pixels.is_floating_point():
             if not bool(((pixels >= 0) & (pixels <= 1)).all()):
-                raise ImageError("a tensor of floating point has pixels in 0..1; this one has others: don't normalise it")
+                raise ImageError(
+                    "a tensor of floating point has pixels in 0..1; this one has others: don't normalise it"
+                )
             pixels = (pixels.float() * 255).round().byte()
         pixels = pixels.permute(1, 2, 0).numpy() if pixels.ndim == 3 else pixels.numpy()
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:

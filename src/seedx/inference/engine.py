@@ -114,7 +114,7 @@ class Engine:
         """
         return map_images(messages, self.open_picture)
 
-    def turn(self, text: str, pictures: Source | Sequence[Source] = ()) -> Message[PIL.Image.Image]:
+    def turn(self, text: str, pictures: Source | Sequence[Source] | None = ()) -> Message[PIL.Image.Image]:
         """What a user says, its pictures opened and before the text.
 
         Raises:
@@ -122,7 +122,7 @@ class Engine:
         """
         if not text.strip():
             raise SeedxError("the prompt is empty: say what you want to know or to see")
-        several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
+        several = pictures if isinstance(pictures, (list, tuple)) else [] if pictures is None else [pictures]
         return user(*(Image(self.open_picture(picture)) for picture in several), text)
 
     def respond(self, requests: Sequence[Request], keep_states: bool = False) -> Responses:
