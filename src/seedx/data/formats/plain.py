@@ -92,7 +92,7 @@ def _placed(parts: list[Any], pictures: Iterator[Any]) -> Iterator[Any]:
             for i, piece in enumerate(text.split(SLOT)):
                 if i:
                     yield {"type": "image", "image": next(pictures, None)}
-                if piece or i == 0:
+                if piece or text == "":
                     yield {"type": "text", "text": piece.strip("\n") if SLOT in text else piece}
         elif _is_place(part):
             yield {"type": "image", "image": next(pictures, None)}
