@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 import PIL.Image
 import torch
@@ -122,11 +121,12 @@ class Engine:
         return map_images(messages, self.open_picture)
 
     def turn(
-        self, text: str, pictures: Source | Sequence[Source] = (), verb: Verb = "chat", n: int = 1
+        self, text: str, pictures: Source | Sequence[Source] | None = (), verb: Verb = "chat", n: int = 1
     ) -> Message[PIL.Image.Image]:
         """What a user says, its pictures opened and before the text, as the verb asks this model.
 
         Args:
+            pictures: one, several in a list or a tuple, or None for none.
             n: the number of images of a story.
 
         Raises:
@@ -135,8 +135,7 @@ class Engine:
         prompt = self.variant.prompt(verb)
         if not text.strip() and "{it}" in prompt.text:
             raise SeedxError("the prompt is empty: say what you want to know or to see")
-        listed = isinstance(pictures, Sequence) and not isinstance(pictures, (str, bytes))
-        several = cast("Sequence[Source]", pictures if listed else [pictures])
+        several = pictures if isinstance(pictures, (list, tuple)) else [] if pictures is None else [pictures]
         return prompt.message(text, [self.open_picture(picture) for picture in several], n)
 
     def respond(self, requests: Sequence[Request], keep_states: bool = False) -> Responses:
