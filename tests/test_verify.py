@@ -73,13 +73,16 @@ def test_folders_that_hold_no_cases(tmp_path):
         verify(tmp_path)
 
 
-def padded_by_unknown(value):
-    """Rows of ids with <unk>, 0, in the place of the padding, 3; lists of two numbers are shapes."""
+IDS = ("input_ids", "labels")
+
+
+def padded_by_unknown(value, key=""):
+    """Rows of ids with <unk>, 0, in the place of the padding, 3; two numbers are a shape."""
     if isinstance(value, dict):
-        return {key: padded_by_unknown(each) for key, each in value.items()}
-    if isinstance(value, list) and len(value) > 2 and all(type(each) is int for each in value):
+        return {key: padded_by_unknown(each, key) for key, each in value.items()}
+    if key in IDS and isinstance(value, list) and len(value) > 2 and all(type(each) is int for each in value):
         return [0 if each == 3 else each for each in value]
-    return [padded_by_unknown(each) for each in value] if isinstance(value, list) else value
+    return [padded_by_unknown(each, key) for each in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("file", ["special_tokens_map.json", "tokenizer_config.json"])

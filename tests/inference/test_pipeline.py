@@ -105,8 +105,8 @@ def test_reconstruction_with_and_without_a_condition(tiny, noise):
 def test_the_negative_is_computed_once(tiny_folder, monkeypatch):
     model = pipeline.load(tiny_folder)
     seen = []
-    encode_images = model.model.seedx.encode_images
-    monkeypatch.setattr(model.model.seedx, "encode_images", lambda x: seen.append(len(x)) or encode_images(x))
+    vision = model.model.seedx.vision
+    monkeypatch.setattr(vision, "forward", lambda x, forward=vision.forward: seen.append(len(x)) or forward(x))
     decoder = model.engine.image_decoder
     request = ImageRequest(decoder.encode([Image.new("RGB", (96, 96))])[0])
     decoder.decode([request])
