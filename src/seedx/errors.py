@@ -12,3 +12,11 @@ class SeedxError(ValueError):
 
 class MissingPackageError(SeedxError):
     """What is asked for needs an optional package that is not installed. The message names the extra to install."""
+
+
+class ContextFullError(SeedxError):
+    """A prompt, with what came before it, is longer than the model's context, or leaves no room for a reply."""
+
+
+class SeedxWarning(UserWarning):
+    """Something that works, but most likely not as intended."""

@@ -33,10 +33,10 @@ import torch
 
 from seedx.batch import IGNORE, Encoded
 from seedx.config import Config
-from seedx.errors import SeedxError
+from seedx.errors import ContextFullError, SeedxError
 from seedx.messages import Box, Image, Message, Part, images
 from seedx.tiling import Picture, Tiles, count_tiles, target_of, tiles_of
-from seedx.tokenizer import Tokenizer
+from seedx.tokenizer import Mark, Tokenizer
 from seedx.tokens import box_to_text
 
 
@@ -76,7 +76,7 @@ def encode(
     _write(messages if for_generation else _until_answered(messages), writer)
     if for_generation:
         if len(writer.ids) >= limit:
-            raise SeedxError(
+            raise ContextFullError(
                 f"the prompt takes {len(writer.ids)} tokens and the model's context is {limit}: "
                 "shorten the text, or send fewer or smaller images"
             )
@@ -214,8 +214,8 @@ def _write(messages: Sequence[Message[object]], writer: _Writer) -> None:
     for i, message in enumerate(messages):
         parts = _parts(message, numbers)
         if message.role == "user":
-            start = "\n[INST] " if "assistant" in before else "[INST] "
-            parts, drawn = [start, *drawn, *parts, " [/INST]\n"], []
+            start = Mark("\n[INST] " if "assistant" in before else "[INST] ")
+            parts, drawn = [start, *drawn, *parts, Mark(" [/INST]\n")], []
         elif message.role == "assistant":
             drawn += [part for part in parts if isinstance(part, int)]
         elif i + 1 < len(messages) and messages[i + 1].role == "user":

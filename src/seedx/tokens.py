@@ -39,7 +39,7 @@ TEXT_TOKENS = (*LOCS, BOX_START, BOX_END)  # the added tokens that people and mo
 _STEPS = len(LOCS)
 _OVERSHOOT = 1e-3  # of a data set's coordinates by rounding, which is tolerated
 _BOX = re.compile(r"<box_start>((?:\s*<loc-\d+>){4})\s*<box_end>")
-_BOX_AND_SPACE = re.compile(r"[ \t]*<box_start>.*?(?:<box_end>|$)", re.DOTALL)
+_BOX_AND_SPACE = re.compile(r"(?<![ \t])[ \t]*<box_start>.*?(?:<box_end>|$)", re.DOTALL)
 _LOC = re.compile(r"<loc-(\d+)>")
 _CLAUSE = re.compile(r"[.,;:!?](?=\s|$)|\n|<box_start>|<box_end>|<loc-\d+>")  # what ends the words before a label
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from seedx.checkpoint.parts import Model
+from seedx.checks import shown
 from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import SeedxError
 from seedx.images import MAX_PIXELS, Source, open_image
@@ -120,6 +121,8 @@ class Engine:
         Raises:
             SeedxError: the text is empty, or a picture can't be opened.
         """
+        if not isinstance(text, str):
+            raise SeedxError(f"a prompt is a text, not {shown(text)}")
         if not text.strip():
             raise SeedxError("the prompt is empty: say what you want to know or to see")
         several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
@@ -132,6 +135,13 @@ class Engine:
             SeedxError: a setting or a conversation that can't be; before anything is generated.
         """
         return Responses(self.generation(), [self.row_request(request) for request in requests], keep_states)
+
+    def check(self, request: Request) -> None:
+        """
+        Raises:
+            SeedxError: what `respond` would raise for this request.
+        """
+        self.generation().checked(self.row_request(request))
 
     def reply(self, requests: Sequence[Request]) -> list[Reply]:
         """The whole replies to all requests, their images decoded together. Errors are those of `respond`."""
