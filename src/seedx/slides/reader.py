@@ -27,7 +27,6 @@ _ATOM = re.compile(r"<loc-\d+>|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|null|true|false"
 _BARE = re.compile(r"[A-Za-z_]\w*")
 _STRING_END = re.compile(r'\s*(?:[,:}\]"\0]|<loc-|$)')
 _ESCAPE = re.compile(r'["\\/bfnrt]|u[dD][89abAB]..\\u[dD][c-fC-F]..|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}')
-_VALUE_END = re.compile(r"[,}\]\0]")
 _VALUE_START = ("<", '"', "'", "[", "{", *"0123456789-")
 
 
@@ -46,6 +45,7 @@ class Reader:
         self._pictures = iter([part.image for part in content if isinstance(part, Image)])
         parts = (part.text.replace(PICTURE, "") if isinstance(part, Text) else PICTURE for part in content)
         self._text = "".join(parts)
+        self._last_end = max(self._text.rfind(sign) for sign in f",}}]{PICTURE}")  # of a value
         self._closing = len(self._text.rstrip("}] \n\t"))  # from here on there is nothing but closing brackets
         self._at = self._depth = self._unclosed = 0
 
@@ -134,7 +134,7 @@ class Reader:
         if match and match[0][0] == "<":
             self._at = match.end()
             return match[0]
-        if not _VALUE_END.search(self._text, self._at):  # cut off before its end, or right after it
+        if self._at > self._last_end:  # cut off before its end, or right after it
             self._at = len(self._text)
             return None
         if not match:
