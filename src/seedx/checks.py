@@ -10,7 +10,7 @@ import operator
 from numbers import Real
 from typing import Any
 
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 
 
 def integer(name: str, value: Any, lowest: int | None = None, highest: int | None = None) -> int:
@@ -24,7 +24,7 @@ def integer(name: str, value: Any, lowest: int | None = None, highest: int | Non
     except TypeError:
         found = None
     if found is None:
-        raise SeedxError(f"{name} must be of type int, not {shown(value)}")
+        raise SeedxError(f"{name} must be of type int, not {shorten(value)}")
     _check_range(name, found, lowest, highest)
     return found
 
@@ -36,9 +36,9 @@ def number(name: str, value: Any, lowest: float | None = None, highest: float | 
         SeedxError: it is no number, not finite, or out of range.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise SeedxError(f"{name} must be of type float, not {shown(value)}")
+        raise SeedxError(f"{name} must be of type float, not {shorten(value)}")
     if not is_finite(value):
-        raise SeedxError(f"{name} must be a finite number, not {shown(value)}")
+        raise SeedxError(f"{name} must be a finite number, not {shorten(value)}")
     found: float = value if isinstance(value, int | float) else float(value)
     _check_range(name, found, lowest, highest)
     return found
@@ -68,17 +68,8 @@ def is_finite(value: Any) -> bool:
         return False
 
 
-def shown(value: object, most: int = 60) -> str:
-    """A value in an error message, cut to so many characters."""
-    try:
-        text = repr(value)
-    except ValueError:  # an int of more digits than Python writes
-        return f"a number of type {type(value).__name__}"
-    return text if len(text) <= most else f"{text[:most]}..."
-
-
 def _check_range(name: str, value: float, lowest: float | None, highest: float | None) -> None:
     if lowest is not None and value < lowest:
-        raise SeedxError(f"{name} must be at least {lowest}, not {shown(value)}")
+        raise SeedxError(f"{name} must be at least {lowest}, not {shorten(value)}")
     if highest is not None and value > highest:
-        raise SeedxError(f"{name} must be at most {highest}, not {shown(value)}")
+        raise SeedxError(f"{name} must be at most {highest}, not {shorten(value)}")

@@ -72,7 +72,7 @@ MARKERS = ("OmitArgPrefixes", "FlagCreatePairsOff", "DisallowNone", "PositionalM
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code (see the top of the file)."""
     try:
-        with _warnings_on_one_line():
+        with _our_warnings_on_one_line():
             return _run(list(sys.argv[1:] if arguments is None else arguments))
     except SeedxError as error:
         print(f"seedx: {' '.join(str(error).split())}", file=sys.stderr)
@@ -181,8 +181,8 @@ def overview(known: dict[str, Verb]) -> str:
 
 
 @contextlib.contextmanager
-def _warnings_on_one_line() -> Iterator[None]:
-    """Warnings about an old name, or about what a user gave, have no place in our code; all others are as before."""
+def _our_warnings_on_one_line() -> Iterator[None]:
+    """Our warnings to users are shown without a place in our code; all others as before."""
     with warnings.catch_warnings():
         before = warnings.showwarning
 

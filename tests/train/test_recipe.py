@@ -79,6 +79,13 @@ def test_any_field_can_be_changed_by_its_path(path):
         ({"data.0.weight": float("nan")}, "weight of the data 'a.tar' must be a finite number"),
         ({"data.0.limit": 1.5}, "limit of the data 'a.tar' must be of type int"),
         ({"data.0.options.punsafe": float("nan")}, "must be a finite number"),
+        ({"name": "../a"}, "must be the name of one folder"),
+        ({"name": "/tmp/a"}, "must be the name of one folder"),
+        ({"name": ".."}, "must be the name of one folder"),
+        ({"name": ""}, "must be the name of one folder"),
+        ({"name": "a\0"}, "must be the name of one folder"),
+        ({"name": "a\\b"}, "must be the name of one folder"),
+        ({"name": "x" * 300}, "must be the name of one folder"),
         ({"data.0.weight": -1}, "weight of the data 'a.tar' must be above 0"),
     ],
 )

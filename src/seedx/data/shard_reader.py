@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from seedx.checks import all_finite, integer, number, shown
+from seedx.checks import all_finite, integer, number
 from seedx.data import formats
 from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
 from seedx.data.sources import Position, Unit, open_source
 from seedx.deprecated import rename_keys
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 from seedx.messages import Message
 
 OPEN = 4  # units of a source that a stream reads at a time; sources are split so that each stream has as many
@@ -54,8 +54,10 @@ class Data:
 
     def __post_init__(self) -> None:
         if not isinstance(self.source, str) or not isinstance(self.format, str):
-            raise SeedxError(f"source and format of data are texts, not {shown(self.source)} and {shown(self.format)}")
-        where = f"of the data {shown(self.source)}"
+            raise SeedxError(
+                f"source and format of data are texts, not {shorten(self.source)} and {shorten(self.format)}"
+            )
+        where = f"of the data {shorten(self.source)}"
         number(f"weight {where}", self.weight)
         for name in ("limit", "epochs"):
             if getattr(self, name) is not None:
@@ -142,7 +144,8 @@ class ShardReader:
 
     def messages(self, record: Record, place: Place) -> list[Message]:
         """The format's random choices depend on the sample and the epoch alone, not on the stream."""
-        return self.source.format(record, random.Random(f"{self.seed} {self.source.name} {record.where} {place.epoch}"))
+        seed = f"{self.seed} {self.source.name} {record.where} {place.epoch}"
+        return self.source.format(record, random.Random(seed.encode(errors="surrogatepass")))  # of any file name
 
     def read_again(self, place: Place) -> Record | SampleError:
         """The sample at a place that `next` gave."""

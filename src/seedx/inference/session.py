@@ -40,15 +40,16 @@ class Session:
         images: Source | Sequence[Source] = (),
         *,
         drawing: Drawing = "auto",
-        condition: bool = True,
+        condition: bool | None = None,
         **options: Unpack[Options],
     ) -> Reply:
         """Say something, with pictures of any size or none, and wait for the whole reply.
 
         Args:
-            drawing: "auto": the model decides whether to draw; "force": at least one image; "forbid": none.
+            drawing: "auto": the model decides whether to draw; "force": at least one image, in the place of the end if
+                need be; "now": the reply starts with an image; "forbid": none.
             condition: an image that is drawn keeps the detail and the ratio of the last one given or drawn before this
-                reply. False: it is drawn freely.
+                reply. False: it is drawn freely. None: as the model was trained.
             **options: fields of `Settings`. Images after a reply's first have the seeds that follow.
 
         Raises:
@@ -66,7 +67,7 @@ class Session:
         images: Source | Sequence[Source] = (),
         *,
         drawing: Drawing = "auto",
-        condition: bool = True,
+        condition: bool | None = None,
         **options: Unpack[Options],
     ) -> Generator[Text | Image[PIL.Image.Image] | Reply, None, None]:
         """As `send`, but yield pieces of text and images as they come, and the whole `Reply` at the end.
@@ -84,7 +85,7 @@ class Session:
             self._turn.release()
 
     def _begin(
-        self, text: str, images: Source | Sequence[Source], drawing: Drawing, condition: bool, options: Options
+        self, text: str, images: Source | Sequence[Source], drawing: Drawing, condition: bool | None, options: Options
     ) -> Iterator[Text | Image[PIL.Image.Image] | Reply]:
         settings, turn = settings_from(Settings, options), self._engine.turn(text, images)
         request = Request([*self.messages, turn], settings, drawing, condition, state=self._state)

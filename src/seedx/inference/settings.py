@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, TypeVar
 
-from seedx.checks import integer, number, shown
+from seedx.checks import integer, number
 from seedx.config import from_dict
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 
-Drawing = Literal["auto", "force", "forbid"]
+Drawing = Literal["auto", "force", "now", "forbid"]
+ImageDrawing = Literal["force", "now"]  # of a verb that returns an image
 S = TypeVar("S", bound="DrawSettings")
 
 SEEDS = (-(2**63), 2**63 - 1)
@@ -42,10 +43,10 @@ class DrawSettings:
             self._take(steps=integer("steps", self.steps, 1))
         if self.size is not None:
             if not isinstance(self.size, list | tuple) or len(self.size) != 2:
-                raise SeedxError(f"size is a width and a height in pixels, not {shown(self.size)}")
+                raise SeedxError(f"size is a width and a height in pixels, not {shorten(self.size)}")
             self._take(size=tuple(integer("a side of size", side, 1, LARGEST_SIDE) for side in self.size))
         if not isinstance(self.sampler, str | None):
-            raise SeedxError(f"sampler is the name of a diffusers scheduler, not {shown(self.sampler)}")
+            raise SeedxError(f"sampler is the name of a diffusers scheduler, not {shorten(self.sampler)}")
         for name in ("guidance", "image_guidance"):
             if getattr(self, name) is not None:
                 self._take(**{name: number(name, getattr(self, name))})
@@ -66,6 +67,8 @@ class Settings(DrawSettings):
     """Sample among the most likely tokens that have this share together."""
     max_new_tokens: int = 512
     """Limit of a reply, the tokens of its images included."""
+    release_suppression: bool = False
+    """Outside images, their tokens have the logit 0, as in the release, and can win: for comparisons with it alone."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,19 +98,21 @@ class Options(DrawOptions, total=False):
     temperature: float
     top_p: float
     max_new_tokens: int
+    release_suppression: bool
 
 
 class ReplyOptions(Options, total=False):
     """The same, and what a reply may draw.
 
     Attributes:
-        drawing: "auto": the model decides whether to draw; "force": at least one image; "forbid": none.
+        drawing: "auto": the model decides whether to draw; "force": at least one image, in the place of the end if
+            need be; "now": the reply starts with an image; "forbid": none.
         condition: an image that is drawn keeps the detail and the ratio of the last one given or drawn before. False:
-            it is drawn freely.
+            it is drawn freely. None: as the model was trained (`seedx.variants`).
     """
 
     drawing: Drawing
-    condition: bool
+    condition: bool | None
 
 
 def settings_from(cls: type[S], options: Any) -> S:

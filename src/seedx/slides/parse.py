@@ -8,8 +8,8 @@ from typing import Any
 
 import PIL.Image
 
-from seedx.checks import is_finite, shown
-from seedx.errors import SeedxError
+from seedx.checks import is_finite
+from seedx.errors import SeedxError, shorten
 from seedx.messages import Image, Text
 from seedx.slides.elements import EMU_PER_POINT, FONT_SIZES, Element, ImageElement, Paragraph, TextElement, clean
 from seedx.slides.form import PLACE
@@ -36,7 +36,7 @@ def parse(content: Sequence[Text | Image[PIL.Image.Image]]) -> tuple[Size, tuple
     builder = Builder(reader)
     found = values.get("elements")
     if not isinstance(found, list) or not found:
-        raise SeedxError(f'a slide has a list "elements" that is not empty, not {shown(found)}')
+        raise SeedxError(f'a slide has a list "elements" that is not empty, not {shorten(found)}')
     elements = builder.elements(found, builder.size(values))
     return builder.size(values), elements, tuple(dict.fromkeys(reader.repairs))
 
@@ -67,7 +67,7 @@ class Builder:
 
     def _kind(self, values: Any) -> str:
         if not isinstance(values, dict):
-            raise SeedxError(f"an element of a slide is an object in braces, not {shown(values)}")
+            raise SeedxError(f"an element of a slide is an object in braces, not {shorten(values)}")
         kind = values.get("type")
         if kind in ("text", "image"):
             return str(kind)
@@ -75,7 +75,7 @@ class Builder:
             if (isinstance(kind, str) and kind.lower() in words) or (kind is None and _content(meant) in values):
                 self._repaired(f"took an element of type {kind!r} as {meant}")
                 return meant
-        raise SeedxError(f'an element of a slide is of type "text" or "image", not {shown(kind)}')
+        raise SeedxError(f'an element of a slide is of type "text" or "image", not {shorten(kind)}')
 
     def _give_pictures(self, images: list[dict[str, Any]]) -> None:
         """Pictures without an element go to elements without a picture."""
@@ -102,11 +102,11 @@ class Builder:
                 self._repaired(f"cut {value} to {LOCS[-1]}")
             return from_loc(int(match[1]))
         if isinstance(value, bool) or not isinstance(value, int | float) or not is_finite(value):
-            raise SeedxError(f'the "{name}" of an element is a loc token such as <loc-12>, not {shown(value)}')
+            raise SeedxError(f'the "{name}" of an element is a loc token such as <loc-12>, not {shorten(value)}')
         fraction = value if abs(value) <= 1 else value / len(LOCS) if abs(value) <= len(LOCS) else value / side
         if not FAR[0] <= fraction <= FAR[1]:
             raise SeedxError(
-                f'"{name}": {shown(value)} is far outside of the slide: write a loc token such as <loc-12>'
+                f'"{name}": {shorten(value)} is far outside of the slide: write a loc token such as <loc-12>'
             )
         self._repaired(f'read "{name}": {value} as {fraction:.3f} of the slide')
         return float(fraction)
@@ -116,7 +116,7 @@ class Builder:
             self._repaired("made a list of the only paragraph")
             found = [found]
         if not isinstance(found, list):
-            raise SeedxError(f'a text has a list "paragraphs", not {shown(found)}')
+            raise SeedxError(f'a text has a list "paragraphs", not {shorten(found)}')
         return tuple(self._paragraph(one) for one in found if one is not None)
 
     def _paragraph(self, found: Any) -> Paragraph:
@@ -131,7 +131,7 @@ class Builder:
             self._repaired("joined the texts of a paragraph")
             words = " ".join(words)
         if not isinstance(words, str):
-            raise SeedxError(f'a paragraph is {{"texts": words, "font_size": points}}, not {shown(found)}')
+            raise SeedxError(f'a paragraph is {{"texts": words, "font_size": points}}, not {shorten(found)}')
         if (cleaned := clean(words)) != words:
             self._repaired("left out control characters of a text")
         return Paragraph(cleaned, self._font_size(found))
@@ -144,7 +144,9 @@ class Builder:
             value = float(match[1])
             self._repaired(f"read a font size as {value:g} points")
         if isinstance(value, bool) or not isinstance(value, int | float) or not is_finite(value) or value <= 0:
-            self._repaired(f"took {FONT_SIZE} points as a font size ({value if value == 'missing' else shown(value)})")
+            self._repaired(
+                f"took {FONT_SIZE} points as a font size ({value if value == 'missing' else shorten(value)})"
+            )
             return FONT_SIZE
         if value >= EMU_PER_POINT:
             value = value / EMU_PER_POINT

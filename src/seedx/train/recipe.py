@@ -15,6 +15,7 @@ Every field can be overridden by its path: `lr`, `data.0.weight`, `options.corpu
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -22,10 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from seedx.checks import all_finite, integer, number, shown
+from seedx.checks import all_finite, integer, number
 from seedx.config import from_dict, nearest
 from seedx.data.shard_reader import Data
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
 
 INFINITE = float("inf")
@@ -62,7 +63,7 @@ class Recipe:
         4-instruct      both are there: starts from them
 
     Attributes:
-        name: of the run's folder.
+        name: of the run's folder: one name, without "/".
         stage: a name in `run.STAGES`, or of a stage that another package adds.
         config: the sizes, by the name of a preset, where no config.json tells them: that of the model in `init_from`,
             or in the trained folder.
@@ -142,6 +143,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(Recipe).items():
             object.__setattr__(self, name, _checked(name, hint, getattr(self, name)))
+        if self.name in ("", ".", "..") or re.search(r"[/\\\x00-\x1f]", self.name) or len(self.name.encode()) > 200:
+            raise SeedxError(f"name must be the name of one folder, without slashes, not {shorten(self.name)}")
         for name, (lowest, highest) in RANGES.items():
             number(name, getattr(self, name), lowest, highest)
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
@@ -188,7 +191,7 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise SeedxError(f"{path} is not TOML: {error}") from error
     values = upgrade_recipe(values, str(path))
-    for name, value in upgrade_changes(changes).items():
+    for name, value in upgrade_changes(changes, values.get("init_from", "")).items():
         _place(values, name, value)
     missing = [name for name in ("name", "stage") if name not in values]
     if missing:
@@ -207,7 +210,8 @@ def differences(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
 
 def as_json(recipe: Recipe) -> dict[str, Any]:
     """The recipe as JSON types, as `differences` takes it."""
-    return _plain(dataclasses.asdict(recipe))
+    values: dict[str, Any] = _plain(dataclasses.asdict(recipe))
+    return values
 
 
 def overridden(own: Mapping[str, float], given: Mapping[str, float], what: str) -> dict[str, float]:
@@ -256,19 +260,19 @@ def _checked(name: str, hint: Any, value: Any) -> Any:
     whole, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
     if whole is Literal:
         if value not in inner:
-            raise SeedxError(f"{name} must be one of {', '.join(map(repr, inner))}, not {shown(value)}")
+            raise SeedxError(f"{name} must be one of {', '.join(map(repr, inner))}, not {shorten(value)}")
     elif whole is int:
         return integer(name, value)
     elif whole is float:
         return number(name, value)
     elif whole in (bool, str) and not isinstance(value, whole):
-        raise SeedxError(f"{name} must be of type {whole.__name__}, not {shown(value)}")
+        raise SeedxError(f"{name} must be of type {whole.__name__}, not {shorten(value)}")
     elif whole in (dict, tuple) and not isinstance(value, whole):
-        raise SeedxError(f"{name} must be {'a table' if whole is dict else 'a list'}, not {shown(value)}")
+        raise SeedxError(f"{name} must be {'a table' if whole is dict else 'a list'}, not {shorten(value)}")
     elif whole is tuple and inner[0] in (str, float):
         return tuple(_checked(f"{name}.{index}", inner[0], each) for index, each in enumerate(value))
     elif whole is tuple and not all(isinstance(each, inner[0]) for each in value):
-        raise SeedxError(f"{name} must be a list of tables, not {shown(value)}")
+        raise SeedxError(f"{name} must be a list of tables, not {shorten(value)}")
     return value
 
 

@@ -30,7 +30,15 @@ Ctrl-C           stop an answer: the conversation is then as before the message
 Any other line is a message to the model."""
 
 
-def run(model: Pipeline, prompt: str, images: Sequence[Path], drawing: Drawing, out: Path, settings: Settings) -> None:
+def run(
+    model: Pipeline,
+    prompt: str,
+    images: Sequence[Path],
+    drawing: Drawing,
+    out: Path,
+    settings: Settings,
+    condition: bool | None = None,
+) -> None:
     """Answer `prompt`, if there is one, then every line of standard input. An error is printed; the chat continues."""
     terminal = sys.stdin.isatty()
     _accept_any_bytes()
@@ -52,7 +60,7 @@ def run(model: Pipeline, prompt: str, images: Sequence[Path], drawing: Drawing, 
                 raise SeedxError(f"there is no command {command!r}; /help lists them")
             elif line.strip():
                 sent, waiting = waiting, []  # also where the message is refused
-                send(session, _message(line), sent, drawing, out, settings)
+                send(session, _message(line), sent, drawing, out, settings, condition)
         except ContextFullError as error:
             print(f"! {error}" + ("; or start a new conversation with /new" if session.messages else ""))
         except SeedxError as error:
@@ -61,10 +69,18 @@ def run(model: Pipeline, prompt: str, images: Sequence[Path], drawing: Drawing, 
             print("\n! stopped")
 
 
-def send(session: Session, line: str, images: Sequence[Path], drawing: Drawing, out: Path, settings: Settings) -> None:
+def send(
+    session: Session,
+    line: str,
+    images: Sequence[Path],
+    drawing: Drawing,
+    out: Path,
+    settings: Settings,
+    condition: bool | None = None,
+) -> None:
     """One turn: print text as it is generated, then the boxes and the files of drawn images."""
     written = shown = space = ""
-    stream = session.stream(line, images, drawing=drawing, **dataclasses.asdict(settings))
+    stream = session.stream(line, images, drawing=drawing, condition=condition, **dataclasses.asdict(settings))
     with contextlib.closing(stream):
         for event in stream:
             if isinstance(event, Text):

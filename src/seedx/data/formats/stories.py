@@ -25,7 +25,7 @@ def story(record: Record, rng: random.Random, *, draw: Ratio = 1.0, given: int =
         read     user(picture 1, picture 2, ..., "Tell the story of these pictures."), assistant(text 1 text 2 ...)
 
     Args:
-        draw: the share of stories that are told; the others are read.
+        draw: the share of stories that become `told`; the others become `read`.
         given: parts that the beginning has; 0 asks by the title or instruction alone.
     """
     fields = Fields(record)
@@ -59,7 +59,7 @@ def _parts(fields: Fields) -> tuple[list[str], list[Image]]:
             entries.sort(key=lambda entry: int(entry["worker_arranged_photo_order"]))
             texts = [entry.get("original_text") or entry["text"] for entry in entries]
             sources = [f"{entry['photo_flickr_id']}.jpg" for entry in entries]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise fields.bad(f"an annotation of VIST lacks {error}") from error
     if len(texts) != len(sources) or not all(isinstance(text, str) and text.strip() for text in texts):
         raise fields.bad(f"{len(texts)} texts and {len(sources)} pictures: there is one sentence for each picture")
