@@ -2,7 +2,9 @@
 
 import errno
 import io
+import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from PIL import Image
 from seedx import cli
 from seedx.cli import main, verbs
 from seedx.errors import SeedxError
+from seedx.inference.session import Session
 from seedx.verbs import bench, repl
 
 SHORT = ["--max-new-tokens", "24"]
@@ -145,6 +148,66 @@ def test_chat_without_a_prompt_is_a_conversation(run, picture, monkeypatch):
     assert "! /image takes" in out and "! there is no command '/foo'" in out and "/new" in out
     said, *told = out.splitlines()
     assert said and len(told) == 4 + len(repl.HELP.splitlines())  # two more answers, two mistakes, the help
+
+
+def chatting(run, monkeypatch, data, *options):
+    """What a chat prints for these bytes on standard input."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+    code, out, _ = run("chat", "--drawing", "forbid", "--max-new-tokens", 3, *options)
+    assert code == 0
+    return out
+
+
+@pytest.mark.parametrize("name", ["it's.png", "my cat.png", "a\\b.png", 'the "best".png', "caf\udce9.png"])
+def test_files_of_a_chat_may_have_any_name(run, picture, monkeypatch, name):
+    picture.rename(name)
+    out = chatting(run, monkeypatch, os.fsencode(f"/image {name}\nwhat is this?\n"))
+    assert "!" not in out.splitlines()[:1] and not out.startswith("! ")
+
+
+def test_several_files_of_a_chat_are_in_quotes_where_they_need_them(run, picture, monkeypatch):
+    shutil.copy(picture, "my cat.png")
+    out = chatting(run, monkeypatch, f"/image 'my cat.png' {picture}\n/image my none.png\n".encode())
+    assert out.startswith("! ") and "'my' does not exist" in out and out.count("!") == 1
+
+
+def test_bytes_that_are_not_utf8_do_not_end_a_chat(run, monkeypatch):
+    assert len(chatting(run, monkeypatch, b"caf\xe9 \xff?\nhello\n").splitlines()) == 2
+
+
+def test_the_pictures_of_a_refused_turn_are_dropped_and_a_full_context_names_new(run, picture, monkeypatch):
+    lines = ["hello", f"/image {picture}", "word " * 3000, "and now?"]
+    sent = []
+    stream = Session.stream
+
+    def noted(self, text, images, **options):
+        sent.append(len(images))
+        return stream(self, text, images, **options)
+
+    monkeypatch.setattr(Session, "stream", noted)
+    out = chatting(run, monkeypatch, "\n".join(lines).encode())
+    assert sent == [0, 1, 0] and out.count("; or start a new conversation with /new") == 1
+
+
+def test_an_interrupt_stops_an_answer_and_not_the_chat(run, monkeypatch):
+    stream, count = Session.stream, itertools.count()
+
+    def interrupted(self, *arguments, **options):
+        for event in stream(self, *arguments, **options):
+            yield event
+            if next(count) == 0:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(Session, "stream", interrupted)
+    out = chatting(run, monkeypatch, b"hello\nand now?\n")
+    assert out.count("! stopped") == 1 and out.splitlines()[-1] != "! stopped"
+
+
+def test_numbers_that_are_none_are_one_line(run, capsys):
+    for option, value in (("--guidance", "nan"), ("--temperature", "inf"), ("--steps", 1001)):
+        code, out, err = run("draw", "a cat", option, value)
+        assert code == 2 and not out and option.strip("-") in err and "Traceback" not in err
+    assert "may look wrong" in run("draw", "a cat", "--size", 32, 32, *SHORT)[2]
 
 
 def test_bench_times_every_verb(run, monkeypatch):
@@ -284,8 +347,10 @@ def test_files_that_cannot_be_written_are_one_line(run, picture, monkeypatch, tm
     code, _, err = run("chat", "draw a cat", "--drawing", "force", "--out", "file/folder", *SHORT)
     assert (code, err.count("\n")) == (2, 1) and "file/folder" in err
     assert run("story", "a cat", "--out", "file")[2].endswith("'file' is a file: give the name of a folder\n")
+    (tmp_path / "work" / "drawing.png").write_text("old")
     monkeypatch.setattr(Image.Image, "save", full)
     assert run("draw", "a cat", *SHORT)[::2] == (2, "seedx: drawing.png: No space left on device\n")
+    assert (tmp_path / "work" / "drawing.png").read_text() == "old"  # it was written aside
 
 
 def test_bad_pictures_are_one_line(capsys, tmp_path, tiny_folder, picture):

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from seedx.checkpoint.parts import Model
 from seedx.engines.torch_runner import TorchRunner
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 from seedx.images import MAX_PIXELS, Source, open_image
 from seedx.inference.generate import (
     Answer,
@@ -132,6 +132,8 @@ class Engine:
         Raises:
             SeedxError: the text is empty, or a picture can't be opened.
         """
+        if not isinstance(text, str):
+            raise SeedxError(f"a prompt is a text, not {shorten(text)}")
         prompt = self.variant.prompt(verb)
         if not text.strip() and "{it}" in prompt.text:
             raise SeedxError("the prompt is empty: say what you want to know or to see")
@@ -145,6 +147,13 @@ class Engine:
             SeedxError: a setting or a conversation that can't be; before anything is generated.
         """
         return Responses(self.generation(), [self.row_request(request) for request in requests], keep_states)
+
+    def check(self, request: Request) -> None:
+        """
+        Raises:
+            SeedxError: what `respond` would raise for this request.
+        """
+        self.generation().checked(self.row_request(request))
 
     def reply(self, requests: Sequence[Request]) -> list[Reply]:
         """The whole replies to all requests, their images decoded together. Errors are those of `respond`."""

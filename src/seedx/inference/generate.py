@@ -20,6 +20,7 @@ Shapes:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
@@ -28,9 +29,10 @@ import torch
 from torch import Tensor
 
 from seedx.batch import Encoded
+from seedx.checks import integer
 from seedx.engines.runner import LanguageRunner, RunnerRow, RunnerState
 from seedx.engines.torch_runner import TorchRunner
-from seedx.errors import SeedxError
+from seedx.errors import ContextFullError, SeedxError
 from seedx.inference.sampling import sample, suppress
 from seedx.inference.settings import Drawing
 from seedx.inference.text_stream import TextDecoder, TextStream
@@ -82,9 +84,8 @@ class SamplingSettings:
     release_suppression: bool = False
 
     def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise SeedxError(f"max_new_tokens is at least 1, not {self.max_new_tokens}")
-        if self.temperature < 0 or not 0 < self.top_p <= 1:
+        integer("max_new_tokens", self.max_new_tokens, 1)
+        if not 0 <= self.temperature < math.inf or not 0 < self.top_p <= 1:  # also catches NaN
             raise SeedxError(f"temperature is 0 or more and top_p in (0, 1], not {self.temperature} and {self.top_p}")
         if self.drawing not in get_args(Drawing):
             raise SeedxError(f'drawing is "auto", "force", "now" or "forbid", not {self.drawing!r}')
@@ -200,7 +201,7 @@ class Generation:
             SeedxError: an empty prompt, one longer than the context, placeholders that do not fit the tiles, no room
                 for a forced image, or an unknown adapter. The message numbers the prompts from 0.
         """
-        rows = [self._checked(number, request) for number, request in enumerate(requests)]
+        rows = [self.checked(request, number) for number, request in enumerate(requests)]
         read = self._read([request.prompt for request in requests])
         for row, request, tiles in zip(rows, requests, read, strict=True):
             prompt, pending = request.prompt, request.state.pending if request.state else ()
@@ -236,25 +237,33 @@ class Generation:
         """Remove a row, at its end or before.
 
         Returns:
-            What continues it, if it is to be kept; None if not, or if its prompt was not read to the end.
+            What continues it, if it is to be kept; None if not, or if its prompt was not read to the end. An image
+            that was begun and not drawn is no part of it.
         """
         self.rows.remove(row)
         read = self.runner.close_row(row.place, keep and not row.unread)
-        return None if read is None else RowState(read, tuple(row.pending))
+        return None if read is None else RowState(read, tuple(row.pending[: row.begun]))
 
-    def _checked(self, number: int, request: RowRequest) -> Row:
+    def checked(self, request: RowRequest, number: int = 0) -> Row:
+        """A row that can join. Nothing is embedded or read.
+
+        Raises:
+            SeedxError: as `join`.
+        """
         row, prompt = Row(request, self.model, self.tokenizer), request.prompt
         queries = row.queries
         if not row.unread:
             raise SeedxError(f"prompt {number} is empty")
         if row.left < 1:
             length = row.length + row.unread
-            raise SeedxError(f"prompt {number} has {length} tokens, but the context holds {row.context}: shorten it")
+            raise ContextFullError(
+                f"prompt {number} has {length} tokens, but the context holds {row.context}: shorten it"
+            )
         last = int(prompt.ids[-1]) if len(prompt.ids) else None
         opened = last == row.specials.image_start
         needed = queries + 1 if opened else queries + 2 if row.settings.drawing in ("force", "now") else 0
         if row.left < needed:
-            raise SeedxError(
+            raise ContextFullError(
                 f"prompt {number}: an image takes {needed} tokens, and the context and max_new_tokens leave {row.left}"
             )
         tiles, marked = 0 if prompt.tiles is None else len(prompt.tiles), int(self._read_mask(prompt).sum())
@@ -377,6 +386,11 @@ class Row:
         # The release starts a span even if it is cut off.
         room = self.settings.release_suppression or self.left >= self.queries + 2
         return self.settings.drawing != "forbid" and room
+
+    @property
+    def begun(self) -> int | None:
+        """Where `<img>` of an image that was not drawn yet is in `pending`."""
+        return None if self.span is None else max(0, self.span - 1)
 
     def next_counts(self, limit: int | None) -> tuple[int, int]:
         """How many tokens of the prompt and of those sampled the next pass reads."""
