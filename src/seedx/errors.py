@@ -16,10 +16,9 @@ class MissingPackageError(SeedxError):
 
 def shorten(value: object, limit: int = 80) -> str:
     """`repr(value)` for a message, cut in its middle to about `limit` characters: some inputs are whole files."""
-    if isinstance(value, (str, bytes, bytearray, memoryview)) and len(value) > limit:
-        head, tail = value[: limit // 2], value[-(limit // 4) :]
-        if isinstance(value, memoryview):
-            head, tail = bytes(head), bytes(tail)
-        return f"{head!r}...{tail!r}"
+    if isinstance(value, memoryview):
+        value = bytes(value[: 4 * limit])
+    if isinstance(value, (str, bytes, bytearray)) and len(value) > limit:
+        return f"{value[: limit // 2]!r}...{value[-(limit // 4) :]!r}"
     shown = repr(value)
     return shown if len(shown) <= limit else f"{shown[: limit // 2]}...{shown[-(limit // 4) :]}"

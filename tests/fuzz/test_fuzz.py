@@ -1,8 +1,9 @@
 """A short form of `make fuzz`: each parser gives a result or its documented error, and nothing else."""
 
 import pytest
-from fuzz import run
 from targets import TARGETS
+
+from fuzz import run
 
 INPUTS = 60  # of each parser
 
@@ -11,4 +12,4 @@ INPUTS = 60  # of each parser
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_parser_survives_junk(name):
     outcomes = [run(name, number) for number in range(INPUTS)]
-    assert set(outcomes) == {True, False}, "the inputs are all good, or all bad: nothing is tried"
+    assert any(outcomes), "no input is good: what is behind the first check is not tried"

@@ -27,6 +27,7 @@ from typing import Any, Literal
 from seedx.config import from_dict, nearest
 from seedx.data.shard_reader import Data
 from seedx.errors import SeedxError, shorten
+from seedx.images import TRAINING_MAX_PIXELS
 from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
 
 # Fields that a resumed run may have otherwise: none of them changes what is learnt.
@@ -84,6 +85,7 @@ class Recipe:
         max_seq_len: tokens of a packed row.
         streams: of the data; a multiple of ranks x workers. It fixes the order of the samples, so a run keeps it.
         workers: processes of each rank that make batches; 0: the training process itself.
+        max_pixels: a picture of the data with more is a sample error, before it is decoded.
         too_long: whether a document longer than a row is dropped or truncated.
         max_sample_errors: the largest fraction of unreadable samples before the run stops.
         max_skipped_steps: consecutive steps that are skipped, since the loss or gradient is not finite, before the run
@@ -121,6 +123,7 @@ class Recipe:
     max_seq_len: int = 256
     streams: int = 16
     workers: int = 0
+    max_pixels: int = TRAINING_MAX_PIXELS
     too_long: Literal["drop", "truncate"] = "drop"
     max_sample_errors: float = 0.05
     max_skipped_steps: int = 10
@@ -136,7 +139,7 @@ class Recipe:
             _check(name, hint, getattr(self, name))
         if self.name in ("", ".", "..") or re.search(r"[/\\\x00-\x1f]", self.name) or len(self.name.encode()) > 200:
             raise SeedxError(f"name must be the name of one folder, without slashes, not {shorten(self.name)}")
-        for name in ("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "log_every"):
+        for name in ("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "max_pixels", "log_every"):
             if getattr(self, name) < 1:
                 raise SeedxError(f"{name} must be at least 1, not {getattr(self, name)}")
 
