@@ -13,8 +13,8 @@ SOURCE = Path(__file__).parent.parent / "src"
 # The library, from the ground up. A module is where its longest prefix is; it imports from its own floor and below.
 FLOORS = (
     {"seedx.errors", "seedx.atomic"},
-    {"seedx.config", "seedx.plugins", "seedx.deprecated", "seedx.images"},
-    {"seedx.messages", "seedx.batch"},
+    {"seedx.config", "seedx.plugins", "seedx.deprecated", "seedx.damage", "seedx.images"},
+    {"seedx.messages", "seedx.batch", "seedx.variants"},
     {"seedx.tokens", "seedx.tiling", "seedx.html", "seedx.terminal", "seedx.inference.settings"},
     {"seedx.tokenizer", "seedx.model", "seedx.draw_boxes", "seedx.inference.reply", "seedx.slides"},
     {"seedx.prompt", "seedx.checkpoint", "seedx.data"},
@@ -102,7 +102,7 @@ def test_what_must_not_see_each_other_does_not():
 
 
 def test_the_ground_floor_needs_only_the_standard_library():
-    for name in ("errors", "config", "plugins", "messages", "tokens", "inference.settings"):
+    for name in ("errors", "config", "variants", "plugins", "messages", "tokens", "inference.settings"):
         tree = ast.parse(MODULES[f"seedx.{name}"].read_text(encoding="utf-8"))
         used = {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         used |= {

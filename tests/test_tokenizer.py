@@ -112,6 +112,23 @@ def test_special_tokens_are_found_by_name() -> None:
         special_tokens(ids | {"<s>": 1}, bos="<s>", eos="</s>", pad="<s>")
 
 
+def test_a_folder_says_what_starts_ends_and_pads(trained: Tokenizer, tmp_path: Path) -> None:
+    for i, tokenizer in enumerate((trained, load(GOLDEN / "llama_tokenizer"))):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        tokenizer.save(folder)
+        (folder / "special_tokens_map.json").write_text(json.dumps({"pad_token": "</s>"}))
+        (folder / "tokenizer_config.json").write_text(
+            json.dumps(
+                {"pad_token": "<s>", "bos_token": {"__type": "AddedToken", "content": "</s>"}, "eos_token": None}
+            )
+        )
+        specials = load(folder).specials
+        assert (specials.bos, specials.eos, specials.pad) == (2, 2, 2)
+        load(folder).save(folder)
+        assert load(folder).specials == specials
+
+
 @pytest.mark.parametrize(
     ("text", "valid"),
     [

@@ -73,6 +73,31 @@ def test_folders_that_hold_no_cases(tmp_path):
         verify(tmp_path)
 
 
+def padded_by_unknown(value):
+    """Rows of ids with <unk>, 0, in the place of the padding, 3; lists of two numbers are shapes."""
+    if isinstance(value, dict):
+        return {key: padded_by_unknown(each) for key, each in value.items()}
+    if isinstance(value, list) and len(value) > 2 and all(type(each) is int for each in value):
+        return [0 if each == 3 else each for each in value]
+    return [padded_by_unknown(each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("file", ["special_tokens_map.json", "tokenizer_config.json"])
+def test_encoding_cases_pass_with_the_padding_that_the_tokenizer_folder_names(tmp_path, file):
+    for name in ("tokenizer", "images"):
+        shutil.copytree(GOLDEN / name, tmp_path / name)
+    case = json.loads((GOLDEN / "g_data_encoding.json").read_text(encoding="utf-8"))
+    case["rows"] = [row | {"output": padded_by_unknown(row["output"])} for row in case["rows"]]
+    (tmp_path / "g_data_encoding.json").write_text(json.dumps(case))
+    (result,) = verify(tmp_path)
+    assert not result.passed  # the folder still says <pad>
+    for other in ("special_tokens_map.json", "tokenizer_config.json"):
+        (tmp_path / "tokenizer" / other).unlink()
+    (tmp_path / "tokenizer" / file).write_text(json.dumps({"pad_token": {"content": "<unk>"}}))
+    (result,) = verify(tmp_path)
+    assert result.passed and result.checks == 67, result.worst
+
+
 def test_a_case_of_unknown_kind_does_not_hide_the_others(folder):
     (folder / "z_new.json").write_text("{}")
     right, unknown = verify(folder)

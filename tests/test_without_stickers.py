@@ -51,11 +51,8 @@ RECIPE = """
 name = "tune"
 stage = "language"
 steps = 2
-batch = 2
+global_batch_size = 2
 streams = 2
-
-[options]
-start = true
 
 [[data]]
 source = "{data}"

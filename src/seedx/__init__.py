@@ -28,6 +28,9 @@ def load(
     dtype: torch.dtype | None = None,
     max_pixels: int | None = None,
     progress: bool = False,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
 ) -> Pipeline:
     """Load a model: "tiny" (bundled), a folder, or a hub id. Arguments and errors are those of `pipeline.load`.
 
@@ -35,4 +38,13 @@ def load(
     """
     from seedx.inference import pipeline
 
-    return pipeline.load(name, device=device, dtype=dtype, max_pixels=max_pixels, progress=progress)
+    return pipeline.load(
+        name,
+        device=device,
+        dtype=dtype,
+        max_pixels=max_pixels,
+        progress=progress,
+        revision=revision,
+        cache_dir=cache_dir,
+        local_files_only=local_files_only,
+    )

@@ -131,7 +131,13 @@ class DetokenizerConfig:
 
 @dataclass(frozen=True)
 class Config:
+    """
+    Attributes:
+        variant: what the model was trained to be asked, a name of `seedx.variants.VARIANTS`.
+    """
+
     name: str = "17b"
+    variant: str = "tiny"
     tiling: TilingConfig = field(default_factory=TilingConfig)
     vision: VisionConfig = field(default_factory=VisionConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)

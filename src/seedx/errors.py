@@ -11,7 +11,11 @@ class SeedxError(ValueError):
 
 
 class MissingPackageError(SeedxError):
-    """What is asked for needs an optional package that is not installed. The message names the extra to install."""
+    """A feature needs an optional package that is not installed. The message names the extra to install."""
+
+
+class SeedxWarning(UserWarning):
+    """What a user should know about a result, and can change. The command line shows it on one line."""
 
 
 def shorten(value: object, limit: int = 80) -> str:

@@ -2,6 +2,7 @@ r"""Messages -> ids, labels and masks: the one home of the prompt and of which t
 
     <s>[INST] {user} [/INST]\n{assistant}\n[INST] {user} [/INST]\n{assistant}</s>
 
+`[INST]` is the template of most models; what stands around a user's turn is chosen by `Config.variant` (`variants.py`).
 A user's image is read: `<patch>`, placeholders, `</patch>` for each tile, then `<img>`, placeholders, `</img>` for the
 thumbnail, at its place in the content. An assistant's image is drawn: `<img>`, placeholders, `</img>`. From those alone
 the model could not tell what it drew, so the next user turn begins with the drawn images in the form that is read. With
@@ -38,6 +39,7 @@ from seedx.messages import Box, Image, Message, Part, images
 from seedx.tiling import Picture, Tiles, count_tiles, target_of, tiles_of
 from seedx.tokenizer import Tokenizer
 from seedx.tokens import box_to_text
+from seedx.variants import Variant, variant_of
 
 
 def encode(
@@ -73,7 +75,7 @@ def encode(
         )
     writer = _Writer(tokenizer, config.bridge.queries, tiles)
     writer.add([tokenizer.specials.bos], supervised=False)
-    _write(messages if for_generation else _until_answered(messages), writer)
+    _write(messages if for_generation else _until_answered(messages), writer, variant_of(config))
     if for_generation:
         if len(writer.ids) >= limit:
             raise SeedxError(
@@ -204,7 +206,7 @@ class _Span(NamedTuple):
     end: int
 
 
-def _write(messages: Sequence[Message[object]], writer: _Writer) -> None:
+def _write(messages: Sequence[Message[object]], writer: _Writer, variant: Variant) -> None:
     """Append every message."""
     if not any(message.content for message in messages):
         raise SeedxError("the conversation is empty: it needs at least one message with a text or an image")
@@ -212,10 +214,10 @@ def _write(messages: Sequence[Message[object]], writer: _Writer) -> None:
     drawn: list[int] = []  # since the last user turn
     before: set[str] = set()
     for i, message in enumerate(messages):
-        parts = _parts(message, numbers)
+        parts = _parts(message, numbers, variant.bracketed)
         if message.role == "user":
-            start = "\n[INST] " if "assistant" in before else "[INST] "
-            parts, drawn = [start, *drawn, *parts, " [/INST]\n"], []
+            start = variant.template.later if "assistant" in before else variant.template.start
+            parts, drawn = [start, *drawn, *parts, variant.template.end], []
         elif message.role == "assistant":
             drawn += [part for part in parts if isinstance(part, int)]
         elif i + 1 < len(messages) and messages[i + 1].role == "user":
@@ -224,7 +226,7 @@ def _write(messages: Sequence[Message[object]], writer: _Writer) -> None:
         before.add(message.role)
 
 
-def _parts(message: Message[object], numbers: Iterator[int]) -> list[str | int]:
+def _parts(message: Message[object], numbers: Iterator[int], bracketed: bool) -> list[str | int]:
     """Content as texts and the numbers of its images. A box is its label and its tokens, with spaces between."""
     parts: list[str | int] = []
     before: Part[object] | None = None
@@ -233,7 +235,8 @@ def _parts(message: Message[object], numbers: Iterator[int]) -> list[str | int]:
             parts.append(next(numbers))
         elif isinstance(part, Box):
             gap = " " if isinstance(before, Box) else ""
-            parts.append(gap + (f"{part.label} " if part.label else "") + box_to_text(part.box))
+            box = box_to_text(part.box)
+            parts.append(gap + (f"{part.label} " if part.label else "") + (f"[[ {box} ]]" if bracketed else box))
         else:
             parts.append(part.text)
         before = part

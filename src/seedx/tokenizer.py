@@ -7,6 +7,9 @@ with white space beside an added token:
                     tokenizer.json                              a _cat _ <img>     kept: a text comes back exactly
 
 Text can't forge an image: `encode_parts`, which encodes all messages, takes the tokens of an image as plain characters.
+
+Which tokens start, end and pad a sequence is written beside both kinds of file, as transformers does, in
+special_tokens_map.json or tokenizer_config.json: a name, or an object with the name as "content".
 """
 
 from __future__ import annotations
@@ -20,10 +23,13 @@ from typing import Any
 
 import tokenizers
 
+from seedx.damage import check_file, read_json_object
 from seedx.errors import SeedxError
 from seedx.tokens import ADDED_TOKENS, TEXT_TOKENS, SpecialTokens
 
 Part = str | Sequence[int]
+Roles = Mapping[str, str]  # "bos", "eos", "pad" -> name of the token
+ROLE_FILES = ("special_tokens_map.json", "tokenizer_config.json")  # the first that names a role counts
 
 # A word takes the space before it, digits stand alone, and the ends of the chat template are pieces of their own.
 _WORDS = r"\n?\[INST\] | \[/INST\]\n|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -98,11 +104,15 @@ class SentencePieceTokenizer(Tokenizer):
     `<s>`, `</s>` or `<unk>`, and each piece starts with its own word mark: `</img>What` is `</img> _W hat`.
     """
 
-    def __init__(self, model: bytes, added: Mapping[str, int] | None = None) -> None:
+    def __init__(self, model: bytes, added: Mapping[str, int] | None = None, roles: Roles | None = None) -> None:
         """
         Args:
             model: content of the file `tokenizer.model`.
             added: token -> id; by default `ADDED_TOKENS` after the model's own.
+            roles: tokens that start, end and pad a sequence; by default those of the model, padded by <unk>.
+
+        Raises:
+            SeedxError: sentencepiece is not installed, `model` is no file of it, or a token is missing.
         """
         try:
             import sentencepiece
@@ -110,7 +120,10 @@ class SentencePieceTokenizer(Tokenizer):
             raise SeedxError(
                 'a tokenizer.model needs the package sentencepiece: pip install "seedx[release]"'
             ) from error
-        self._sp: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
+        try:
+            self._sp: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except RuntimeError as error:
+            raise SeedxError("it is no SentencePiece model; download it again") from error
         size = self._sp.get_piece_size()
         added = dict(added) if added else {token: size + i for i, token in enumerate(ADDED_TOKENS)}
         ids = (self._sp.unk_id(), self._sp.bos_id(), self._sp.eos_id())
@@ -118,7 +131,8 @@ class SentencePieceTokenizer(Tokenizer):
         self._names = {i: token for token, i in added.items()}
         tokens = added | {name: i for i, name in self._control.items()}
         unk, bos, eos = (self._control[i] for i in ids)
-        super().__init__(tokens, special_tokens(tokens, bos=bos, eos=eos, pad=unk), size + len(added))
+        self._roles = {"bos": bos, "eos": eos, "pad": unk} | dict(roles or {})
+        super().__init__(tokens, special_tokens(tokens, **self._roles), size + len(added))
 
     def _encode_text(self, text: str, after: int | None, before: int | None) -> list[int]:
         text = text.lstrip() if after in self._names else text
@@ -158,23 +172,34 @@ class SentencePieceTokenizer(Tokenizer):
         (Path(folder) / "tokenizer.model").write_bytes(self._sp.serialized_model_proto())
         names = {token: i for i, token in self._names.items()}
         (Path(folder) / "added_tokens.json").write_text(json.dumps(names, indent=1), encoding="utf-8")
+        _write_roles(Path(folder), self._roles)
 
 
 class JsonTokenizer(Tokenizer):
     """A `tokenizer.json` of the library `tokenizers` that lists SEED-X's added tokens, `<s>` and `</s>`."""
 
-    def __init__(self, content: str) -> None:
+    def __init__(self, content: str, roles: Roles | None = None) -> None:
         """
         Args:
             content: the text of the file.
+            roles: tokens that start, end and pad a sequence; by default <s>, </s> and <pad>, or </s> without <pad>.
+
+        Raises:
+            SeedxError: `content` is not of this kind of file, or a token is missing.
         """
-        parsed = json.loads(content)
-        self._full = tokenizers.Tokenizer.from_str(content)
+        try:
+            parsed = json.loads(content)
+            self._full = tokenizers.Tokenizer.from_str(content)
+        except Exception as error:  # the library raises nothing more special
+            raise SeedxError(f"it is not in the format of tokenizers ({error})") from error
         # The splitting at added tokens is done by the base class, by one rule for both kinds of file.
         self._plain = tokenizers.Tokenizer.from_str(json.dumps(parsed | {"added_tokens": []}))
         added = {token["content"]: token["id"] for token in parsed["added_tokens"]}
-        specials = special_tokens(added, bos="<s>", eos="</s>", pad="<pad>" if "<pad>" in added else "</s>")
-        super().__init__(added, specials, self._full.get_vocab_size(with_added_tokens=True))
+        self._roles = {"bos": "<s>", "eos": "</s>", "pad": "<pad>" if "<pad>" in added else "</s>"} | dict(roles or {})
+        vocabulary = self._full.get_vocab(with_added_tokens=True)
+        super().__init__(
+            added, special_tokens(vocabulary, **self._roles), self._full.get_vocab_size(with_added_tokens=True)
+        )
 
     def _encode_text(self, text: str, after: int | None, before: int | None) -> list[int]:
         return self._plain.encode(text, add_special_tokens=False).ids if text else []
@@ -185,6 +210,7 @@ class JsonTokenizer(Tokenizer):
 
     def save(self, folder: Path | str) -> None:
         self._full.save(str(Path(folder) / "tokenizer.json"))
+        _write_roles(Path(folder), self._roles)
 
 
 def valid_unicode(text: str) -> str:
@@ -198,19 +224,50 @@ def load(folder: Path | str) -> Tokenizer:
     """Read a tokenizer folder of either kind: `tokenizer.model` (with `added_tokens.json`), or `tokenizer.json`.
 
     Raises:
-        SeedxError: neither file is there, it is broken, or an added token is missing.
+        SeedxError: neither file is there, one is damaged, or an added token is missing; the message names the file.
     """
     folder = Path(folder)
-    try:
-        if (folder / "tokenizer.model").is_file():
-            added = folder / "added_tokens.json"
-            names = json.loads(added.read_text(encoding="utf-8")) if added.is_file() else None
-            return SentencePieceTokenizer((folder / "tokenizer.model").read_bytes(), names)
-        if (folder / "tokenizer.json").is_file():
-            return JsonTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, RuntimeError) as error:  # the latter is sentencepiece's
-        raise SeedxError(f"the tokenizer in {str(folder)!r} can't be read; download it again: {error}") from error
+    for name in ("tokenizer.model", "tokenizer.json"):
+        file = folder / name
+        if file.is_file():
+            check_file(file)
+            roles = _read_roles(folder)
+            added = _read_added(folder / "added_tokens.json") if name == "tokenizer.model" else None
+            try:
+                if name == "tokenizer.model":
+                    return SentencePieceTokenizer(file.read_bytes(), added, roles)
+                return JsonTokenizer(file.read_text(encoding="utf-8"), roles)
+            except (SeedxError, UnicodeDecodeError) as error:
+                raise SeedxError(f"{file}: {error}") from error
     raise SeedxError(f"no tokenizer in {str(folder)!r}: expected the file tokenizer.model or tokenizer.json")
+
+
+def _read_added(file: Path) -> dict[str, int] | None:
+    if not file.is_file():
+        return None
+    added = read_json_object(file)
+    wrong = [token for token, number in added.items() if not isinstance(number, int) or number < 0]
+    if wrong:
+        raise SeedxError(f"{file} must give each token a number, and {wrong[0]!r} has {added[wrong[0]]!r}")
+    return added
+
+
+def _read_roles(folder: Path) -> dict[str, str]:
+    """The tokens that a folder names as BOS, EOS and padding."""
+    roles: dict[str, str] = {}
+    for file in (folder / name for name in ROLE_FILES):
+        named = read_json_object(file) if file.is_file() else {}
+        for role in ("bos", "eos", "pad"):
+            token = named.get(f"{role}_token")
+            token = token.get("content") if isinstance(token, dict) else token
+            if isinstance(token, str):
+                roles.setdefault(role, token)
+    return roles
+
+
+def _write_roles(folder: Path, roles: Roles) -> None:
+    named = {f"{role}_token": token for role, token in roles.items()}
+    (folder / ROLE_FILES[0]).write_text(json.dumps(named, indent=1) + "\n", encoding="utf-8")
 
 
 def special_tokens(vocabulary: Mapping[str, int], *, bos: str, eos: str, pad: str) -> SpecialTokens:

@@ -39,7 +39,9 @@ TEXT_TOKENS = (*LOCS, BOX_START, BOX_END)  # the added tokens that people and mo
 _STEPS = len(LOCS)
 _OVERSHOOT = 1e-3  # of a data set's coordinates by rounding, which is tolerated
 _BOX = re.compile(r"<box_start>((?:\s*<loc-\d+>){4})\s*<box_end>")
-_BOX_AND_SPACE = re.compile(r"[ \t]*<box_start>.*?(?:<box_end>|$)", re.DOTALL)
+# A box with the brackets that some models write around one or several; or their beginning alone.
+_BOX_AND_SPACE = re.compile(r"[ \t]*(?:\[\[\s*)?<box_start>.*?(?:<box_end>(?:\s*\]\])?|$)|[ \t]*\[\[\s*$", re.DOTALL)
+_CLOSED = re.compile(r"^\s*\]\]")  # the end of the brackets around the box before
 _LOC = re.compile(r"<loc-(\d+)>")
 _CLAUSE = re.compile(r"[.,;:!?](?=\s|$)|\n|<box_start>|<box_end>|<loc-\d+>")  # what ends the words before a label
 
@@ -148,21 +150,22 @@ def box_to_text(box: Sequence[float]) -> str:
 def text_to_boxes(text: str) -> list[Box]:
     """Every well-formed box in a text, in order, cut to the image.
 
-    Its label is the words before it, since the last box, line, or sign that ends a clause:
+    Its label is the words before it, since the last box, line, or sign that ends a clause, without [[ and ]]:
     `"Two cats: the black cat <box...>, and a star<box...>"` gives "the black cat" and "a star".
     White space between the tokens is allowed, as the release's tokenizer writes it. A box with more or fewer than four
     coordinates is passed over.
     """
     boxes, end = [], 0
     for match in _BOX.finditer(text):
-        label = _CLAUSE.split(text[end : match.start()].rstrip())[-1].strip()
+        words = text[end : match.start()].rstrip().removesuffix("[[").rstrip()
+        label = _CLAUSE.split(_CLOSED.sub("", words))[-1].strip()
         boxes.append(Box(_corners(int(index) for index in _LOC.findall(match[1])), label.removeprefix("and ").strip()))
         end = match.end()
     return boxes
 
 
 def strip_boxes(text: str) -> str:
-    """The text without its boxes, and without an unfinished box."""
+    """The text without its boxes, their [[ and ]], and an unfinished box."""
     return _BOX_AND_SPACE.sub("", text)
 
 

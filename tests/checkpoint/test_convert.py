@@ -11,8 +11,9 @@ from safetensors.torch import save_file
 
 from seedx import config
 from seedx.checkpoint import native
+from seedx.checkpoint.convert import convert
 from seedx.checkpoint.parts import build, modules, part_state
-from seedx.checkpoint.release import convert, find, from_release, to_release
+from seedx.checkpoint.release import from_release, to_release
 from seedx.config import Config
 from seedx.model.denoise import denoise
 from small import SMALL, TOKENIZER
@@ -117,18 +118,6 @@ def test_strict(release: Path, tmp_path: Path, change: object, message: str) -> 
     with pytest.raises(ValueError, match=message):
         convert(release, tmp_path / "ours", SMALL)
     assert not (tmp_path / "ours").exists() and not (tmp_path / "ours.partial").exists()
-
-
-def test_missing_file_and_two_of_a_kind(release: Path) -> None:
-    (release / "pretrained").mkdir()
-    (release / "llm").rename(release / "pretrained" / "llm")
-    assert find(release, "llm") == release / "pretrained" / "llm"
-    (release / "edit" / "llm").mkdir(parents=True)
-    with pytest.raises(ValueError, match="several llm: edit/llm, pretrained/llm"):
-        find(release, "llm")
-    (release / "vae").rename(release / "other")
-    with pytest.raises(ValueError, match="has no vae: expected vae or"):
-        find(release, "vae")
 
 
 def test_names_of_another_part() -> None:

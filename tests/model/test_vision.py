@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
 
 from seedx.config import VisionConfig
-from seedx.model.vision import VisionTransformer, pool_features
+from seedx.model.vision import VisionTransformer, negative_features, pool_features
 from seedx.verify.model_cases import vision
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -23,6 +24,16 @@ def test_pools_neighbours_in_raster_order():
     assert pool_features(features, 4).flatten().tolist() == [1.5, 5.5]
     with pytest.raises(ValueError, match="8 features can't be averaged by 3"):
         pool_features(features, 3)
+
+
+@pytest.mark.parametrize(("pooled", "count"), [(True, 2), (False, 4)])
+def test_negative_features_are_those_of_zeros_without_a_gradient(pooled: bool, count: int) -> None:
+    model = VisionTransformer(dataclasses.replace(SMALL, pool=2))
+    features = model(torch.zeros(1, 3, 32, 32))
+    expected = pool_features(features, 2) if pooled else features
+    found = negative_features(model, pooled)
+    assert found.shape == (1, count, 16) and not found.requires_grad
+    torch.testing.assert_close(found, expected.detach())
 
 
 def test_learns_from_scratch():

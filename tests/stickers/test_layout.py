@@ -44,8 +44,8 @@ def test_nothing_overlaps():
 @pytest.mark.parametrize(
     "asks, background, message",
     [
-        ([], None, "1 to 4 stickers, 0"),
-        ([Ask("cat", 5)], None, "1 to 4 stickers, 5"),
+        ([], None, "1 to 4 stickers, not 0"),
+        ([Ask("cat", 5)], None, "1 to 4 stickers, not 5"),
         ([Ask("cat", place="left"), Ask("dog")], None, "a place of its own"),
         ([Ask("cat", place="left"), Ask("dog", place="left")], None, "a place of its own"),
         ([Ask("cat", 2, "left")], None, "a place of its own"),

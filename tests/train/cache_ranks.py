@@ -3,7 +3,7 @@
 import torch
 from toy import joined
 
-from seedx.train.engine.parallel import close
+from seedx.train.engine.parallel import shutdown
 from seedx.train.feature_cache.arrays import CHUNK, cached_arrays
 
 ROWS = 3 * CHUNK - 7
@@ -21,4 +21,4 @@ def one_rank(rank, size, port, base):
         found = cached_arrays(base / "cache", "squares", key, ROWS, squares)
         assert found["squares"].tolist() == [row * row for row in range(ROWS)]
     (base / f"rank-{rank}.txt").write_text(str(computed))
-    close(ranks)
+    shutdown(ranks)

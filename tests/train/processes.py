@@ -10,7 +10,7 @@ PRELOAD = [
     "seedx.train.engine.loop",
     "seedx.train.stages.language",
     "seedx.train.stages.detokenizer_pictures",
-    "seedx_stickers.training.bank",
+    "seedx.train.feature_cache.features",
 ]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import cache_ranks
 import pytest
 import torch
-from ranks import free_port
+from processes import free_port
 from torch import Tensor
 from toy import together
 

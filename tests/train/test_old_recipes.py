@@ -66,6 +66,9 @@ def test_a_start_by_the_command_overrides_the_recipe(tmp_path):
     path = write(tmp_path, 'init_from = "scratch"')
     with pytest.warns(FutureWarning, match="options.start is now init_from = ''"):
         assert load_recipe(path, **{"options.start": True}).init_from == ""
+        path = write(tmp_path, 'init_from = "tiny"')
+        assert load_recipe(path, **{"options.start": True}).init_from == "tiny"  # where the weights are
+        assert load_recipe(path, init_from="").init_from == ""
 
 
 def test_old_format_options_are_read(tmp_path):

@@ -6,6 +6,8 @@
     bridge.safetensors        the rest of `SeedX`: both resamplers and the tile positions
     vae.safetensors           `Detokenizer.vae`
     detokenizer.safetensors   the rest of `Detokenizer`: resampler and U-Net
+    first_stage.safetensors, second_stage.safetensors
+                              the de-tokenizer's other stage, if it is kept; `detokenizer.condition` says which is which
     tokenizer.json            or tokenizer.model and added_tokens.json
 
 Names in a file are those of its module, so that each can be read alone. Weights may be stored in half precision. Names
@@ -14,38 +16,42 @@ and shapes are checked strictly. A folder is written aside and renamed, so a cra
 
 from __future__ import annotations
 
-import json
+import dataclasses
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from seedx import config as configuration
 from seedx import tokenizer
 from seedx.atomic import replacing_folder
 from seedx.checkpoint import weights
-from seedx.checkpoint.hub import locate
+from seedx.checkpoint.config_file import read_config as read_config
+from seedx.checkpoint.config_file import write_config as write_config
+from seedx.checkpoint.hub import Hub, locate
 from seedx.checkpoint.parts import Model, build, modules, part_state
 from seedx.config import Config
-from seedx.deprecated import without_retired
 from seedx.errors import SeedxError
+from seedx.model.detokenizer import Detokenizer
 
 
-def load(name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Model:
+def load(
+    name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None, hub: Hub | None = None
+) -> Model:
     """Load a model for inference.
 
     Args:
         name: "tiny" (bundled), a folder, or a hub id "organisation/name".
         dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere. The autoencoder is always float32: SDXL's
             overflows in half precision.
+        hub: how a hub id is fetched.
 
     Raises:
         SeedxError: no such model, or weights that do not fit its config.json.
     """
-    folder = locate(name)
+    folder = locate(name, hub)
     config = read_config(folder)
     if dtype is None:
         dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
@@ -56,7 +62,35 @@ def load(name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtyp
         module.load_state_dict({key: t.to(device, precision) for key, t in stored.items()}, strict=False, assign=True)
     if config.language.tie_embeddings:
         seedx.language.llm.tie_weights()
-    return Model(config, seedx.to(device).eval(), detokenizer.to(device).eval(), tokenizer.load(folder))
+    model = Model(config, seedx.to(device).eval(), detokenizer.to(device).eval(), tokenizer.load(folder))
+    if weights.find(folder, other_name(config)):
+        model.load_other_stage = functools.partial(load_other_stage, folder, model, dtype)
+    return model
+
+
+def other_name(config: Config) -> str:
+    """The part that holds the stage of the de-tokenizer which is not `detokenizer.safetensors`."""
+    return "first_stage" if config.detokenizer.condition else "second_stage"
+
+
+def other_stage(config: Config) -> Detokenizer:
+    """That stage's modules, without memory for their weights."""
+    sizes = dataclasses.replace(config.detokenizer, condition=not config.detokenizer.condition)
+    return build(dataclasses.replace(config, detokenizer=sizes))[1]
+
+
+def load_other_stage(folder: Path, model: Model, dtype: torch.dtype) -> Detokenizer:
+    """The stage of the de-tokenizer that is not `model.detokenizer`, on its device and with its autoencoder.
+
+    Raises:
+        SeedxError: the folder does not hold it, or its weights do not fit config.json.
+    """
+    stage, name = other_stage(model.config), other_name(model.config)
+    stage.vae = model.detokenizer.vae
+    stored = read_part(folder, name, part_state("detokenizer", stage))
+    device = model.detokenizer.device
+    stage.load_state_dict({key: t.to(device, dtype) for key, t in stored.items()}, strict=False, assign=True)
+    return stage.to(device).eval()
 
 
 def save(model: Model, folder: str | Path, dtype: torch.dtype | None = None) -> None:
@@ -66,6 +100,9 @@ def save(model: Model, folder: str | Path, dtype: torch.dtype | None = None) -> 
         model.tokenizer.save(aside)
         for part, module in modules(model.seedx, model.detokenizer).items():
             weights.write(aside, part, part_state(part, module), dtype)
+        if model.load_other_stage:
+            other = model.stage(not model.config.detokenizer.condition)
+            weights.write(aside, other_name(model.config), part_state("detokenizer", other), dtype)
 
 
 def read_part(folder: Path, part: str, expected: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
@@ -85,26 +122,6 @@ def read_part(folder: Path, part: str, expected: dict[str, Tensor] | None = None
     if expected is not None:
         weights.check(tensors, expected, f"{folder.name}/{part}")
     return tensors
-
-
-def read_config(folder: Path) -> Config:
-    """
-    Raises:
-        SeedxError: there is no config.json, or it is not JSON, or has a setting that is unknown.
-    """
-    file = folder / "config.json"
-    if not file.is_file():
-        raise SeedxError(f"{str(folder)!r} is no model folder: it has no config.json; `seedx convert` makes one")
-    try:
-        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise SeedxError(f"{file} is not JSON: {error}") from error
-    return configuration.from_dict(Config, without_retired(values))
-
-
-def write_config(config: Config, folder: Path) -> None:
-    text = json.dumps(configuration.to_dict(config), indent=2)
-    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +21,38 @@ _ELSEWHERE = {"bridge": ("vision.", "language."), "detokenizer": ("vae.",)}
 
 @dataclass
 class Model:
-    """Everything that inference needs of one model."""
+    """Everything that inference needs of one model.
+
+    Attributes:
+        detokenizer: the stage that the model draws by, of `config.detokenizer`.
+        load_other_stage: reads the other stage, where the model has both.
+    """
 
     config: Config
     seedx: SeedX
     detokenizer: Detokenizer
     tokenizer: Tokenizer
+    load_other_stage: Callable[[], Detokenizer] | None = None
+    _other: Detokenizer | None = field(default=None, repr=False)
+
+    def has_stage(self, condition: bool) -> bool:
+        """Whether the model has the stage with (the second) or without a condition picture."""
+        return condition == self.detokenizer.config.condition or self.load_other_stage is not None
+
+    def stage(self, condition: bool) -> Detokenizer:
+        """The de-tokenizer with (the second stage) or without a condition picture; read on first use.
+
+        Raises:
+            SeedxError: the model does not have this stage.
+        """
+        if condition == self.detokenizer.config.condition:
+            return self.detokenizer
+        if self.load_other_stage is None:
+            which = "second stage of the de-tokenizer, which keeps a condition picture" if condition else "first stage"
+            raise SeedxError(f"this model has no {which}; convert it again from a download that has both stages")
+        if self._other is None:
+            self._other = self.load_other_stage()
+        return self._other
 
 
 def build(config: Config) -> tuple[SeedX, Detokenizer]:

@@ -1,4 +1,4 @@
-"""The release's names of weights <-> ours: one reversible table, strict both ways; and its files -> a native folder.
+"""The release's names of weights <-> ours: one reversible table, strict both ways.
 
 A rule pairs an official name with ours; `*` stands for the same text on both sides. The first rule that fits is used. A
 name that no rule knows is an error, as is (in `weights.check`) one that the model lacks, one that is missing, and a
@@ -7,18 +7,10 @@ tensor of another shape. Nothing is transposed or split: a tensor only changes i
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TypeVar
 
-import torch
-from torch import Tensor
-
-from seedx import config, tokenizer
-from seedx.checkpoint import native, weights
-from seedx.checkpoint.parts import build, modules, part_state
 from seedx.errors import SeedxError
 
 T = TypeVar("T")
@@ -88,18 +80,6 @@ NAMES: dict[str, Rules] = {
     "vae": (("*", "model.*"),),  # -> Autoencoder
 }
 
-# Where a part is below the folder of the release; the first pattern that matches a path is used.
-PLACES: dict[str, tuple[str, ...]] = {
-    "visual_encoder": ("qwen_vit_G.pt", "*/qwen_vit_G.pt", "visual_encoder"),
-    "agent": ("agent", "*/agent"),
-    "llm": ("llm", "*/llm"),
-    "first_stage": ("seed_detokenizer/first_stage", "*/seed_detokenizer/first_stage"),
-    "second_stage": ("seed_detokenizer/second_stage", "*/seed_detokenizer/second_stage"),
-    "vae": ("vae", "*/vae"),
-    "unet": ("unet", "*/unet"),
-    "tokenizer": ("tokenizer", "*_tokenizer*", "*/*_tokenizer*"),
-}
-
 # The official Llama stores its rotary frequencies; newer ones compute them.
 IGNORED = re.compile(r"(.*\.)?rotary_emb\.inv_freq")
 
@@ -117,79 +97,6 @@ def from_release(part: str, state: dict[str, T]) -> dict[str, T]:
 def to_release(part: str, state: dict[str, T]) -> dict[str, T]:
     """The way back: `to_release(part, from_release(part, state))` is `state` without the names of `IGNORED`."""
     return _rename(part, "this library", state, [(ours, theirs) for theirs, ours in NAMES[part]])
-
-
-def convert(
-    source: str | Path,
-    target: str | Path,
-    sizes: config.Config = config.SEED_X_17B,
-    dtype: torch.dtype | None = None,
-    progress: Callable[[str, int], None] | None = None,
-) -> None:
-    """Convert the release's files to a folder for `native.load`, one shard at a time.
-
-    Args:
-        source: folder with the parts of `PLACES`. What the de-tokenizer's file lacks of the U-Net is taken from `unet`.
-        sizes: of the release; `detokenizer.condition` chooses the second stage of the de-tokenizer, else the first.
-        dtype: of the stored weights; None: as in the files.
-        progress: called for each tensor with its part and its size in bytes.
-
-    Raises:
-        SeedxError: a file is not there, or a weight is missing, unknown or of another shape.
-    """
-    source = Path(source)
-    stage = "second_stage" if sizes.detokenizer.condition else "first_stage"
-    official = {
-        "vision": ("visual_encoder", _read(find(source, "visual_encoder"))),
-        "bridge": ("agent", _read(find(source, "agent"))),
-        "language": ("llm", _read(find(source, "llm"))),
-        "detokenizer": (stage, _read_adapter(source, stage)),
-        "vae": ("vae", _read(find(source, "vae"))),
-    }
-    words = tokenizer.load(find(source, "tokenizer"))
-    if words.vocab_size > sizes.language.vocab_size:
-        raise SeedxError(f"the tokenizer has {words.vocab_size} ids, the model {sizes.language.vocab_size}")
-    parts = modules(*build(sizes))
-    with native.replacing(target) as aside:
-        native.write_config(sizes, aside)
-        words.save(aside)
-        for part, (name, tensors) in official.items():
-            ours = from_release(name, tensors)
-            weights.check(ours, part_state(part, parts[part]), name)
-            report = functools.partial(progress, part) if progress else None
-            weights.write(aside, part, ours, dtype, progress=report)
-
-
-def find(source: Path, part: str) -> Path:
-    """
-    Raises:
-        SeedxError: `source` holds no such part, or several.
-    """
-    for pattern in PLACES[part]:
-        found = sorted(source.glob(pattern))
-        if len(found) > 1:
-            names = ", ".join(str(path.relative_to(source)) for path in found)
-            raise SeedxError(f"{source} has several {part}: {names}; give a folder with one")
-        if found:
-            return found[0]
-    raise SeedxError(f"{source} has no {part}: expected {' or '.join(PLACES[part])} there")
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, or of all shards of a folder, mapped from the disk."""
-    files = weights.find(path, "*model*") if path.is_dir() else [path]
-    if not files:
-        raise SeedxError(f"{path} holds no weights: expected *model*.safetensors or *model*.bin")
-    return weights.read(*files)
-
-
-def _read_adapter(source: Path, stage: str) -> dict[str, Tensor]:
-    """The de-tokenizer's own weights, and those of SDXL's U-Net that its training left as they were."""
-    own = _read(find(source, stage))
-    if not any(path for pattern in PLACES["unet"] for path in source.glob(pattern)):
-        return own
-    unet = {f"unet.{name}": tensor for name, tensor in _read(find(source, "unet")).items()}
-    return own | {name: tensor for name, tensor in unet.items() if name not in own}
 
 
 def _rename(part: str, whose: str, state: dict[str, T], rules: Iterable[tuple[str, str]]) -> dict[str, T]:

@@ -3,11 +3,13 @@
     qwen_vit_G.pt                                    the visual tokenizer
     agent/pytorch_model.bin                          both resamplers and the tile positions
     llm/                                             the language model, as transformers stores a Llama
-    seed_detokenizer/second_stage/pytorch_model.bin  the de-tokenizer with its whole U-Net; or first_stage
+    seed_detokenizer/second_stage/pytorch_model.bin  the de-tokenizer with its whole U-Net; first_stage, too, or alone
+    unet/config.json                                 the sizes of the U-Net, as diffusers writes them
     vae/                                             the autoencoder, as diffusers stores one
     tokenizer/
 
-SDXL's own `unet` folder is not written: the de-tokenizer's file has every weight of it.
+SDXL's own U-Net is not written: the de-tokenizer's file has every weight of it. In peft's names, the language model is
+in agent/pytorch_model.bin, as the release's fine-tuning saves it, and `llm` has its config.json alone.
 """
 
 from __future__ import annotations
@@ -22,8 +24,11 @@ from torch import Tensor
 from seedx import tokenizer
 from seedx.checkpoint import native, weights
 from seedx.checkpoint.hub import locate
+from seedx.checkpoint.layouts import STAGES
 from seedx.checkpoint.parts import build, modules, part_state
+from seedx.checkpoint.peft_names import to_peft
 from seedx.checkpoint.release import to_release
+from seedx.config import LoraConfig
 
 SHARD_BYTES = 5 * 1000**3  # as transformers splits files by default
 
@@ -33,14 +38,17 @@ def write_release(
     target: str | Path,
     dtype: torch.dtype | None = None,
     progress: Callable[[str, int], None] | None = None,
+    *,
+    peft: bool = False,
 ) -> None:
-    """Write a model so that the release's code, or `release.convert`, reads it.
+    """Write a model so that the release's code, or `convert`, reads it.
 
     Args:
         name: "tiny", a model folder, or a hub id.
         target: a new or an empty folder.
         dtype: precision to store; None: as it is in the model folder.
         progress: called for each tensor with its part and its size in bytes.
+        peft: the language model in peft's names with fresh LoRA of the config's rank, which changes nothing yet.
 
     Raises:
         SeedxError: no such model, `target` is not empty, or a weight is missing, unknown or of another shape.
@@ -52,23 +60,38 @@ def write_release(
 
     def official(part: str, theirs: str) -> dict[str, Tensor]:
         """One part under the release's names, mapped from the disk."""
-        return to_release(theirs, native.read_part(folder, part, part_state(part, parts[part])))
+        module = native.other_stage(config) if part == other else parts[part]
+        return to_release(
+            theirs, native.read_part(folder, part, part_state("detokenizer" if theirs in STAGES else part, module))
+        )
 
     def report(part: str) -> Callable[[int], None] | None:
         return functools.partial(progress, part) if progress else None
 
-    stage = "second_stage" if config.detokenizer.condition else "first_stage"
+    other = native.other_name(config)
+    stages = {STAGES[config.detokenizer.condition]: "detokenizer"}
+    if weights.find(folder, other):
+        stages[other] = other
     with native.replacing(target) as aside:
-        for place in ("agent", "llm", f"seed_detokenizer/{stage}", "vae", "tokenizer"):
+        for place in ("agent", "llm", *(f"seed_detokenizer/{stage}" for stage in stages), "vae", "tokenizer", "unet"):
             (aside / place).mkdir(parents=True)
         tokenizer.load(folder).save(aside / "tokenizer")
         for part, theirs, file in (
             ("vision", "visual_encoder", "qwen_vit_G.pt"),
-            ("bridge", "agent", "agent/pytorch_model.bin"),
-            ("detokenizer", stage, f"seed_detokenizer/{stage}/pytorch_model.bin"),
+            *((part, stage, f"seed_detokenizer/{stage}/pytorch_model.bin") for stage, part in stages.items()),
         ):
             torch.save(weights.stored(official(part, theirs), dtype, report(part)), aside / file)
+        agent = weights.stored(official("bridge", "agent"), dtype, report("bridge"))
+        if peft:
+            rank = (config.language.lora or LoraConfig()).rank
+            llm = weights.stored(official("language", "llm"), dtype, report("language"))
+            agent |= {f"llm.{name}": tensor for name, tensor in to_peft(llm, rank).items()}
+        else:
+            llm = official("language", "llm")
+            weights.write(aside / "llm", "model", llm, dtype, SHARD_BYTES, report("language"))
+        torch.save(agent, aside / "agent" / "pytorch_model.bin")
         seedx.language.llm.config.save_pretrained(aside / "llm")
+        detokenizer.unet.save_config(aside / "unet")
         detokenizer.vae.model.save_config(aside / "vae")
-        for part, theirs, name in (("language", "llm", "model"), ("vae", "vae", "diffusion_pytorch_model")):
-            weights.write(aside / theirs, name, official(part, theirs), dtype, SHARD_BYTES, report(part))
+        vae = official("vae", "vae")
+        weights.write(aside / "vae", "diffusion_pytorch_model", vae, dtype, SHARD_BYTES, report("vae"))

@@ -22,10 +22,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from seedx.atomic import replacing_file
+from seedx.damage import check_file, read_json_object
 from seedx.errors import SeedxError
 
 SHARD_BYTES = 2 * 1024**3
 SUFFIXES = (".safetensors", ".bin")  # the first that is there is read
+STEMS = ("model", "pytorch_model", "diffusion_pytorch_model")  # what other libraries call the weights of a module
 _NUMBER = "[0-9]" * 5
 
 
@@ -33,37 +35,67 @@ def find(folder: Path, name: str) -> list[Path]:
     """The files that hold the weights `name` of a folder, in order; none if there are none.
 
     Args:
-        name: without suffix; in a folder of one module a pattern will do, such as "*model*".
+        name: without suffix.
 
     Raises:
-        SeedxError: an index lists a shard that is not there.
+        SeedxError: an index can't be read, or a shard is missing.
     """
     for suffix in SUFFIXES:
-        whole = sorted(folder.glob(f"{name}{suffix}"))
-        if whole:
-            # diffusers may keep a second copy of the same weights in half precision
-            return [file for file in whole if ".fp16." not in file.name] or whole
-        if indices := sorted(folder.glob(f"{name}{suffix}.index.json")):
-            return _indexed(indices[0])
+        whole, index = folder / f"{name}{suffix}", folder / f"{name}{suffix}.index.json"
+        if whole.is_file():
+            return [whole]
+        if index.is_file():
+            return _indexed(index)
+        if shards := sorted(folder.glob(f"{name}-{_NUMBER}-of-{_NUMBER}{suffix}")):
+            return _numbered(shards)
         if shards := sorted(folder.glob(f"{name}-{_NUMBER}{suffix}")):  # of older versions of this library
             return shards
     return []
 
 
+def find_module(folder: Path) -> list[Path]:
+    """The files of a folder with one module, as transformers, diffusers or the release write it; maybe none.
+
+    Second copies (ONNX, OpenVINO, Flax, half precision) are passed over; half precision is read if it is the only one.
+
+    Raises:
+        SeedxError: as `find`.
+    """
+    for name in (*STEMS, *(f"{stem}.fp16" for stem in STEMS)):
+        if files := find(folder, name):
+            return files
+    return []
+
+
 def _indexed(index: Path) -> list[Path]:
-    shards: set[str] = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    files = [index.parent / shard for shard in sorted(shards)]
+    weight_map = read_json_object(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not all(isinstance(shard, str) for shard in weight_map.values()):
+        raise SeedxError(f'{index} is no index of shards: it has no "weight_map" of names and files')
+    files = [index.parent / shard for shard in sorted(set(weight_map.values()))]
     for file in files:
+        if file.parent != index.parent:
+            raise SeedxError(f"{index} lists {file.name} in another folder; shards lie beside their index")
         if not file.is_file():
             raise SeedxError(f"{index} lists {file.name}, which is not there; save, convert or download it again")
     return files
+
+
+def _numbered(shards: list[Path]) -> list[Path]:
+    """Shards without their index: NAME-00001-of-00003 to NAME-00003-of-00003."""
+    last, here = shards[-1], {shard.name for shard in shards}
+    stem, count = last.name[: -len(last.suffix)].rsplit("-of-", 1)
+    for number in range(1, int(count) + 1):
+        expected = f"{stem[:-5]}{number:05d}-of-{count}{last.suffix}"
+        if expected not in here:
+            raise SeedxError(f"{last.parent} lacks the shard {expected}; download it again")
+    return shards
 
 
 def read(*files: Path) -> dict[str, Tensor]:
     """The tensors of some files by name, mapped from the disk.
 
     Raises:
-        SeedxError: a file is not readable as weights, or two of the files hold a tensor of the same name.
+        SeedxError: a file is damaged, or two of them hold a tensor of the same name.
     """
     found: dict[str, Tensor] = {}
     for file in files:
@@ -75,13 +107,19 @@ def read(*files: Path) -> dict[str, Tensor]:
 
 
 def _mapped(file: Path) -> dict[str, Tensor]:
+    check_file(file)
     try:
         if file.suffix == ".safetensors":
             with safe_open(file, "pt") as tensors:
                 return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 (it is no dictionary)
-        return dict(torch.load(file, map_location="cpu", mmap=True, weights_only=True))
-    except (SafetensorError, UnpicklingError, RuntimeError) as error:  # the last: torch's, of what is no zip archive
-        raise SeedxError(f"{file} can't be read as weights, download or save it again: {error}") from error
+        with file.open("rb") as opened:
+            zipped = opened.read(2) == b"PK"  # an older pickle can't be mapped
+        loaded = torch.load(file, map_location="cpu", mmap=zipped, weights_only=True)
+    except (SafetensorError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        raise SeedxError(f"{file} can't be read as weights: {str(error).splitlines()[0]}") from error
+    if not isinstance(loaded, dict) or not all(isinstance(tensor, Tensor) for tensor in loaded.values()):
+        raise SeedxError(f"{file} is no dictionary of names and tensors")
+    return dict(loaded)
 
 
 def check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:

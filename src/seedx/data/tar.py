@@ -26,7 +26,7 @@ from seedx.data.record import MAX_BYTES, MAX_JSON, Record
 from seedx.data.sample_errors import SampleError
 
 BLOCK = tarfile.BLOCKSIZE
-TAIL = 1 << 20  # bytes after the end mark, at most: tar pads with zeros to 10 KiB unless told otherwise
+TAIL = 1 << 20  # bytes after the end mark, at most: tar pads with zeros to 10 KiB by default
 LONGEST = 1 << 20  # bytes of a header that holds a long name or pax records
 WINDOW = 1 << 18  # bytes searched for a header at once
 END = -1  # the position after which nothing follows

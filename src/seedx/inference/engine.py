@@ -37,9 +37,10 @@ from seedx.inference.generate import (
 from seedx.inference.image_decoder import ImageDecoder, ImageRequest
 from seedx.inference.reply import Reply
 from seedx.inference.settings import Drawing, Settings
-from seedx.messages import Image, Message, Text, assistant, images, map_images, user
+from seedx.messages import Image, Message, Text, assistant, images, map_images
 from seedx.prompt import encode, prepare
 from seedx.tiling import Picture, Tiles, thumbnail
+from seedx.variants import Verb, variant_of
 
 Conversation = Sequence[Message[PIL.Image.Image]]
 
@@ -50,17 +51,21 @@ class Request:
 
     Attributes:
         conversation: its messages, opened; the last one is the user's.
-        drawing: "auto": the model decides whether to draw; "force": at least one image; "forbid": none.
-        condition: images keep the detail and the ratio of the last one given or drawn before the reply.
+        drawing: "auto": the model decides whether to draw; "force": at least one image; "now": the reply starts with
+            one; "forbid": none.
+        condition: images keep the detail and the ratio of the last one given or drawn before the reply; None: as the
+            model was trained.
         tiling: False: of each picture only the thumbnail is read.
+        grids: the only ones that pictures are read in; None: the model's.
         state: of the conversation without its last message, as `Responses.states` gave it.
     """
 
     conversation: Conversation
     settings: Settings = field(default_factory=Settings)
     drawing: Drawing = "auto"
-    condition: bool = True
+    condition: bool | None = None
     tiling: bool = True
+    grids: tuple[str, ...] | None = None
     state: RowState | None = None
     adapter: str | None = None
 
@@ -101,6 +106,7 @@ class Responses:
 class Engine:
     def __init__(self, model: Model, *, max_pixels: int = MAX_PIXELS, progress: bool = False) -> None:
         self.model, self.max_pixels = model, max_pixels
+        self.variant = variant_of(model.config)
         self.image_decoder = ImageDecoder(model, progress)
 
     def open_picture(self, picture: Source) -> PIL.Image.Image:
@@ -114,16 +120,23 @@ class Engine:
         """
         return map_images(messages, self.open_picture)
 
-    def turn(self, text: str, pictures: Source | Sequence[Source] | None = ()) -> Message[PIL.Image.Image]:
-        """What a user says, its pictures opened and before the text.
+    def turn(
+        self, text: str, pictures: Source | Sequence[Source] | None = (), verb: Verb = "chat", n: int = 1
+    ) -> Message[PIL.Image.Image]:
+        """What a user says, its pictures opened and before the text, as the verb asks this model.
+
+        Args:
+            pictures: one, several in a list or a tuple, or None for none.
+            n: the number of images of a story.
 
         Raises:
             SeedxError: the text is empty, or a picture can't be opened.
         """
-        if not text.strip():
+        prompt = self.variant.prompt(verb)
+        if not text.strip() and "{it}" in prompt.text:
             raise SeedxError("the prompt is empty: say what you want to know or to see")
         several = pictures if isinstance(pictures, (list, tuple)) else [] if pictures is None else [pictures]
-        return user(*(Image(self.open_picture(picture)) for picture in several), text)
+        return prompt.message(text, [self.open_picture(picture) for picture in several], n)
 
     def respond(self, requests: Sequence[Request], keep_states: bool = False) -> Responses:
         """Respond to all requests together. Each reply is what it would be alone.
@@ -167,12 +180,15 @@ class Engine:
         """
         settings = request.settings
         self.image_decoder.check(settings)
+        if request.condition:
+            self.image_decoder.check_condition()
         sampling = SamplingSettings(
             max_new_tokens=settings.max_new_tokens,
             temperature=settings.temperature,
             top_p=settings.top_p,
             seed=settings.seed,
             drawing=request.drawing,
+            release_suppression=settings.release_suppression,
         )
         return RowRequest(self.prompt(request), sampling, request.state, request.adapter)
 
@@ -183,23 +199,29 @@ class Engine:
         it alone. The words of that reply do not matter, since the model has read them, but its images do.
         """
         model, messages, known = self.model, request.conversation, 0
+        config, grids = model.config, request.grids or self.variant.grids
+        if grids:
+            config = dataclasses.replace(config, tiling=dataclasses.replace(config.tiling, grids=grids))
         if request.state is not None:
             drawn = images([messages[-2]])
             before = [assistant("", *drawn)]
-            encoded = encode(before, model.tokenizer, model.config, tiles=[1] * len(drawn), for_generation=True)
+            encoded = encode(before, model.tokenizer, config, tiles=[1] * len(drawn), for_generation=True)
             assert encoded is not None
             messages, known = [*before, messages[-1]], len(encoded)
         read: Sequence[Message[Picture | Tiles]] = messages
         if not request.tiling:
             read = map_images(messages, self._thumbnail)
-        encoded = prepare(read, model.tokenizer, model.config, for_generation=True)
+        encoded = prepare(read, model.tokenizer, config, for_generation=True)
         assert encoded is not None
         return Prompt.of(encoded, start=known)
 
     def image_request(self, request: Request, number: int, features: Tensor) -> ImageRequest:
         """The image `number` (from 0) of a reply: its seed follows from the request's, and its condition, if any, is
         the last image before the reply."""
-        shown = images(request.conversation) if request.condition and self.model.config.detokenizer.condition else []
+        condition = request.condition
+        if condition is None:
+            condition = self.variant.conditions and self.model.has_stage(True)
+        shown = images(request.conversation) if condition else []
         settings = dataclasses.replace(request.settings, seed=request.settings.seed + number)
         return ImageRequest(features, settings, shown[-1].image if shown else None)
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -32,6 +32,7 @@ from seedx.engines.runner import LanguageRunner, RunnerRow, RunnerState
 from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import SeedxError
 from seedx.inference.sampling import sample, suppress
+from seedx.inference.settings import Drawing
 from seedx.inference.text_stream import TextDecoder, TextStream
 from seedx.model.seedx import SeedX
 
@@ -41,7 +42,8 @@ class Prompt:
     """What one row reads.
 
     Attributes:
-        ids: (T,) int64. If the last one is `<img>`, the reply starts with that image.
+        ids: (T,) int64. If the last one is `<img>`, the reply starts with that image; if it is `<box_start>`, the
+            reply's text starts with that token, so that the box is whole.
         tiles: pixels (R, 3, S, S) or features (R, Q, D) of the images that it reads, in order.
         tile_positions: (R, 2) centres.
         read_mask: (T,) bool, the placeholders of `tiles`; None: every placeholder.
@@ -67,7 +69,8 @@ class SamplingSettings:
         temperature: 0 is greedy.
         top_p: sample among the likeliest tokens that have this share together.
         seed: of the sampling. A row's reply does not depend on its batch.
-        drawing: "auto": the model decides; "force": at least one image, in the place of the end if need be; "forbid".
+        drawing: "auto": the model decides; "force": at least one image, in the place of the end if need be; "now": the
+            reply starts with one; "forbid": none.
         release_suppression: outside spans, placeholders and `</img>` have the logit 0 (the release's rule, for parity).
     """
 
@@ -75,7 +78,7 @@ class SamplingSettings:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
-    drawing: Literal["auto", "force", "forbid"] = "auto"
+    drawing: Drawing = "auto"
     release_suppression: bool = False
 
     def __post_init__(self) -> None:
@@ -83,8 +86,8 @@ class SamplingSettings:
             raise SeedxError(f"max_new_tokens is at least 1, not {self.max_new_tokens}")
         if self.temperature < 0 or not 0 < self.top_p <= 1:
             raise SeedxError(f"temperature is 0 or more and top_p in (0, 1], not {self.temperature} and {self.top_p}")
-        if self.drawing not in ("auto", "force", "forbid"):
-            raise SeedxError(f'drawing is "auto", "force" or "forbid", not {self.drawing!r}')
+        if self.drawing not in get_args(Drawing):
+            raise SeedxError(f'drawing is "auto", "force", "now" or "forbid", not {self.drawing!r}')
 
 
 @dataclass(frozen=True)
@@ -247,8 +250,9 @@ class Generation:
         if row.left < 1:
             length = row.length + row.unread
             raise SeedxError(f"prompt {number} has {length} tokens, but the context holds {row.context}: shorten it")
-        opened = len(prompt.ids) and prompt.ids[-1] == row.specials.image_start
-        needed = queries + 1 if opened else queries + 2 if row.settings.drawing == "force" else 0
+        last = int(prompt.ids[-1]) if len(prompt.ids) else None
+        opened = last == row.specials.image_start
+        needed = queries + 1 if opened else queries + 2 if row.settings.drawing in ("force", "now") else 0
         if row.left < needed:
             raise SeedxError(
                 f"prompt {number}: an image takes {needed} tokens, and the context and max_new_tokens leave {row.left}"
@@ -260,6 +264,10 @@ class Generation:
             )
         if opened:
             row.draw()
+        elif row.settings.drawing == "now":
+            row.draw_now()
+        elif last == row.specials.box_start:
+            row.text.begin(last)
         return row
 
     def _read_mask(self, prompt: Prompt) -> Tensor:
@@ -388,15 +396,21 @@ class Row:
         if self.settings.drawing == "force" and not self.images:
             last_chance = self.left == self.queries + 2
             token = self.specials.image_start if last_chance or token == self.specials.eos else token
+        if token == self.specials.image_start:
+            self.draw_now()
+            return _texts(self.text.flush())
         self.new.append(token)
         if token == self.specials.eos:
             return self.finish("stop")
         self.pending = [token]
-        if token == self.specials.image_start:
-            self.draw()
-            return _texts(self.text.flush())
         events = _texts(self.text.push(token))
         return events if self.left else events + self.finish("length")
+
+    def draw_now(self) -> None:
+        """Continue with `<img>`."""
+        self.new.append(self.specials.image_start)
+        self.pending = [self.specials.image_start]
+        self.draw()
 
     def draw(self) -> None:
         """After `<img>` the rest of its span is pending, too."""

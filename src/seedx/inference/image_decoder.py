@@ -6,8 +6,8 @@ Shapes:
 
 from __future__ import annotations
 
-import functools
 import math
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,12 +18,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from seedx.checkpoint.parts import Model
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, SeedxWarning
 from seedx.inference.settings import DrawSettings
 from seedx.model.denoise import denoise
-from seedx.model.detokenizer import scheduler
-from seedx.model.vision import pool_features
-from seedx.tiling import BICUBIC, thumbnail, to_picture, to_tensor
+from seedx.model.detokenizer import Detokenizer, scheduler
+from seedx.model.vision import negative_features, pool_features
+from seedx.tiling import BICUBIC, one_tile, thumbnail, to_picture, to_tensor
+from seedx.variants import variant_of
 
 Size = tuple[int, int]  # width, height
 
@@ -43,7 +44,9 @@ class ImageRequest:
 class ImageDecoder:
     def __init__(self, model: Model, progress: bool = False) -> None:
         self.model, self.progress = model, progress
+        self.variant = variant_of(model.config)
         self.factor = model.detokenizer.vae.factor
+        self._negatives: dict[int, Tensor] = {}
 
     def check(self, settings: DrawSettings) -> None:
         """Find mistakes before a reply is generated.
@@ -57,12 +60,38 @@ class ImageDecoder:
         if settings.sampler:
             scheduler(settings.sampler, self.model.config.detokenizer)
 
+    def check_condition(self) -> None:
+        """
+        Raises:
+            SeedxError: the model can't keep to a condition image.
+        """
+        if not self.model.has_stage(True):
+            raise SeedxError(
+                "keeping to a picture needs the second stage of the de-tokenizer, which this model does not have: "
+                "convert it again from a download that holds seed_detokenizer/second_stage, or give condition=False"
+            )
+
+    def stage(self, condition: bool) -> Detokenizer:
+        """The stage of the de-tokenizer that draws with, or without, a condition image, by the model's variant."""
+        second = condition or self.variant.free_stage == "second"
+        if not condition and not self.model.has_stage(second):
+            if not second:
+                warnings.warn(
+                    f"{self.variant.title} draws by the first stage of the de-tokenizer, which this model does not "
+                    "have: its second stage draws instead, without a condition",
+                    SeedxWarning,
+                    stacklevel=2,
+                )
+            second = not second
+        return self.model.stage(second)
+
     @torch.no_grad()
     def encode(self, images: Sequence[PIL.Image.Image]) -> Tensor:
         """The features of images given to the de-tokenizer directly: (N, Q, D), or (N, Kp, D) where the config says
         that they are pooled."""
         tile = self.model.config.tiling.tile
-        full = self._features(torch.stack([thumbnail(image, tile) for image in images]))
+        read = one_tile if self.variant.bilinear else thumbnail
+        full = self._features(torch.stack([read(image, tile) for image in images]))
         pooled = self.model.config.detokenizer.pooled_images
         return pool_features(full, self.model.config.vision.pool) if pooled else full
 
@@ -72,11 +101,13 @@ class ImageDecoder:
         An image's size is that of its settings, or else has the ratio of its condition, or is square.
 
         Raises:
-            SeedxError: as `check`, or a condition for a model of the first stage.
+            SeedxError: as `check`, or a condition for a model that has only the first stage.
         """
         groups: dict[object, list[int]] = defaultdict(list)
         for index, request in enumerate(requests):
             self.check(request.settings)
+            if request.condition is not None:
+                self.check_condition()
             groups[self._kind(request)].append(index)
         images: dict[int, PIL.Image.Image] = {}
         for members in groups.values():
@@ -106,6 +137,7 @@ class ImageDecoder:
     def _decode(self, requests: Sequence[ImageRequest]) -> list[PIL.Image.Image]:
         """Images of one kind."""
         size, settings = self._size(requests[0]), requests[0].settings
+        detokenizer = self.stage(requests[0].condition is not None)
         features = torch.stack([request.features for request in requests])
         conditions = [request.condition for request in requests if request.condition is not None]
         with tqdm(desc="drawing", unit="step", delay=1, leave=False, disable=not self.progress) as bar:
@@ -115,7 +147,7 @@ class ImageDecoder:
                 bar.update()
 
             pixels = denoise(
-                self.model.detokenizer,
+                detokenizer,
                 features,
                 self._negative(features.shape[1]),
                 [request.settings.seed for request in requests],
@@ -135,14 +167,11 @@ class ImageDecoder:
         return self.model.detokenizer.condition(pixels.to(self.model.detokenizer.device))
 
     def _negative(self, count: int) -> Tensor:
-        """(1, count, D): all Q features of nothing, or the Kp pooled ones, as many as the image's own."""
-        nothing = self._nothing
-        return nothing if count == nothing.shape[1] else pool_features(nothing, self.model.config.vision.pool)
-
-    @functools.cached_property
-    def _nothing(self) -> Tensor:
-        side = self.model.config.vision.image_size
-        return self._features(torch.zeros(1, 3, side, side))
+        """(1, count, D): all Q negative features, or the Kp pooled ones, as many as the image's own. Computed once."""
+        if count not in self._negatives:
+            pooled = count != self.model.config.vision.queries
+            self._negatives[count] = negative_features(self.model.seedx.vision, pooled)
+        return self._negatives[count]
 
     @torch.no_grad()
     def _features(self, pixels: Tensor) -> Tensor:

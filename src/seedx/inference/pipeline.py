@@ -1,12 +1,13 @@
 """The verbs: chat, draw, edit, ground, reconstruct, story, slide, one at a time or in batches.
 
-All but reconstruct are conversations of one turn through the engine. They differ in the prompt, and in whether an image
-must come.
+All but reconstruct are conversations of one turn through the engine. They differ in the prompt, which is the one that
+the model was trained on (`seedx.variants`), and in whether an image must come.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
@@ -15,8 +16,9 @@ import PIL.Image
 import torch
 
 from seedx.checkpoint import native
+from seedx.checkpoint.hub import Hub
 from seedx.checkpoint.parts import Model
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, SeedxWarning
 from seedx.images import MAX_PIXELS, Source
 from seedx.inference.engine import Engine, Request
 from seedx.inference.image_decoder import ImageRequest
@@ -26,18 +28,16 @@ from seedx.inference.settings import (
     Drawing,
     DrawOptions,
     DrawSettings,
+    ImageDrawing,
     Options,
     ReplyOptions,
     Settings,
     settings_from,
 )
-from seedx.inference.stories import CONTINUE, stories
+from seedx.inference.stories import stories
 from seedx.messages import Box, Message
 from seedx.slides import Slide
-
-GROUND = "find {it}"  # the prompt of `ground`
-TELL = "tell a story in {n} pictures: {it}"  # the prompt of `story`
-DETERMINED = ("the ", "all ", "every ", "each ", "a ", "an ")
+from seedx.variants import Verb
 
 
 def load(
@@ -47,6 +47,9 @@ def load(
     dtype: torch.dtype | None = None,
     max_pixels: int | None = None,
     progress: bool = False,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
 ) -> Pipeline:
     """Load a model for inference.
 
@@ -55,6 +58,9 @@ def load(
         dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere.
         max_pixels: pictures with more are refused before they are decoded; None: `images.MAX_PIXELS`.
         progress: show a bar on stderr when drawing takes longer than a second.
+        revision: of a hub id: a branch, tag or commit; None: the main branch.
+        cache_dir: where downloads are kept; None: the cache of huggingface_hub.
+        local_files_only: use what was downloaded before, without the network.
 
     Raises:
         SeedxError: no such model, weights that do not fit its config.json, or a device that is not there.
@@ -63,8 +69,9 @@ def load(
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise SeedxError(f"torch can't use the device {str(device)!r} here: {str(error).splitlines()[0]}") from error
+    hub = Hub(revision, cache_dir, local_files_only)
     limit = MAX_PIXELS if max_pixels is None else max_pixels
-    return Pipeline(Engine(native.load(name, device, dtype), max_pixels=limit, progress=progress))
+    return Pipeline(Engine(native.load(name, device, dtype, hub), max_pixels=limit, progress=progress))
 
 
 class Pipeline:
@@ -85,29 +92,69 @@ class Pipeline:
         """The reply to one prompt, with pictures or none. Options and errors are those of `Session.send`."""
         return self.chat_batch([(prompt, images)], **options)[0]
 
-    def draw(self, prompt: str, **options: Unpack[Options]) -> PIL.Image.Image:
-        """An image of what the prompt describes. Options: seed, size, steps, guidance and all of `Settings`."""
-        return self.chat(prompt, drawing="force", **options).images[0]
+    def caption(self, image: Source, **options: Unpack[Options]) -> str:
+        """What the picture shows, in words."""
+        return self.reply_batch([[self.engine.turn("", image, "caption")]], drawing="forbid", **options)[0].text
 
-    def edit(self, image: Source, instruction: str, **options: Unpack[Options]) -> PIL.Image.Image:
-        """The picture with one thing changed, at its ratio and about the area that the model draws."""
-        return self.chat(instruction, [image], drawing="force", **options).images[0]
+    def draw(self, prompt: str, *, drawing: ImageDrawing | None = None, **options: Unpack[Options]) -> PIL.Image.Image:
+        """An image of what the prompt describes. Options: seed, size, steps, guidance and all of `Settings`.
+
+        Args:
+            drawing: "force": the model may say something first; "now": the reply starts with the image. None: as the
+                model was trained.
+        """
+        return self.draw_batch([prompt], drawing=drawing, **options)[0]
+
+    def edit(
+        self,
+        image: Source,
+        instruction: str,
+        *,
+        drawing: ImageDrawing | None = None,
+        condition: bool | None = None,
+        **options: Unpack[Options],
+    ) -> PIL.Image.Image:
+        """The picture with one thing changed, at its ratio and about the area that the model draws.
+
+        Args:
+            drawing: as in `draw`.
+            condition: keep the detail of the picture. None: yes, if the model was trained to edit. True tries it with
+                one that was not, with a warning. False: it is drawn freely.
+
+        Raises:
+            SeedxError: the model was not trained to edit and `condition` is None, or has no second stage of the
+                de-tokenizer; and as `chat`.
+        """
+        return self.edit_batch([image], [instruction], drawing=drawing, condition=condition, **options)[0]
 
     def ground(self, image: Source, phrase: str, **options: Unpack[Options]) -> list[Box]:
-        """Boxes of what a phrase names: "the dog on the right", "all stars"."""
-        named = phrase if phrase.lower().startswith(DETERMINED) or not phrase.strip() else f"the {phrase}"
-        prompt = GROUND.format(it=named) if named.strip() else ""
-        return self.chat(prompt, [image], drawing="forbid", **options).boxes
+        """Boxes of what a phrase names: "the dog on the right", "all stars"; or of what the question is about, for a
+        model that answers questions with boxes. A box without a label has the phrase."""
+        turn = self.engine.turn(phrase, image, "ground")
+        boxes = self.reply_batch([[turn]], drawing="forbid", **options)[0].boxes
+        if not self.engine.variant.ground.document:
+            return boxes
+        return [dataclasses.replace(box, label=box.label or phrase.strip()) for box in boxes]
 
     def reconstruct(
         self, image: Source, condition: Source | None = None, **options: Unpack[DrawOptions]
     ) -> PIL.Image.Image:
-        """The picture drawn from its features alone, or, with a condition, with the detail of that picture as well."""
+        """The picture drawn from its features alone, or, with a condition, with the detail of that picture as well.
+
+        Raises:
+            SeedxError: a condition, and a model without the second stage of the de-tokenizer.
+        """
         seed = settings_from(DrawSettings, options).seed
         return self.reconstruct_batch([image], None if condition is None else [condition], [seed], **options)[0]
 
     def story(
-        self, prompt: str, frames: int = 5, image: Source | None = None, **options: Unpack[Options]
+        self,
+        prompt: str,
+        frames: int = 5,
+        image: Source | None = None,
+        *,
+        drawing: ImageDrawing = "force",
+        **options: Unpack[Options],
     ) -> list[tuple[str, PIL.Image.Image]]:
         """A story in sentences and images: [(sentence, image), ...].
 
@@ -117,15 +164,17 @@ class Pipeline:
             prompt: what it is about; with a first picture, what that one shows.
             frames: how many images it has; fewer if a reply does not end within `max_new_tokens`.
             image: the first picture, which is not part of the result.
+            drawing: "now": each reply starts with an image.
 
         Raises:
             SeedxError: less than one frame, or as `chat`.
         """
         if frames < 1:
             raise SeedxError(f"a story has at least one picture, not {frames}")
-        text = (TELL if image is None else CONTINUE).format(n=frames, it=prompt) if prompt.strip() else ""
-        opening = [self.engine.turn(text, () if image is None else (image,))]
-        return stories(self.reply_batch, [opening], [frames], **options)[0]
+        verb: Verb = "story" if image is None else "story_more"
+        opening = [self.engine.turn(prompt, () if image is None else (image,), verb, frames)]
+        more = self.engine.variant.story_more
+        return stories(self.reply_batch, [opening], [frames], more=more, drawing=drawing, **options)[0]
 
     def slide(self, prompt: str, **options: Unpack[Options]) -> Slide:
         """A slide about what the prompt says, with its image, as the model wrote it: see `Slide.fitted`.
@@ -147,39 +196,90 @@ class Pipeline:
         *,
         tiling: bool = True,
         drawing: Drawing = "auto",
-        condition: bool = True,
+        condition: bool | None = None,
         seeds: Sequence[int] | None = None,
+        grids: tuple[str, ...] | None = None,
         **options: Unpack[Options],
     ) -> list[Reply]:
         """The next messages of many conversations, together; each may have had any number of turns.
 
         Args:
             tiling: False: of each picture only the thumbnail is read.
-            condition: images keep to the last one given or drawn before the reply.
+            condition: images keep to the last one given or drawn before the reply; None: as the model was trained.
             seeds: one a conversation, in place of the option `seed`.
+            grids: the only ones that pictures are read in, such as "1x1"; None: the model's.
         """
         settings = settings_from(Settings, options)
         seeds = [settings.seed] * len(conversations) if seeds is None else seeds
         return self.engine.reply(
             [
-                Request(self.engine.open(each), dataclasses.replace(settings, seed=seed), drawing, condition, tiling)
+                Request(
+                    self.engine.open(each),
+                    dataclasses.replace(settings, seed=seed),
+                    drawing,
+                    condition,
+                    tiling,
+                    grids,
+                )
                 for each, seed in zip(conversations, seeds, strict=True)
             ]
         )
 
     def draw_batch(
-        self, prompts: Sequence[str], seeds: Sequence[int], **options: Unpack[Options]
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int] | None = None,
+        *,
+        drawing: ImageDrawing | None = None,
+        **options: Unpack[Options],
     ) -> list[PIL.Image.Image]:
-        """`draw` for many prompts, a seed each."""
-        turns = [[self.engine.turn(prompt)] for prompt in prompts]
-        return [reply.images[0] for reply in self.reply_batch(turns, drawing="force", seeds=seeds, **options)]
+        """`draw` for many prompts, a seed each, or the option `seed` for all."""
+        if drawing is None:
+            drawing = "now" if self.engine.variant.draw.at_once else "force"
+        turns = [[self.engine.turn(prompt, verb="draw")] for prompt in prompts]
+        return [reply.images[0] for reply in self.reply_batch(turns, drawing=drawing, seeds=seeds, **options)]
 
     def edit_batch(
-        self, pictures: Sequence[Source], instructions: Sequence[str], seeds: Sequence[int], **options: Unpack[Options]
+        self,
+        pictures: Sequence[Source],
+        instructions: Sequence[str],
+        seeds: Sequence[int] | None = None,
+        *,
+        drawing: ImageDrawing | None = None,
+        condition: bool | None = None,
+        **options: Unpack[Options],
     ) -> list[PIL.Image.Image]:
-        """`edit` for many pictures, an instruction and a seed each."""
-        turns = [[self.engine.turn(text, picture)] for picture, text in zip(pictures, instructions, strict=True)]
-        return [reply.images[0] for reply in self.reply_batch(turns, drawing="force", seeds=seeds, **options)]
+        """`edit` for many pictures, an instruction and a seed each, or the option `seed` for all."""
+        self._check_edits(condition)
+        turns = [
+            [self.engine.turn(text, picture, "edit")] for picture, text in zip(pictures, instructions, strict=True)
+        ]
+        replies = self.reply_batch(
+            turns,
+            drawing=drawing or "force",
+            condition=condition is not False,
+            seeds=seeds,
+            grids=self.engine.variant.edit_grids,
+            **options,
+        )
+        return [reply.images[0] for reply in replies]
+
+    def _check_edits(self, condition: bool | None) -> None:
+        """
+        Raises:
+            SeedxError: the model was not trained to edit, and the user has not chosen to try.
+        """
+        variant = self.engine.variant
+        if variant.edits:
+            return
+        if condition is None:
+            raise SeedxError(
+                f"{variant.title} was not trained to edit pictures: use SEED-X-Edit, or try it with condition=True "
+                "(--condition)"
+            )
+        warnings.warn(
+            f"{variant.title} was not trained to edit pictures, so expect little of it", SeedxWarning, stacklevel=4
+        )
 
     def reconstruct_batch(
         self,

@@ -25,9 +25,9 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """All that is said, without the boxes; a space where a picture is."""
-        said = "".join(part.text if isinstance(part, Text) else PICTURE for part in self.content)
-        return " ".join(filter(None, (strip_boxes(each).strip() for each in said.split(PICTURE))))
+        """The whole text, without the boxes; a space where a picture is."""
+        text = "".join(part.text if isinstance(part, Text) else PICTURE for part in self.content)
+        return " ".join(filter(None, (strip_boxes(each).strip() for each in text.split(PICTURE))))
 
     @property
     def boxes(self) -> list[Box]:
@@ -40,17 +40,17 @@ class Reply:
 
     @property
     def frames(self) -> list[tuple[str, PIL.Image.Image]]:
-        """Each picture with what is said before it; what is said after the last one belongs to it."""
+        """Each picture with the text before it; text after the last picture belongs to that one."""
         frames: list[tuple[str, PIL.Image.Image]] = []
-        said = ""
+        text = ""
         for part in self.content:
             if isinstance(part, Image):
-                frames.append((strip_boxes(said).strip(), part.image))
-                said = ""
+                frames.append((strip_boxes(text).strip(), part.image))
+                text = ""
             else:
-                said += part.text
-        if frames and said.strip():
-            frames[-1] = (f"{frames[-1][0]} {strip_boxes(said).strip()}".strip(), frames[-1][1])
+                text += part.text
+        if frames and text.strip():
+            frames[-1] = (f"{frames[-1][0]} {strip_boxes(text).strip()}".strip(), frames[-1][1])
         return frames
 
     @property

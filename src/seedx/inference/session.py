@@ -37,15 +37,16 @@ class Session:
         images: Source | Sequence[Source] = (),
         *,
         drawing: Drawing = "auto",
-        condition: bool = True,
+        condition: bool | None = None,
         **options: Unpack[Options],
     ) -> Reply:
         """Say something, with pictures of any size or none, and wait for the whole reply.
 
         Args:
-            drawing: "auto": the model decides whether to draw; "force": at least one image; "forbid": none.
+            drawing: "auto": the model decides whether to draw; "force": at least one image, in the place of the end if
+                need be; "now": the reply starts with an image; "forbid": none.
             condition: an image that is drawn keeps the detail and the ratio of the last one given or drawn before this
-                reply. False: it is drawn freely.
+                reply. False: it is drawn freely. None: as the model was trained.
             **options: fields of `Settings`. Images after a reply's first have the seeds that follow.
 
         Raises:
@@ -62,7 +63,7 @@ class Session:
         images: Source | Sequence[Source] = (),
         *,
         drawing: Drawing = "auto",
-        condition: bool = True,
+        condition: bool | None = None,
         **options: Unpack[Options],
     ) -> Iterator[Text | Image[PIL.Image.Image] | Reply]:
         """As `send`, but yield pieces of text and images as they come, and the whole `Reply` at the end."""

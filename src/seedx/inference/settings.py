@@ -11,7 +11,8 @@ from typing import Any, Literal, TypedDict, TypeVar
 from seedx.config import from_dict
 from seedx.errors import SeedxError
 
-Drawing = Literal["auto", "force", "forbid"]
+Drawing = Literal["auto", "force", "now", "forbid"]
+ImageDrawing = Literal["force", "now"]  # of a verb that returns an image
 S = TypeVar("S", bound="DrawSettings")
 
 
@@ -49,6 +50,8 @@ class Settings(DrawSettings):
     """Sample among the most likely tokens that have this share together."""
     max_new_tokens: int = 512
     """Limit of a reply, the tokens of its images included."""
+    release_suppression: bool = False
+    """Outside images, their tokens have the logit 0, as in the release, and can win: for comparisons with it alone."""
 
 
 class DrawOptions(TypedDict, total=False):
@@ -68,19 +71,21 @@ class Options(DrawOptions, total=False):
     temperature: float
     top_p: float
     max_new_tokens: int
+    release_suppression: bool
 
 
 class ReplyOptions(Options, total=False):
     """The same, and what a reply may draw.
 
     Attributes:
-        drawing: "auto": the model decides whether to draw; "force": at least one image; "forbid": none.
+        drawing: "auto": the model decides whether to draw; "force": at least one image, in the place of the end if
+            need be; "now": the reply starts with an image; "forbid": none.
         condition: an image that is drawn keeps the detail and the ratio of the last one given or drawn before. False:
-            it is drawn freely.
+            it is drawn freely. None: as the model was trained (`seedx.variants`).
     """
 
     drawing: Drawing
-    condition: bool
+    condition: bool | None
 
 
 def settings_from(cls: type[S], options: Any) -> S:

@@ -24,6 +24,10 @@ class TextStream:
         self.ids: list[int] = []
         self.before = self.sent = 0  # the last piece is decoded again with the new one: it decides on spaces
 
+    def begin(self, token: int) -> None:
+        """Start the text with a token that the prompt ended in."""
+        self.ids.append(token)
+
     def push(self, token: int) -> str:
         self.ids.append(token)
         piece = self._new_piece()
@@ -33,7 +37,7 @@ class TextStream:
         return piece
 
     def flush(self) -> str:
-        """What is left, and start anew: what follows an image is a text of its own."""
+        """The text that is left; the stream is empty then, since what follows an image is a text of its own."""
         piece = self._new_piece()
         self.ids, self.before, self.sent = [], 0, 0
         return piece

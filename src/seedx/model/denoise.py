@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seedx.errors import SeedxError
 from seedx.model.autoencoder import settings_of
-from seedx.model.detokenizer import Detokenizer, scheduler
+from seedx.model.detokenizer import Detokenizer, scheduler, set_timesteps
 
 Branch = tuple[float, Tensor, Tensor | None]  # weight of the prediction, features, latents of the condition
 
@@ -70,7 +70,7 @@ def denoise(
     )
     inputs = stack(model, parts, noise, (height, width))
     schedule = scheduler(sampler or config.sampler, config)
-    schedule.set_timesteps(config.steps if steps is None else steps, device=model.device)
+    set_timesteps(schedule, config.steps if steps is None else steps, model.device)
     options = {"generator": generators} if "generator" in settings_of(schedule.step) else {}
     latents = noise.to(model.device) * schedule.init_noise_sigma
     for index, timestep in enumerate(schedule.timesteps):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import warnings
 from typing import Any
 
 import torch
@@ -181,6 +182,13 @@ def scheduler(name: str, config: DetokenizerConfig) -> Any:
     settings = SDXL_SCHEDULER | config.scheduler
     ours = {key: value for key, value in settings.items() if key in known or key not in (*others, *SDXL_SCHEDULER)}
     return build(name, ours)
+
+
+def set_timesteps(schedule: Any, steps: int, device: torch.device | None = None) -> None:
+    """`schedule.set_timesteps`, without the warning that numpy gives where diffusers turns tensors into arrays."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
+        schedule.set_timesteps(steps, device=device)
 
 
 def coordinates(latents: Tensor, frequencies: int) -> Tensor:

@@ -104,3 +104,15 @@ def pool_features(features: Tensor, pool: int) -> Tensor:
     if features.shape[1] % pool:
         raise SeedxError(f"{features.shape[1]} features can't be averaged by {pool}")
     return features.unflatten(1, (-1, pool)).mean(dim=2)
+
+
+@torch.no_grad()
+def negative_features(vision: VisionTransformer, pooled: bool = True) -> Tensor:
+    """(1, Q / pool, D), or (1, Q, D) if not `pooled`: features of an all-zero input after normalisation.
+
+    They take the place of an image's features in the negative branch of classifier-free guidance, and in the training
+    rows whose features are dropped. Source: the release's de-tokenizer.
+    """
+    side, weight = vision.config.image_size, vision.positions
+    features: Tensor = vision(torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype))
+    return pool_features(features, vision.config.pool) if pooled else features

@@ -180,7 +180,7 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise SeedxError(f"{path} is not TOML: {error}") from error
     values = upgrade_recipe(values, str(path))
-    for name, value in upgrade_changes(changes).items():
+    for name, value in upgrade_changes(changes, values.get("init_from", "")).items():
         _place(values, name, value)
     missing = [name for name in ("name", "stage") if name not in values]
     if missing:
@@ -199,7 +199,8 @@ def differences(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
 
 def as_json(recipe: Recipe) -> dict[str, Any]:
     """The recipe as JSON types, as `differences` takes it."""
-    return _plain(dataclasses.asdict(recipe))
+    values: dict[str, Any] = _plain(dataclasses.asdict(recipe))
+    return values
 
 
 def overridden(own: Mapping[str, float], given: Mapping[str, float], what: str) -> dict[str, float]:

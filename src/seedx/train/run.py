@@ -89,7 +89,8 @@ def build(recipe: Recipe, folder: Path) -> Stage:
     if stage is None:
         known = [*STAGES, *plugins.names("seedx.stages")]
         raise SeedxError(f"there is no stage {recipe.stage!r}{nearest(recipe.stage, known)}")
-    return stage(recipe, folder)
+    made: Stage = stage(recipe, folder)
+    return made
 
 
 def store_recipe(recipe: Recipe, run: Path, accept_changes: bool, ranks: World) -> None:

@@ -18,6 +18,7 @@ def chat(
     *,
     images: tuple[Path, ...] = (),
     drawing: Drawing = "auto",
+    condition: bool = False,
     out: Path = Path("."),
     interactive: bool = False,
     json: bool = False,
@@ -29,7 +30,8 @@ def chat(
     Args:
         prompt: the question or instruction.
         images: images that the prompt is about.
-        drawing: auto: the model decides whether to draw; force: at least one image; forbid: none.
+        drawing: auto: the model decides whether to draw; force: at least one image; now: an image first; forbid: none.
+        condition: a drawn image keeps the detail of the last image before it, also by a model that was not trained so.
         out: folder to write the drawn images to.
         interactive: continue the conversation after the prompt.
         json: print one object with text, boxes, images and seconds.
@@ -39,13 +41,13 @@ def chat(
     if not prompt or interactive:
         from seedx.verbs import repl
 
-        repl.run(source.load(), prompt, images, drawing, out, settings)
+        repl.run(source.load(), prompt, images, drawing, out, settings, condition or None)
         return
     if not prompt.strip():
         raise SeedxError("the prompt is empty: expected a question or an instruction")
     model = source.load()
     start = time.perf_counter()
-    reply = model.chat(prompt, images, drawing=drawing, **dataclasses.asdict(settings))
+    reply = model.chat(prompt, images, drawing=drawing, condition=condition or None, **dataclasses.asdict(settings))
     seconds = round(time.perf_counter() - start, 3)
     files = [str(file) for file in keep_images(reply.images, out)]
     if json:

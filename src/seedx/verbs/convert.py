@@ -14,37 +14,82 @@ from seedx.verbs.output import file_errors
 if TYPE_CHECKING:
     from seedx.config import Config
 
+Variant = Literal["seed_x", "seed_x_i", "seed_x_edit"]
+
 
 def convert(
     model: str,
-    out: Path,
+    out: Path | None = None,
     /,
     *,
-    to: Literal["seedx", "release"] = "seedx",
-    sizes: str = "17b",
+    variant: Variant | None = None,
+    dry_run: bool = False,
+    to: Literal["seedx", "release", "peft"] = "seedx",
+    finetuned: Path | None = None,
+    sizes: str | None = None,
     dtype: Literal["float32", "float16", "bfloat16"] | None = None,
-) -> None:
+) -> int:
     """Convert the release's files to a model folder that --model takes, or back.
 
     Args:
-        model: the model to convert. With --to seedx: a folder with the release's agent, llm, seed_detokenizer,
-            tokenizer, qwen_vit_G.pt and SDXL's vae, unet. With --to release: "tiny", a model folder, or a hub id.
-        out: folder to write.
-        to: the layout to write: seedx, a model folder of this library; release, the names and files of the release.
-        sizes: with --to seedx, the sizes of the release: a preset (17b), or a config.json.
+        model: the model to convert. With --to seedx: the folder that the release was downloaded to, nested in any way.
+            With --to release or peft: "tiny", a model folder, or a hub id.
+        out: folder to write; not needed with --dry-run.
+        variant: which of the released models; by default the only one that is there.
+        dry_run: list what was found for each part, and where to get what is missing; write nothing.
+        to: the layout to write: seedx, a model folder of this library; release, the names and files of the release;
+            peft, the same with the language model in peft's names, to be tuned further by the release's code.
+        finetuned: a pytorch_model.bin that fine-tuning with the release's code wrote, in place of the model's agent.
+        sizes: a preset (17b) or a config.json with the sizes of the model; by default the files tell.
         dtype: precision to store; by default that of the files read.
     """
+    if dry_run:
+        return _list(model, variant, finetuned)
+    if out is None:
+        raise SeedxError("give the folder to write: seedx convert MODEL OUT")
     import torch
 
-    from seedx.checkpoint import release, release_writer
+    from seedx.checkpoint import release_writer
+    from seedx.checkpoint.convert import convert as from_release
 
     precision = getattr(torch, dtype) if dtype else None
     with file_errors(), _progress() as progress:
-        if to == "seedx":
-            release.convert(model, out, _sizes(sizes), precision, progress)
-        else:
-            release_writer.write_release(model, out, precision, progress)
-    print(f"{out}: try `seedx chat --model {out}`" if to == "seedx" else f"{out}: in the layout of the release")
+        if to != "seedx":
+            release_writer.write_release(model, out, precision, progress, peft=to == "peft")
+            print(f"{out}: in the layout of the release" + (", the language model in peft's names" * (to == "peft")))
+            return 0
+        made = from_release(model, out, _sizes(sizes), precision, progress, variant=variant, finetuned=finetuned)
+    shared = f" (shared with a model beside it: {', '.join(made.linked)})" if made.linked else ""
+    print(f"{out}: {made.variant}{shared}; try" if made.variant else f"{out}: try", f"`seedx chat --model {out}`")
+    for problem in made.damaged:
+        print(f"seedx: left out, since it is not needed: {problem}", file=sys.stderr)
+    return 0
+
+
+def _list(model: str, variant: str | None, finetuned: Path | None) -> int:
+    """Print the parts. Exit code 1 if the model can't be converted."""
+    from seedx.checkpoint.convert import select
+    from seedx.checkpoint.layouts import PARTS, source_of
+    from seedx.terminal import new_table, print_table
+
+    with file_errors():
+        selection = select(Path(model), variant, finetuned)
+        table = new_table("part", "GB", "where", words=["where"])
+        for name, (about, _) in PARTS.items():
+            part = selection.parts.get(name)
+            if part:
+                where = part.problem or str(part.place)
+            else:
+                word = "missing" if name in selection.needs else "not here, not needed"
+                where = f"{word}: get it from {source_of(name, selection.variant)}"
+            bad = part.problem != "" if part else name in selection.needs
+            size = f"{part.size / 1e9:.2f}" if part and part.files and not bad else ""
+            table.add_row(about, size, where, style="red" if bad else None)
+    print_table(table)
+    problems = selection.problems()
+    ready = f"{len(problems)} of the parts are missing or damaged" if problems else "everything needed is here"
+    print(f"{selection.variant or 'a model whose folder does not say which one it is'}: {ready}")
+    return 1 if problems else 0
 
 
 @contextlib.contextmanager
@@ -61,10 +106,12 @@ def _progress() -> Iterator[Callable[[str, int], None]]:
         yield show
 
 
-def _sizes(name: str) -> Config:
+def _sizes(name: str | None) -> Config | None:
     from seedx.checkpoint.native import read_config
     from seedx.config import PRESETS
 
+    if name is None:
+        return None
     if name in PRESETS:
         return PRESETS[name]
     if Path(name).name == "config.json":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from seedx.inference.settings import Settings
+from seedx.inference.settings import ImageDrawing, Settings
 from seedx.verbs.options import SETTINGS, TINY, Source
 from seedx.verbs.output import check_target, write_image
 
@@ -15,6 +15,7 @@ def draw(
     /,
     *,
     out: Path = Path("drawing.png"),
+    drawing: ImageDrawing | None = None,
     source: Source = TINY,
     settings: Settings = SETTINGS,
 ) -> None:
@@ -23,7 +24,9 @@ def draw(
     Args:
         prompt: the description of the image.
         out: file to write.
+        drawing: force: the model may say something first; now: the image comes first. By default as the model was
+            trained.
     """
     check_target(out)
     model = source.load()
-    write_image(out, lambda: model.draw(prompt, **dataclasses.asdict(settings)))
+    write_image(out, lambda: model.draw(prompt, drawing=drawing, **dataclasses.asdict(settings)))

@@ -18,7 +18,7 @@ def plan(
     tokens: float | None = None,
     tiles: float | None = None,
     drawn: float | None = None,
-    learned: float | None = None,
+    supervised: float | None = None,
     all: bool = False,
     json: bool = False,
 ) -> None:
@@ -31,10 +31,10 @@ def plan(
             per_node.
         mfu: share of the GPUs' peak that running operations reach.
         samples: show the days for this number of samples, not for the recipe's steps.
-        tokens: tokens in an average sample; by default measured on the recipe's data, like the next three.
+        tokens: tokens in an average sample; by default a rough figure for the recipe's formats, like the next three.
         tiles: image tiles read in an average sample, thumbnails included.
         drawn: images drawn in an average sample.
-        learned: tokens with a label in an average sample.
+        supervised: tokens with a label in an average sample.
         all: also show settings that do not fit.
         json: print one object instead of tables.
     """
@@ -46,7 +46,7 @@ def plan(
     from seedx.train.planning.table import table
     from seedx.train.recipe import load_recipe
 
-    given = {"tokens": tokens, "tiles": tiles, "drawn": drawn, "supervised": learned}
+    given = {"tokens": tokens, "tiles": tiles, "drawn": drawn, "supervised": supervised}
     changes = {name: value for name, value in given.items() if value is not None}
     with file_errors():
         read = load_recipe(recipe)

@@ -26,7 +26,15 @@ HELP = """\
 Any other line is a message to the model."""
 
 
-def run(model: Pipeline, prompt: str, images: Sequence[Path], drawing: Drawing, out: Path, settings: Settings) -> None:
+def run(
+    model: Pipeline,
+    prompt: str,
+    images: Sequence[Path],
+    drawing: Drawing,
+    out: Path,
+    settings: Settings,
+    condition: bool | None = None,
+) -> None:
     """Answer `prompt`, if there is one, then every line of standard input. An error is printed; the chat continues."""
     terminal = sys.stdin.isatty()
     if terminal:
@@ -46,16 +54,24 @@ def run(model: Pipeline, prompt: str, images: Sequence[Path], drawing: Drawing, 
             elif command.startswith("/"):
                 raise SeedxError(f"there is no command {command!r}; /help lists them")
             elif line.strip():
-                send(session, line, waiting, drawing, out, settings)
+                send(session, line, waiting, drawing, out, settings, condition)
                 waiting = []
         except SeedxError as error:
             print(f"! {error}")
 
 
-def send(session: Session, line: str, images: Sequence[Path], drawing: Drawing, out: Path, settings: Settings) -> None:
+def send(
+    session: Session,
+    line: str,
+    images: Sequence[Path],
+    drawing: Drawing,
+    out: Path,
+    settings: Settings,
+    condition: bool | None = None,
+) -> None:
     """One turn: print text as it is generated, then the boxes and the files of drawn images."""
     written = shown = space = ""
-    for event in session.stream(line, images, drawing=drawing, **dataclasses.asdict(settings)):
+    for event in session.stream(line, images, drawing=drawing, condition=condition, **dataclasses.asdict(settings)):
         if isinstance(event, Text):
             written, space = written + space + event.text, ""
             text = strip_boxes(written)

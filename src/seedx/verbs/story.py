@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from seedx.errors import SeedxError
-from seedx.inference.settings import Settings
+from seedx.inference.settings import ImageDrawing, Settings
 from seedx.verbs.options import SETTINGS, TINY, Source
 from seedx.verbs.output import file_errors
 
@@ -17,6 +17,7 @@ def story(
     *,
     frames: int = 5,
     image: Path | None = None,
+    drawing: ImageDrawing = "force",
     out: Path = Path("story"),
     source: Source = TINY,
     settings: Settings = SETTINGS,
@@ -27,12 +28,13 @@ def story(
         prompt: what the story is about; with --image, a description of that image.
         frames: number of images.
         image: the first image of the story.
+        drawing: force: a sentence may come first; now: an image comes first.
         out: folder to write the images and story.md to.
     """
     if out.is_file():
         raise SeedxError(f"{str(out)!r} is a file: give the name of a folder")
     model = source.load()
-    told = model.story(prompt, frames, image, **dataclasses.asdict(settings))
+    told = model.story(prompt, frames, image, drawing=drawing, **dataclasses.asdict(settings))
     lines = [f"# {prompt}"]
     with file_errors():
         out.mkdir(parents=True, exist_ok=True)

@@ -33,10 +33,9 @@ def train(
     """
     import logging
 
+    changes = dict(_assignment(text) for text in set)
     from seedx.train.run import dry_run as describe
     from seedx.train.run import run
-
-    changes = dict(_assignment(text) for text in set)
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     with file_errors():

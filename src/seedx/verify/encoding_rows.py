@@ -1,7 +1,7 @@
 """Rows of the case `g` (calls of the release's data functions) as messages, encoded.
 
 Each row has a function, its arguments, the seed, the results of its random draws, and its output, empty if the sample
-was dropped. Rows are told apart by these alone, never by their names.
+was dropped. These alone identify a row, never its name.
 """
 
 from __future__ import annotations

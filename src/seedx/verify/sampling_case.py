@@ -12,8 +12,8 @@ from torch import Tensor
 
 from seedx.checkpoint import release
 from seedx.model.denoise import denoise, draw_noise
-from seedx.model.detokenizer import Detokenizer, scheduler, widen
-from seedx.model.vision import VisionTransformer, pool_features
+from seedx.model.detokenizer import Detokenizer, scheduler, set_timesteps, widen
+from seedx.model.vision import VisionTransformer, negative_features, pool_features
 from seedx.verify.build import POOL, first_stage, vision
 from seedx.verify.case import Case, Results, fill, largest, read_case, worst
 
@@ -66,7 +66,7 @@ def drawing(case: Case, sub: str, model: Detokenizer, eye: VisionTransformer) ->
             results += case.compare(f"{sub}/{side}prompt_embeds", prompt)
             results += case.compare(f"{sub}/{side}pooled", pooled)
     schedule = scheduler(model.config.sampler, model.config)
-    schedule.set_timesteps(steps_of(case, sub))
+    set_timesteps(schedule, steps_of(case, sub))
     results += table_of(case, sub, schedule)
     image = denoise(
         model,
@@ -99,8 +99,7 @@ def context_of(case: Case, sub: str, model: Detokenizer, eye: VisionTransformer)
     An image given directly feeds all its features; one that the language model regressed fewer ones, by `vit_down`. The
     negative does as the picture. Where the setting is not written, it is the one by which the negative comes out.
     """
-    t, size = case.under(f"in/{sub}/"), eye.config.image_size
-    negatives = {False: eye(torch.zeros(1, 3, size, size))}
+    t, negatives = case.under(f"in/{sub}/"), {False: negative_features(eye, pooled=False)}
     features = eye(t["image_tensor"]) if "image_tensor" in t else t["image_embeds"]
     if "image_tensor" not in t and negatives[False].shape[1] % POOL == 0:
         negatives[True] = pool_features(negatives[False], POOL)
@@ -134,7 +133,7 @@ def tables(case: Case, model: Detokenizer) -> Results:
     for key, tensor in case.under("out/").items():
         if part := re.fullmatch(r"euler(\d+)/(timesteps|sigmas)", key):
             euler = scheduler(model.config.sampler, model.config)
-            euler.set_timesteps(int(part[1]))
+            set_timesteps(euler, int(part[1]))
             results.append((key, worst(getattr(euler, part[2]), tensor)))
         elif part := re.fullmatch(r"seed_(\d+)_initial_noise", key):
             height, width = (side * model.vae.factor for side in tensor.shape[2:])

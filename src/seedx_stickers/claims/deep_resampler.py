@@ -54,7 +54,8 @@ class FurtherLayer(nn.Module):
         query = self.ln_q(features) + positions.to(features.dtype)
         key = tokens + resize_positions(positions, tokens.shape[1]).to(tokens.dtype)
         features = features + self.attn(query, key, tokens, need_weights=False)[0]
-        return features + self.down(F.gelu(self.up(self.ln_mlp(features))))
+        mlp: Tensor = self.down(F.gelu(self.up(self.ln_mlp(features))))
+        return features + mlp
 
 
 def deepen(seedx: SeedX, layers: int) -> SeedX:

@@ -84,7 +84,8 @@ def decode(model: Pipeline, features: Tensor, seeds: range) -> list[Image.Image]
 
 def _distances(pictures: np.ndarray) -> list[float]:
     """The root mean square difference of each picture (a row) from the mean picture."""
-    return np.sqrt(np.square(pictures - pictures.mean(axis=0)).mean(axis=1)).tolist()
+    distances: list[float] = np.sqrt(np.square(pictures - pictures.mean(axis=0)).mean(axis=1)).tolist()
+    return distances
 
 
 def _sample(item: Item, drawing: Image.Image) -> Sample:

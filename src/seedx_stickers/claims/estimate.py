@@ -95,7 +95,7 @@ def _encoding(training: Training, folder: Path, trial: Workspace) -> float:
         start = time.process_time()
         build(replace(recipe, options={**recipe.options, "scenes": scenes}), folder)
         seconds.append(time.process_time() - start)
-    return max(0.0, seconds[1] - seconds[0]) / SCENES * recipe.options["scenes"]
+    return max(0.0, seconds[1] - seconds[0]) / SCENES * int(recipe.options["scenes"])
 
 
 def _measuring(claim: Claim, variant: Variant, folder: Path) -> float:

@@ -40,9 +40,12 @@ def _predicted_and_true(model: Model, items: Sequence[Item]) -> tuple[Tensor, Te
 def relative_errors(predicted: Tensor, true: Tensor) -> list[float]:
     """The squared error of each picture in units of the variance of all: 1 is the error of the mean picture."""
     variance = (true - true.mean(dim=0)).square().sum(dim=(1, 2)).mean()
-    return ((predicted - true).square().sum(dim=(1, 2)) / variance).tolist()
+    errors: list[float] = ((predicted - true).square().sum(dim=(1, 2)) / variance).tolist()
+    return errors
 
 
 def with_norms_of(predicted: Tensor, true: Tensor) -> Tensor:
     """The predicted features rescaled to the mean norm of the true ones, position by position."""
-    return predicted / predicted.norm(dim=-1, keepdim=True) * true.norm(dim=-1, keepdim=True).mean(dim=0)
+    norms: Tensor = true.norm(dim=-1, keepdim=True).mean(dim=0)
+    rescaled: Tensor = predicted / predicted.norm(dim=-1, keepdim=True) * norms
+    return rescaled

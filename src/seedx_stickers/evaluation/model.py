@@ -21,7 +21,7 @@ class Model(Protocol):
         *,
         tiling: bool = True,
         drawing: Drawing = "auto",
-        condition: bool = True,
+        condition: bool | None = None,
         seeds: Sequence[int] | None = None,
         max_new_tokens: int = 512,
     ) -> Sequence[Reply]:
@@ -29,7 +29,8 @@ class Model(Protocol):
 
         Args:
             tiling: read pictures as tiles; False: only their thumbnails.
-            condition: use the last picture of the conversation as the condition of a drawn one.
+            condition: use the last picture of the conversation as the condition of a drawn one; None: if the model was
+                trained so.
         """
         ...
 

@@ -92,7 +92,7 @@ REPLY_LABELS: dict[Callable[[Model, list[Item]], list[Answer]], tuple[str, ...]]
 
 
 def _replies(
-    model: Model, items: list[Item], *, tiling: bool = True, drawing: Drawing = "auto", condition: bool = True
+    model: Model, items: list[Item], *, tiling: bool = True, drawing: Drawing = "auto", condition: bool | None = None
 ) -> Sequence[Reply]:
     conversations, seeds = [item.conversation() for item in items], [item.seed for item in items]
     return model.reply_batch(conversations, tiling=tiling, drawing=drawing, condition=condition, seeds=seeds)

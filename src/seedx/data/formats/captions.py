@@ -1,7 +1,7 @@
 """Pictures and their captions, in both directions.
 
 img2dataset, which downloads most of these data sets, writes tar shards in the WebDataset layout: `000000000.jpg`,
-`000000000.txt` (the caption) and `000000000.json` (width, height, and the columns that it was told to keep), see its
+`000000000.txt` (the caption) and `000000000.json` (width, height, and the columns that it was set to keep), see its
 README, "Output format" and dataset_examples/. The same fields in JSONL or Parquet do as well.
 
 Each format takes

@@ -25,7 +25,7 @@ def story(record: Record, rng: random.Random, *, draw: Ratio = 1.0, given: int =
         read     user(picture 1, picture 2, ..., "Tell the story of these pictures."), assistant(text 1 text 2 ...)
 
     Args:
-        draw: the share of stories that are told; the others are read.
+        draw: the share of stories that become `told`; the others become `read`.
         given: parts that the beginning has; 0 asks by the title or instruction alone.
     """
     fields = Fields(record)

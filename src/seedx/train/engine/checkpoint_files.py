@@ -93,9 +93,10 @@ def mark_broken(path: Path) -> None:
 
 def _manifest(path: Path) -> dict[str, Any]:
     try:
-        return json.loads((path / MANIFEST).read_text())
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
     except (OSError, ValueError):
         return {}
+    return manifest
 
 
 def _measure(file: Path) -> dict[str, Any]:

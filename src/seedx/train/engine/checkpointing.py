@@ -26,7 +26,8 @@ import logging
 import shutil
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,7 +70,6 @@ class CheckpointManager:
         self._failure: str | None = None
         if world.first:
             checkpoint_files.tidy(self.folder)
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # at each save of a single process
 
     def save(self, step: int, state: dict[str, Any], score: float | None = None) -> None:
         """Copy the state and write it in the background, after the previous save is done.
@@ -145,7 +145,8 @@ class CheckpointManager:
         if step in self._together(lambda: checkpoint_files.steps(self.folder))[0]:
             return
         self._on_first(lambda: checkpoint_files.create(part, rest))
-        dcp.save(tensors, storage_writer=dcp.FileSystemWriter(part), process_group=self._group)
+        with _one_process_is_fine():
+            dcp.save(tensors, storage_writer=dcp.FileSystemWriter(part), process_group=self._group)
         sums = self._together(lambda: checkpoint_files.checksums(part, self.world.rank))
         self._on_first(
             lambda: checkpoint_files.commit(part, step, score, {k: v for files in sums for k, v in files.items()})
@@ -156,7 +157,8 @@ class CheckpointManager:
         reader = CheckpointReader(path)
         targets = _targets(state, reader.read_metadata(), path)
         try:
-            dcp.load(targets, storage_reader=reader, process_group=self._group)
+            with _one_process_is_fine():
+                dcp.load(targets, storage_reader=reader, process_group=self._group)
         except CheckpointException as error:
             raise SeedxError(f"{path} can't be loaded: {_cause(error)}") from error
         for name, value in (state.get("average") or {}).items():
@@ -201,9 +203,18 @@ def load_weights(path: Path, model: nn.Module, average: bool) -> None:
     _expect_parameters({name: p.shape for name, p in parameters.items()}, stored, path)
     prefix = "average" if average and any(key.startswith("average/") for key in stored) else "model"
     try:
-        dcp.load({f"{prefix}/{name}": p.detach() for name, p in parameters.items()}, storage_reader=reader)
+        with _one_process_is_fine():
+            dcp.load({f"{prefix}/{name}": p.detach() for name, p in parameters.items()}, storage_reader=reader)
     except CheckpointException as error:
         raise SeedxError(f"{path} can't be loaded: {_cause(error)}") from error
+
+
+@contextmanager
+def _one_process_is_fine() -> Iterator[None]:
+    """Without the warning that torch gives whenever a single process saves or loads."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield
 
 
 def _cause(error: BaseException) -> str:

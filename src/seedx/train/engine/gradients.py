@@ -6,6 +6,7 @@ rank 1    micro-batch 0: 2, 1: 6                        each backward is of its 
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -34,12 +35,15 @@ def accumulate(
     micro = list(micro)
     counts = _total(_sum(stage.counts(batch) for batch in micro), world)
     sums: Counter[str] = Counter()
-    for batch in micro:
-        with attention_kernels(world.device):  # backward, too: with checkpointing it runs forward passes
-            with autocast(recipe, world.device):
-                losses = stage.losses(to_device(batch, world.device))
-            weighted_total(losses, counts, stage.weights).backward()
-        sums.update({name: float(value.detach()) for name, value in losses.items()})
+    with warnings.catch_warnings():
+        # FSDP2 warns at each forward pass of a module that returns a view: none is changed in place here.
+        warnings.filterwarnings("ignore", message=".*returned a view tensor")
+        for batch in micro:
+            with attention_kernels(world.device):  # backward, too: with checkpointing it runs forward passes
+                with autocast(recipe, world.device):
+                    losses = stage.losses(to_device(batch, world.device))
+                weighted_total(losses, counts, stage.weights).backward()
+            sums.update({name: float(value.detach()) for name, value in losses.items()})
     values = {name: total / max(1, counts[name]) for name, total in _total(sums, world).items()}
     return values | {"loss": sum(weight * values[name] for name, weight in stage.weights.items())}, counts
 
@@ -65,4 +69,4 @@ def _total(counter: Mapping[str, float], world: World) -> Counter[str]:
     """Sum over all ranks, which have the same names."""
     names = sorted(counter)
     numbers = torch.tensor([counter[name] for name in names], dtype=torch.float64, device=world.device)
-    return Counter(dict(zip(names, world.sum(numbers).tolist(), strict=True)))  # type: ignore[arg-type]
+    return Counter(dict(zip(names, world.sum(numbers).tolist(), strict=True)))

@@ -19,7 +19,6 @@ import copy
 import gc
 import logging
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -181,7 +180,6 @@ def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
         for method in FORWARDS.get(_class(unit), ()):
             register_fsdp_forward_method(unit, method)
         unit.float()
-    warnings.filterwarnings("ignore", message=".*returned a view tensor")  # it would be wrong to change it in place
     # Otherwise the first unit that runs makes itself the root, such as a block within `full_parameters`.
     model._get_fsdp_state()._lazy_init()  # type: ignore[operator]
 

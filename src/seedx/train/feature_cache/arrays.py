@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from seedx.train.engine.parallel import here
+from seedx.train.engine.parallel import current_world
 from seedx.train.feature_cache import entry
 
 CHUNK = 64  # samples that are encoded together; a rank computes whole chunks
@@ -27,7 +27,7 @@ def cached_arrays(
         key: changes whenever the result of `compute` does, see `digest`.
         compute: the rows of a range, which starts at a multiple of `CHUNK`.
     """
-    ranks, file = here(), folder / f"{name}-{key}"
+    ranks, file = current_world(), folder / f"{name}-{key}"
     stored = _read(file)
     if all(ranks.gather(stored is not None)):
         assert stored is not None

@@ -26,7 +26,7 @@ from seedx.model.seedx import SeedX
 from seedx.model.vision import VisionTransformer, pool_features
 from seedx.prompt import prepare
 from seedx.train.engine import components
-from seedx.train.engine.parallel import here
+from seedx.train.engine.parallel import current_world
 from seedx.train.feature_cache.arrays import CHUNK, cached_arrays
 from seedx.train.feature_cache.digest import digest
 
@@ -143,5 +143,5 @@ def _predict(model: SeedX, rows: Sequence[Encoded], pad: int) -> Tensor:
 
 
 def _chunks(rows: range, title: str) -> Iterator[range]:
-    for start in tqdm(rows[::CHUNK], desc=title, mininterval=5, disable=not here().first):
+    for start in tqdm(rows[::CHUNK], desc=title, mininterval=5, disable=not current_world().first):
         yield range(start, min(rows.stop, start + CHUNK))

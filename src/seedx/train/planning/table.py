@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import io
+from collections.abc import Collection, Iterable
 
-from rich.console import Console, Group
-from rich.table import Table
-
+from seedx.terminal import new_table, table_text
 from seedx.train.planning.clusters import GIB
 from seedx.train.planning.costs import Setting
 from seedx.train.planning.plan import Choice, Plan
 
 T = 1e12
 SHOWN = 0.0005  # share of the total that is worth a line
-WIDTH = 120  # columns, where the terminal's width is unknown
 
 
 def table(plan: Plan, samples: float | None = None, everything: bool = False) -> str:
@@ -24,13 +21,8 @@ def table(plan: Plan, samples: float | None = None, everything: bool = False) ->
         samples: show the days for this number; None: for the recipe's steps.
         everything: show settings that don't fit, too.
     """
-    console = Console(file=io.StringIO(), width=WIDTH, color_system=None)
     parts = (_head(plan), _flops(plan), _memory(plan.choices[0]), _settings(plan, samples, everything))
-    with console.capture() as captured:
-        for part in parts:
-            console.print(part, highlight=False, markup=False)
-            console.print()
-    return "\n".join(line.rstrip() for line in captured.get().strip().splitlines())
+    return "\n\n".join(part.rstrip() for part in parts)
 
 
 def _head(plan: Plan) -> str:
@@ -50,7 +42,7 @@ def _head(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def _flops(plan: Plan) -> Group:
+def _flops(plan: Plan) -> str:
     total = sum(plan.flops.values())
     rows = [(part, f"{flops / T:.3f}", f"{flops / total:.1%}", "") for part, flops in plan.flops.items()]
     shown = [row for row, flops in zip(rows, plan.flops.values(), strict=True) if flops >= SHOWN * total]
@@ -59,11 +51,11 @@ def _flops(plan: Plan) -> Group:
         "TFLOPs of a sample, forward and backward",
         ("part", "TFLOPs", "share", ""),
         [*shown, ("total", f"{total / T:.3f}", "", ""), ("repeated", *repeated)],
-        left=(0, 3),
+        words=("",),
     )
 
 
-def _memory(own: Choice) -> Group:
+def _memory(own: Choice) -> str:
     sizes = {field.name: getattr(own.memory, field.name) for field in dataclasses.fields(own.memory)}
     rows = [(name, f"{size / GIB:.2f}") for name, size in sizes.items() if size]
     total = ("total", f"{own.memory.total / GIB:.2f}")
@@ -71,7 +63,7 @@ def _memory(own: Choice) -> Group:
     return _table(title, ("use", "GiB"), [*rows, total])
 
 
-def _settings(plan: Plan, samples: float | None, everything: bool) -> Group:
+def _settings(plan: Plan, samples: float | None, everything: bool) -> str:
     shown = [choice for choice in plan.choices if everything or choice.fits or choice is plan.choices[0]]
     work = (
         f"{samples:,.0f} samples" if samples else f"{plan.recipe.steps:,} steps of {plan.recipe.global_batch_size} rows"
@@ -81,10 +73,10 @@ def _settings(plan: Plan, samples: float | None, everything: bool) -> Group:
         f"days for {work}; compute and traffic of one micro-batch; * the recipe's own setting",
         (*columns, "step s", "samples/s", "MFU", "days"),
         [_row(plan, choice, samples) for choice in shown],
-        left=(0, 3),
+        words=("checkpoint",),
     )
     hidden = len(plan.choices) - len(shown)
-    return Group(found, *([f"({hidden} settings that do not fit are not shown)"] if hidden else []))
+    return f"{found}({hidden} settings that do not fit are not shown)" if hidden else found
 
 
 def _row(plan: Plan, choice: Choice, samples: float | None) -> tuple[str, ...]:
@@ -105,14 +97,11 @@ def _row(plan: Plan, choice: Choice, samples: float | None) -> tuple[str, ...]:
     )
 
 
-def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> Group:
-    """Numbers are on the right, the columns `left` on the left."""
-    made = Table(box=None, padding=(0, 0, 0, 2))
-    for index, name in enumerate(columns):
-        made.add_column(name, justify="left" if index in left else "right", no_wrap=True)
+def _table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], words: Collection[str] = ()) -> str:
+    table = new_table(*columns, words=words)
     for row in rows:
-        made.add_row(*row)
-    return Group(title, made)
+        table.add_row(*row)
+    return f"{title}\n{table_text(table)}"
 
 
 def _yes(value: bool) -> str:

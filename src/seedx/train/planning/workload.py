@@ -147,8 +147,8 @@ def measure(step: Step, load: Load, *, gpu: bool, sharded: bool, bf16: bool, che
         if sharded:
             for parameter in step.parameters():
                 if parameter.requires_grad:
-                    parameter.register_post_accumulate_grad_hook(_forget)  # type: ignore[no-untyped-call]
-        integers = RealIntegers()
+                    parameter.register_post_accumulate_grad_hook(_forget)
+        integers = RealIntegers()  # type: ignore[no-untyped-call]
         meter = Meter(step, step.parts)
         with like_gpu() if gpu else contextlib.nullcontext(), integers, meter:
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):

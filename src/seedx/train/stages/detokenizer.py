@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from seedx.model.denoise import denoise
 from seedx.model.detokenizer import Detokenizer, widen
-from seedx.model.vision import VisionTransformer, pool_features
+from seedx.model.vision import VisionTransformer, negative_features
 from seedx.tiling import to_picture
 from seedx.train.engine import components
 from seedx.train.engine.components import Source
@@ -94,9 +94,7 @@ class DetokenizerStage:
         self.model = self._model(source)
         components.read(self.model.vae, source.folder, "vae")
         apply(self.model, recipe.trained or DEFAULTS["condition" if self.condition else "detokenizer"])
-        with torch.no_grad():
-            size = config.vision.image_size
-            self.negative = pool_features(self.vision(torch.zeros(1, 3, size, size)), config.vision.pool)
+        self.negative = negative_features(self.vision)
 
     def _model(self, source: Source) -> Detokenizer:
         """With initial weights: the stage's own, or stage 1's for stage 2, which are widened; or new ones."""

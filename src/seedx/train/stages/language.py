@@ -128,7 +128,8 @@ class LanguageStage(PackedDataStage):
         """Pixels (N, 3, S, S) -> features (N, Q, D), as the model's own forward computes them."""
         device = self.model.vision.proj.device
         with autocast(self.recipe, device):
-            return self.model.vision(pixels.to(device))
+            features: Tensor = self.model.vision(pixels.to(device))
+        return features
 
     def counts(self, batch: Batch) -> dict[str, int]:
         return {

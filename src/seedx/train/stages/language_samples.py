@@ -18,7 +18,7 @@ from seedx.config import Config
 from seedx.model.denoise import denoise
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
-from seedx.model.vision import pool_features
+from seedx.model.vision import negative_features
 from seedx.train.engine import components
 from seedx.train.stages.base import to_device
 from seedx.train.stages.detokenizer import FIRST
@@ -62,9 +62,7 @@ def load_detokenizer(folder: Path, config: Config) -> Detokenizer | None:
 @torch.no_grad()
 def decode_features(model: SeedX, detokenizer: Detokenizer, features: Tensor) -> Tensor:
     """Features (N, Kp, D) -> pictures (N, 3, H, W) in 0..1. The de-tokenizer is on the device only meanwhile."""
-    size, device = model.config.vision.image_size, features.device
-    blank = model.vision(torch.zeros(1, 3, size, size, device=device))
-    negative = pool_features(blank, model.config.vision.pool)
-    pixels = denoise(detokenizer.to(device), features.float(), negative.float(), range(len(features)))
+    negative = negative_features(model.vision).float()
+    pixels = denoise(detokenizer.to(features.device), features.float(), negative, range(len(features)))
     detokenizer.to("cpu")
     return pixels

@@ -117,7 +117,7 @@ def _statistics(rows: Sequence[Row], length: int) -> list[str]:
         f"of {len(lengths)} documents: median {statistics.median(lengths):.0f} tokens, "
         f"nine in ten up to {lengths[math.ceil(0.9 * len(lengths)) - 1]}, the longest {lengths[-1]}",
         f"{len(lengths) / len(rows):.1f} documents in a row of {length}, {tokens / len(rows) / length:.1%} of it used",
-        "a document, for `seedx plan`: --tokens {:.0f} --tiles {:.2f} --drawn {:.2f} --learned {:.0f}".format(*each),
+        "a document, for `seedx plan`: --tokens {:.0f} --tiles {:.2f} --drawn {:.2f} --supervised {:.0f}".format(*each),
         f"samples left out, besides {errors.used} that are used: {causes or 'none'}",
     ]
 

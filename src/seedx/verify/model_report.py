@@ -1,0 +1,285 @@
+"""A converted model checked on the machine of those who have its weights, and a report that they can send.
+
+    parts     of each the number of weights, a hash of names and shapes, means and norms, values that are not finite,
+              and whether names and shapes are those of the released 17B model (Llama-2-13B's and SDXL's included)
+    modules   one fixed picture and prompt through every module: statistics of what comes out
+    replies   one answer and one drawing
+
+Nothing here proves that the weights are right: values are finite, and of a size that such modules give. The report lets
+somebody who knows compare.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import PIL.ImageDraw
+import torch
+from rich.table import Table
+from torch import Tensor
+
+from seedx.checkpoint import native, weights
+from seedx.checkpoint.hub import locate
+from seedx.checkpoint.parts import Model, build, modules, part_state
+from seedx.config import SEED_X_17B, Config
+from seedx.inference import pipeline
+from seedx.inference.engine import Request
+from seedx.inference.pipeline import Pipeline
+from seedx.terminal import new_table
+
+QUESTION = "What is in the picture?"
+CAPTION = "a red circle on a blue square"
+LARGEST = 1e4  # of the deviation of a module's output: beyond it, something is wrong
+
+
+@dataclass(frozen=True)
+class Check:
+    """
+    Attributes:
+        detail: the numbers, or what was wrong.
+        seconds: that it took.
+    """
+
+    name: str
+    passed: bool
+    detail: str
+    seconds: float
+
+
+def report(name: str | Path, device: str = "cpu", steps: int | None = None) -> tuple[list[Check], dict[str, Any]]:
+    """Check a model folder; returns the checks, and the report as plain JSON types.
+
+    Args:
+        name: "tiny", a folder, or a hub id.
+        steps: of the drawing; None: as the config has it.
+
+    Raises:
+        SeedxError: no such model, or weights that do not fit its config.json.
+    """
+    folder = locate(name)
+    config = native.read_config(folder)
+    checks, parts = [], {}
+    for part, expected in expected_parts(config, folder):
+        start = time.perf_counter()
+        parts[part] = fingerprint(native.read_part(folder, part, expected)) | {"released": is_released(part, expected)}
+        checks.append(_of_part(part, parts[part], time.perf_counter() - start))
+    model = pipeline.load(folder, device=device)
+    outputs: dict[str, Any] = {}
+    for what, run in probes(model, steps).items():
+        checks.append(_run(what, run, outputs))
+    facts = {"folder": folder.name, "config": dataclasses.asdict(config), "machine": machine(device)}
+    return checks, facts | {"parts": parts, "outputs": outputs, "checks": [dataclasses.asdict(each) for each in checks]}
+
+
+def write(facts: Mapping[str, Any], file: Path) -> None:
+    file.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def table(checks: list[Check]) -> Table:
+    made = new_table("check", "verdict", "seconds", "numbers", words=["verdict", "numbers"])
+    for check in checks:
+        verdict, style = ("pass", None) if check.passed else ("FAIL", "red")
+        made.add_row(check.name, verdict, f"{check.seconds:.1f}", check.detail, style=style)
+    return made
+
+
+def expected_parts(config: Config, folder: Path) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Names and shapes of every part that the folder has."""
+    for part, module in modules(*build(config)).items():
+        yield part, part_state(part, module)
+    other = native.other_name(config)
+    if weights.find(folder, other):
+        yield other, part_state("detokenizer", native.other_stage(config))
+
+
+def fingerprint(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Numbers by which two copies of a part can be compared. One tensor is in memory at a time.
+
+    `shapes` is a hash of names and shapes in order; `mean` and `norm` are over all values; `tensors` has the mean and
+    the norm of each.
+    """
+    shapes, each, count, bad = hashlib.sha256(), {}, 0, 0
+    total = squares = 0.0
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        shapes.update(f"{name} {tuple(tensor.shape)}\n".encode())
+        finite = torch.isfinite(tensor)
+        bad += int((~finite).sum())
+        values = torch.where(finite, tensor, 0).double()
+        mean, norm = float(values.mean()), float(values.norm())
+        each[name] = [float(f"{mean:.6g}"), float(f"{norm:.6g}")]
+        count, total, squares = count + tensor.numel(), total + float(values.sum()), squares + norm**2
+    return {
+        "weights": count,
+        "precision": sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()}),
+        "shapes": shapes.hexdigest()[:16],
+        "mean": total / max(count, 1),
+        "norm": squares**0.5,
+        "not_finite": bad,
+        "all_zero": sorted(name for name, (_, norm) in each.items() if norm == 0),
+        "tensors": each,
+    }
+
+
+def is_released(part: str, expected: Mapping[str, Tensor]) -> bool:
+    """Whether a part has the names and shapes of the released 17B model."""
+    name = "detokenizer" if part.endswith("_stage") else part
+    for condition in (True, False):
+        sizes = dataclasses.replace(SEED_X_17B.detokenizer, condition=condition)
+        theirs = part_state(name, modules(*build(dataclasses.replace(SEED_X_17B, detokenizer=sizes)))[name])
+        if {k: t.shape for k, t in theirs.items()} == {k: t.shape for k, t in expected.items()}:
+            return True
+    return False
+
+
+def picture() -> PIL.Image.Image:
+    """The fixed picture: a red circle on a blue square, on a grey gradient; 640 x 400."""
+    drawn = PIL.Image.linear_gradient("L").resize((640, 400)).convert("RGB")
+    pen = PIL.ImageDraw.Draw(drawn)
+    pen.rectangle((200, 80, 440, 320), fill=(30, 60, 200))
+    pen.ellipse((260, 140, 380, 260), fill=(220, 30, 30))
+    return drawn
+
+
+def probes(model: Pipeline, steps: int | None) -> dict[str, Callable[[], dict[str, Any]]]:
+    """What is run, in order: each gives numbers and raises if it can't."""
+    core, shown = model.model, picture()
+    return {
+        "visual tokenizer": lambda: _statistics(_features(model, shown)),
+        "input resampler": lambda: _statistics(core.seedx.read(_features(model, shown))),
+        "language model": lambda: _statistics(_states(model, shown)),
+        "output resampler": lambda: _statistics(
+            core.seedx.draw_features(_states(model, shown)[:, -1:].expand(-1, 4, -1))
+        ),
+        "de-tokenizer resampler": lambda: _statistics(core.detokenizer.context(_features(model, shown))[0]),
+        "U-Net": lambda: _statistics(_denoised(core, _features(model, shown))),
+        "autoencoder": lambda: _round_trip(core, shown),
+        "answer": lambda: _answer(model, shown),
+        "drawing": lambda: _drawing(model, steps),
+    }
+
+
+def machine(device: str) -> dict[str, Any]:
+    import diffusers
+    import transformers
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    found = {
+        "seedx": metadata.version("seedx"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "diffusers": diffusers.__version__,
+        "platform": platform.platform(),
+        "device": device,
+        "peak_memory": peak,
+    }
+    if torch.device(device).type == "cuda":
+        found |= {"gpu": torch.cuda.get_device_name(device), "peak_gpu_memory": torch.cuda.max_memory_allocated(device)}
+    return found
+
+
+@torch.no_grad()
+def _run(name: str, run: Callable[[], dict[str, Any]], outputs: dict[str, Any]) -> Check:
+    start = time.perf_counter()
+    try:
+        numbers = run()
+    except (RuntimeError, ValueError) as error:  # such as memory that is not enough: the other probes still tell
+        text = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        outputs[name] = {"error": text}
+        return Check(name, False, text, time.perf_counter() - start)
+    outputs[name] = numbers
+    shown = ", ".join(
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in numbers.items()
+    )
+    sane = numbers.get("not_finite", 0) == 0 and 0 < numbers.get("deviation", 1.0) < LARGEST
+    return Check(name, sane, shown, time.perf_counter() - start)
+
+
+def _of_part(part: str, facts: dict[str, Any], seconds: float) -> Check:
+    sizes = "the released model's names and shapes" if facts["released"] else "other sizes than the released model"
+    detail = f"{facts['weights']:,} weights, shapes {facts['shapes']}, norm {facts['norm']:.6g}, {sizes}"
+    if facts["not_finite"]:
+        detail = f"{facts['not_finite']:,} weights are not finite; {detail}"
+    return Check(f"weights of {part}", facts["not_finite"] == 0, detail, seconds)
+
+
+def _statistics(values: Tensor) -> dict[str, Any]:
+    values = values.detach().float().cpu()
+    finite = values[values.isfinite()].double()
+    return {
+        "shape": list(values.shape),
+        "not_finite": values.numel() - finite.numel(),
+        "mean": float(finite.mean()) if finite.numel() else 0.0,
+        "deviation": float(finite.std()) if finite.numel() > 1 else 0.0,
+        "largest": float(finite.abs().max()) if finite.numel() else 0.0,
+    }
+
+
+def _features(model: Pipeline, shown: PIL.Image.Image) -> Tensor:
+    """(1, Q, D) from the visual tokenizer."""
+    return model.engine.image_decoder.encode([shown])
+
+
+def _states(model: Pipeline, shown: PIL.Image.Image) -> Tensor:
+    """(1, T, dim): the final states of the fixed picture and question."""
+    core, device = model.model, model.model.detokenizer.device
+    prompt = model.engine.prompt(Request([model.engine.turn(QUESTION, [shown])]))
+    assert prompt.tiles is not None and prompt.tile_positions is not None and prompt.read_mask is not None
+    ids, mask = prompt.ids.to(device)[None], prompt.read_mask.to(device)[None]
+    tiles = prompt.tiles.to(device, core.seedx.vision.positions.dtype)
+    embeds = core.seedx.embed(ids, mask, tiles, prompt.tile_positions.to(device))
+    return core.seedx.language.states(embeds, torch.arange(ids.shape[1], device=device)[None])
+
+
+def _denoised(core: Model, features: Tensor) -> Tensor:
+    """One pass of the U-Net over fixed noise."""
+    detokenizer = core.detokenizer
+    side = core.config.detokenizer.image_size // detokenizer.vae.factor
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, detokenizer.vae.channels, side, side, generator=generator).to(detokenizer.device)
+    prompt, pooled = detokenizer.context(features)
+    time_ids = detokenizer.time_ids(noise)
+    timesteps = torch.tensor([500], device=detokenizer.device)
+    return detokenizer.predict(noise.to(detokenizer.dtype), timesteps, prompt, pooled, time_ids)
+
+
+def _round_trip(core: Model, shown: PIL.Image.Image) -> dict[str, Any]:
+    """Encoded and decoded: the error in decibels, as PSNR of values in -1..1."""
+    from seedx.tiling import BICUBIC, to_tensor
+
+    side = core.config.detokenizer.image_size
+    pixels = to_tensor(shown.resize((side, side), BICUBIC), (0.5,) * 3, (0.5,) * 3)[None].to(core.detokenizer.device)
+    decoded = core.detokenizer.vae.decode(core.detokenizer.vae.encode(pixels)).float()
+    error = float((decoded - pixels).square().mean())
+    return _statistics(decoded) | {"psnr": float(10 * torch.tensor(4 / max(error, 1e-12)).log10())}
+
+
+def _answer(model: Pipeline, shown: PIL.Image.Image) -> dict[str, Any]:
+    reply = model.chat(QUESTION, [shown], max_new_tokens=64, drawing="forbid")
+    return {"question": QUESTION, "text": reply.text}
+
+
+def _drawing(model: Pipeline, steps: int | None) -> dict[str, Any]:
+    drawn = model.draw(CAPTION, seed=0, steps=steps)
+    values = torch.frombuffer(bytearray(drawn.tobytes()), dtype=torch.uint8).float()
+    small = drawn.resize((8, 8), PIL.Image.Resampling.BOX)
+    return {
+        "caption": CAPTION,
+        "size": list(drawn.size),
+        "mean": float(values.mean()),
+        "deviation": float(values.std()),
+        "pixels_8x8": small.tobytes().hex(),
+    }
