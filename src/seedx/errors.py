@@ -24,11 +24,10 @@ class SeedxWarning(UserWarning):
 
 def shorten(value: object, limit: int = 80) -> str:
     """`repr(value)` for a message, cut in its middle to about `limit` characters: some inputs are whole files."""
-    if isinstance(value, (str, bytes, bytearray, memoryview)) and len(value) > limit:
-        head, tail = value[: limit // 2], value[-(limit // 4) :]
-        if isinstance(value, memoryview):
-            head, tail = bytes(head), bytes(tail)
-        return f"{head!r}...{tail!r}"
+    if isinstance(value, memoryview):
+        value = bytes(value[: 4 * limit])
+    if isinstance(value, (str, bytes, bytearray)) and len(value) > limit:
+        return f"{value[: limit // 2]!r}...{value[-(limit // 4) :]!r}"
     try:
         shown = repr(value)
     except ValueError:  # an int of more digits than Python writes

@@ -47,8 +47,10 @@ class ParquetRows:
             for fields in self._rows(row):
                 where = f"{self.path}:{row}"
                 row += 1
-                bad = isinstance(fields, SampleError)
-                yield row, SampleError(fields.cause, where, fields.detail) if bad else Record(where, fields, folder)
+                if isinstance(fields, SampleError):
+                    yield row, SampleError(fields.cause, where, fields.detail)
+                else:
+                    yield row, Record(where, fields, folder)
         except (MemoryError, MissingPackageError):
             raise
         except (arrow.ArrowException, OSError, ValueError, LookupError, TypeError, ArithmeticError) as error:

@@ -27,11 +27,12 @@ from seedx.checks import all_finite, integer, number
 from seedx.config import from_dict, nearest
 from seedx.data.shard_reader import Data
 from seedx.errors import SeedxError, shorten
+from seedx.images import TRAINING_MAX_PIXELS
 from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
 
 INFINITE = float("inf")
 RANGES = {  # of fields, the bounds included
-    **dict.fromkeys(("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "log_every"), (1, INFINITE)),
+    **dict.fromkeys(("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "max_pixels", "log_every"), (1, INFINITE)),
     **dict.fromkeys(("micro_batch_size", "warmup_steps", "workers", "sample_every", "keep_last"), (0, INFINITE)),
     **dict.fromkeys(("lr", "weight_decay", "eps", "max_grad_norm", "max_skipped_steps"), (0, INFINITE)),
     **dict.fromkeys(("min_lr_ratio", "ema_decay", "max_sample_errors"), (0, 1)),
@@ -93,6 +94,7 @@ class Recipe:
         max_seq_len: tokens of a packed row.
         streams: of the data; a multiple of ranks x workers. It fixes the order of the samples, so a run keeps it.
         workers: processes of each rank that make batches; 0: the training process itself.
+        max_pixels: a picture of the data with more is a sample error, before it is decoded.
         too_long: whether a document longer than a row is dropped or truncated.
         max_sample_errors: the largest fraction of unreadable samples before the run stops.
         max_skipped_steps: consecutive steps that are skipped, since the loss or gradient is not finite, before the run
@@ -130,6 +132,7 @@ class Recipe:
     max_seq_len: int = 256
     streams: int = 16
     workers: int = 0
+    max_pixels: int = TRAINING_MAX_PIXELS
     too_long: Literal["drop", "truncate"] = "drop"
     max_sample_errors: float = 0.05
     max_skipped_steps: int = 10
@@ -145,6 +148,7 @@ class Recipe:
             object.__setattr__(self, name, _checked(name, hint, getattr(self, name)))
         if self.name in ("", ".", "..") or re.search(r"[/\\\x00-\x1f]", self.name) or len(self.name.encode()) > 200:
             raise SeedxError(f"name must be the name of one folder, without slashes, not {shorten(self.name)}")
+<<<<<<< HEAD
         for name, (lowest, highest) in RANGES.items():
             number(name, getattr(self, name), lowest, highest)
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
@@ -153,6 +157,11 @@ class Recipe:
             for name, value in getattr(self, table).items():
                 number(f"{table}.{name}", value, 0)
         all_finite("options", self.options)
+=======
+        for name in ("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "max_pixels", "log_every"):
+            if getattr(self, name) < 1:
+                raise SeedxError(f"{name} must be at least 1, not {getattr(self, name)}")
+>>>>>>> refs/heads/robust
 
     def micro_rows(self, ranks: int) -> int:
         """Rows of one forward on one of so many ranks.
