@@ -38,6 +38,9 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self, body: bool) -> None:
         parts = self.path.split("?")[0].strip("/").split("/")
         if parts[:2] == ["api", "models"] and (files := self._files(parts[2:4])) is not None:
+            if parts[4:5] == ["tree"]:
+                tree = [{"type": "file", "path": k, "size": len(v), "oid": COMMIT} for k, v in files.items()]
+                return self._send(json.dumps(tree).encode(), body)
             siblings = [{"rfilename": name} for name in files]
             values = {"id": "/".join(parts[2:4]), "sha": COMMIT, "siblings": siblings, "private": False}
             return self._send(json.dumps(values).encode(), body)
