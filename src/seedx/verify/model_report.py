@@ -281,7 +281,7 @@ def _answer(model: Pipeline, shown: PIL.Image.Image) -> dict[str, Any]:
 
 
 def _drawing(model: Pipeline, steps: int | None) -> dict[str, Any]:
-    drawn = model.draw(CAPTION, seed=0, **({} if steps is None else {"steps": steps}))
+    drawn = model.draw(CAPTION, seed=0, steps=steps)
     values = torch.frombuffer(bytearray(drawn.tobytes()), dtype=torch.uint8).float()
     small = drawn.resize((8, 8), PIL.Image.Resampling.BOX)
     return {
