@@ -17,6 +17,7 @@ import torch
 
 from seedx.checkpoint import native
 from seedx.checkpoint.hub import Hub
+from seedx.checkpoint.model_card import push
 from seedx.checkpoint.parts import Model
 from seedx.checks import integer
 from seedx.errors import SeedxError, SeedxWarning
@@ -86,6 +87,28 @@ class Pipeline:
     @property
     def model(self) -> Model:
         return self.engine.model
+
+    def save(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
+        """Write the model to a folder, in the precision it has unless `dtype` is given."""
+        native.save(self.model, folder, dtype)
+
+    def push_to_hub(
+        self, repository: str, *, private: bool = True, scores: str = "", dtype: torch.dtype | None = None
+    ) -> str:
+        """Upload the model, with a card that says what it is, from what, and under which licences.
+
+        Args:
+            repository: "organisation/name"; made if it is not there.
+            scores: Markdown for the card, such as a table with the commands that gave it.
+            dtype: precision to store; None: as the model has it.
+
+        Returns:
+            the address of the commit.
+
+        Raises:
+            SeedxError: the hub refuses it.
+        """
+        return push(self.model, repository, private=private, scores=scores, dtype=dtype)
 
     def session(self) -> Session:
         """A conversation of several turns, which keeps its pictures and its state."""

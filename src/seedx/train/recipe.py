@@ -32,7 +32,9 @@ from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
 
 INFINITE = float("inf")
 RANGES = {  # of fields, the bounds included
-    **dict.fromkeys(("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "max_pixels", "log_every"), (1, INFINITE)),
+    **dict.fromkeys(
+        ("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "max_pixels", "log_every"), (1, INFINITE)
+    ),
     **dict.fromkeys(("micro_batch_size", "warmup_steps", "workers", "sample_every", "keep_last"), (0, INFINITE)),
     **dict.fromkeys(("lr", "weight_decay", "eps", "max_grad_norm", "max_skipped_steps"), (0, INFINITE)),
     **dict.fromkeys(("min_lr_ratio", "ema_decay", "max_sample_errors"), (0, 1)),
@@ -148,7 +150,6 @@ class Recipe:
             object.__setattr__(self, name, _checked(name, hint, getattr(self, name)))
         if self.name in ("", ".", "..") or re.search(r"[/\\\x00-\x1f]", self.name) or len(self.name.encode()) > 200:
             raise SeedxError(f"name must be the name of one folder, without slashes, not {shorten(self.name)}")
-<<<<<<< HEAD
         for name, (lowest, highest) in RANGES.items():
             number(name, getattr(self, name), lowest, highest)
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
@@ -157,11 +158,6 @@ class Recipe:
             for name, value in getattr(self, table).items():
                 number(f"{table}.{name}", value, 0)
         all_finite("options", self.options)
-=======
-        for name in ("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "max_pixels", "log_every"):
-            if getattr(self, name) < 1:
-                raise SeedxError(f"{name} must be at least 1, not {getattr(self, name)}")
->>>>>>> refs/heads/robust
 
     def micro_rows(self, ranks: int) -> int:
         """Rows of one forward on one of so many ranks.
