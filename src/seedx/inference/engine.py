@@ -134,9 +134,9 @@ class Engine:
         prompt = self.variant.prompt(verb)
         if not text.strip() and "{it}" in prompt.text:
             raise SeedxError("the prompt is empty: say what you want to know or to see")
-        alone = isinstance(pictures, (str, bytes)) or not isinstance(pictures, Sequence)
-        several = [pictures] if alone else pictures
-        return prompt.message(text, [self.open_picture(picture) for picture in several], n)
+        if isinstance(pictures, Sequence) and not isinstance(pictures, (str, bytes)):
+            return prompt.message(text, [self.open_picture(picture) for picture in pictures], n)
+        return prompt.message(text, [self.open_picture(pictures)], n)
 
     def respond(self, requests: Sequence[Request], keep_states: bool = False) -> Responses:
         """Respond to all requests together. Each reply is what it would be alone.
