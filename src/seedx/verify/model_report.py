@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -174,11 +175,9 @@ def machine(device: str) -> dict[str, Any]:
     import diffusers
     import transformers
 
-    from seedx import __version__
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     found = {
-        "seedx": __version__,
+        "seedx": metadata.version("seedx"),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
@@ -274,7 +273,7 @@ def _answer(model: Pipeline, shown: PIL.Image.Image) -> dict[str, Any]:
 
 
 def _drawing(model: Pipeline, steps: int | None) -> dict[str, Any]:
-    drawn = model.draw(CAPTION, seed=0, **({} if steps is None else {"steps": steps}))
+    drawn = model.draw(CAPTION, seed=0, steps=steps)
     values = torch.frombuffer(bytearray(drawn.tobytes()), dtype=torch.uint8).float()
     small = drawn.resize((8, 8), PIL.Image.Resampling.BOX)
     return {

@@ -46,4 +46,6 @@ def relative_errors(predicted: Tensor, true: Tensor) -> list[float]:
 
 def with_norms_of(predicted: Tensor, true: Tensor) -> Tensor:
     """The predicted features rescaled to the mean norm of the true ones, position by position."""
-    return predicted / predicted.norm(dim=-1, keepdim=True) * true.norm(dim=-1, keepdim=True).mean(dim=0)
+    norms: Tensor = true.norm(dim=-1, keepdim=True).mean(dim=0)
+    rescaled: Tensor = predicted / predicted.norm(dim=-1, keepdim=True) * norms
+    return rescaled
