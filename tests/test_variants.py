@@ -144,6 +144,19 @@ def test_two_pictures_and_two_turns(asked):
     assert ids_of(pipeline, requests[-1]) == [SP.bos_id(), *expected]
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_session_adds_the_ids_that_the_whole_conversation_has(variant, asked):
+    engine = asked(variant)[0].engine
+    wide = Sized(size=(900, 400))
+    turns = [user(Image(wide), "Add a hat."), assistant("Here.", Image(wide)), user(Image(wide), "And this?")]
+    whole = engine.prompt(Request(turns)).ids.tolist()
+    added = engine.prompt(Request(turns, state=object())).ids.tolist()
+    assert whole[-len(added) :] == added
+    first = engine.prompt(Request(turns[:1])).ids.tolist()
+    answer = [*WORDS.encode("Here."), *WORDS.specials.image(QUERIES)]
+    assert whole == [*first, *answer, *added]
+
+
 def test_boxes_that_the_user_gives_are_bare_or_in_brackets(asked):
     box = "<box_start><loc-112><loc-112><loc-223><loc-223><box_end>"
     for variant, text in (("tiny", f"What is the dog {box}?"), ("seed_x_i", f"What is the dog [[ {box} ]]?")):
