@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 FILES := src tests benchmarks examples docs
 THREADS ?= 2
+INPUTS ?= 100000
 TINY := runs/tiny
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format tiny drawings judge claims docs golden clean
+.PHONY: help demo test fuzz check format tiny drawings judge claims docs golden clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -18,6 +19,9 @@ demo: $(VENV)/.demo ## set up, then read, point, draw and edit on real files: de
 
 test: $(VENV)/.dev ## set up what the tests need, and run them
 	$(BIN)/python -m pytest -q
+
+fuzz: $(VENV)/.dev ## random changes of valid files for every parser, in limited memory (INPUTS=100000)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --inputs $(INPUTS)
 
 check: $(VENV)/.dev ## format, lint, types, fast tests
 	$(BIN)/ruff format --check $(FILES)

@@ -92,6 +92,24 @@ def test_draw_edit_and_reconstruct_write_pictures(run, picture):
     assert Image.open("reconstructed.png").size == (168, 56)
 
 
+def test_drawing_now_and_condition_are_options(run, picture):
+    assert run("draw", "a cat", "--drawing", "now", *SHORT)[0] == 0
+    assert run("edit", picture, "add a hat", "--drawing", "now", "--condition", *SHORT)[0] == 0
+    assert Image.open("edited.png").size == (168, 56)
+    arguments = ("chat", "add a hat", "--images", picture, "--drawing", "now", "--condition", "--release-suppression")
+    assert json.loads(run(*arguments, "--json", *SHORT)[1])["images"] == ["seedx-1.png"]
+
+
+def test_a_model_that_was_not_trained_to_edit_says_so(tiny_folder, tmp_path, picture, capsys):
+    shutil.copytree(tiny_folder, tmp_path / "model")
+    config = json.loads((tiny_folder / "config.json").read_text()) | {"variant": "seed_x_i"}
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    edit = ("edit", picture, "add a hat", "--out", tmp_path / "a.png", "--model", tmp_path / "model", *SHORT)
+    assert "SEED-X-I was not trained to edit pictures" in mistake(capsys, *edit)
+    assert main([*map(str, edit), "--condition"]) == 0
+    assert capsys.readouterr().err.startswith("seedx: warning: SEED-X-I was not trained to edit pictures")
+
+
 def test_ground_prints_boxes_and_marks_them(run, picture):
     code, out, _ = run("ground", picture, "the cat", "--out", "boxes.png", *SHORT)
     assert (code, out) == (0, "nothing found\n")

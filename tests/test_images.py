@@ -1,5 +1,8 @@
+import base64
 import io
+import os
 import struct
+import threading
 import zlib
 from pathlib import Path
 
@@ -7,8 +10,9 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 import pytest
+import torch
 
-from seedx.images import large_enough, open_image
+from seedx.images import PLUGINS, ImageError, large_enough, open_image, read_header
 
 
 def encoded(picture: PIL.Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -141,3 +145,153 @@ def test_the_filter_on_size_and_ratio() -> None:
     assert large_enough((100, 50), min_side=50, min_aspect_ratio=0.5)
     assert not large_enough((100, 50), min_side=51, min_aspect_ratio=0.5)
     assert not large_enough((50, 101), min_side=50, min_aspect_ratio=0.5)
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n{ } loop\n%%EOF\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [POSTSCRIPT, encoded(noise(), "TGA"), encoded(noise(), "ICO"), encoded(noise(), "DDS"), encoded(noise(), "SGI")],
+)
+def test_a_decoder_that_is_not_listed_never_sees_a_file(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "cat.jpg").write_bytes(data)
+    for source in (data, tmp_path / "cat.jpg", io.BytesIO(data)):
+        for read in (open_image, read_header):
+            with pytest.raises(ImageError, match=r"is not a picture in one of the formats JPEG, PNG, "):
+                read(source)
+
+
+def test_a_picture_that_pillow_opened_is_not_decoded_by_another_decoder_either() -> None:
+    with pytest.raises(ImageError, match="is EPS, not one of the formats"):
+        open_image(PIL.Image.open(io.BytesIO(POSTSCRIPT)))
+    trusted = PIL.Image.open(io.BytesIO(encoded(noise(), "TGA")))
+    trusted.load()
+    assert open_image(trusted).tobytes() == noise().tobytes()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PLUGINS if kind != "HEIF"])
+def test_every_listed_format_is_read(kind: str) -> None:
+    opened = open_image(encoded(PIL.Image.new("RGB", (16, 8), (200, 100, 50)), kind))
+    assert opened.size == (16, 8)
+    assert np.abs(np.asarray(opened, dtype=int) - (200, 100, 50)).max() <= 8
+
+
+def test_every_exception_of_a_decoder_is_the_error_of_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    for raised in (KeyError("x"), struct.error(), TypeError(), RuntimeError(), NotImplementedError(), AssertionError()):
+
+        def fail(*_: object, error: Exception = raised) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(PIL.Image.Image, "convert", fail)
+            with pytest.raises(ImageError, match="damaged or truncated"):
+                open_image(encoded(noise()))
+
+
+def test_a_pipe_is_refused_and_blocks_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    for path in (tmp_path / "a.png", "/dev/zero"):
+        with pytest.raises(ImageError, match="is a pipe or a device"):
+            open_image(path)
+
+
+def test_a_slow_file_does_not_block_other_pictures() -> None:
+    reached, go = threading.Event(), threading.Event()
+
+    class Slow(io.BytesIO):
+        def read(self, count: int | None = -1) -> bytes:
+            if count:
+                reached.set()
+                go.wait(10)
+            return super().read(count)
+
+    thread = threading.Thread(target=open_image, args=(Slow(encoded(noise())),))
+    thread.start()
+    reached.wait(10)
+    assert open_image(encoded(noise())).size == (64, 48)
+    go.set()
+    thread.join()
+
+
+def test_grey_of_many_bits_is_scaled_by_its_range() -> None:
+    dark = PIL.Image.fromarray(np.array([[0, 200, 257]], dtype=np.uint16))  # nearly black, and stays so
+    assert np.asarray(open_image(encoded(dark)))[0, :, 0].tolist() == [0, 0, 1]
+    for kind in ("TIFF", "PPM"):
+        full = PIL.Image.fromarray(np.array([[0, 32768, 65535]], dtype=np.uint16))
+        assert np.asarray(open_image(encoded(full, kind)))[0, :, 0].tolist() == [0, 127, 255]
+    floats = PIL.Image.fromarray(np.array([[0.0, 0.5, 1.0, 7.0, -1.0, np.nan]], dtype=np.float32))
+    assert np.asarray(open_image(encoded(floats, "TIFF")))[0, :, 0].tolist() == [0, 128, 255, 255, 0, 0]
+
+
+def test_a_transparent_grey_of_sixteen_bits_is_white() -> None:
+    grey = PIL.Image.fromarray(np.array([[0, 1, 300]], dtype=np.uint16))
+    data = with_transparency(encoded(grey), struct.pack(">H", 1))
+    assert np.asarray(open_image(data))[0, :, 0].tolist() == [0, 255, 1]
+
+
+def test_a_transparent_colour_of_sixteen_bits_is_white() -> None:
+    row = b"\0" + struct.pack(">6H", 0x1234, 0x5678, 0x9ABC, 0xFFFF, 0, 0)
+    header = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
+    opened = open_image(with_transparency(data, struct.pack(">3H", 0x1234, 0x5678, 0x9ABC)))
+    assert [opened.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (255, 0, 0)]
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def with_transparency(data: bytes, key: bytes) -> bytes:
+    at = data.index(b"IDAT") - 4
+    return data[:at] + chunk(b"tRNS", key) + data[at:]
+
+
+def test_pixels_in_every_form_are_the_same(tmp_path: Path) -> None:
+    data, array = encoded(noise()), np.asarray(noise())
+    tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)
+    uri = "data:image/png;base64," + base64.b64encode(data).decode()
+    (tmp_path / "a.png").write_bytes(data)
+
+    class Named(os.PathLike[str]):
+        def __fspath__(self) -> str:
+            return str(tmp_path / "a.png")
+
+    for source in (bytearray(data), memoryview(data), array, array[::1, ::1], tensor, tensor / 255, uri, Named()):
+        assert open_image(source).tobytes() == noise().tobytes()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("https://example.org/a.png", "is a URL, which is not fetched"),
+        ("file:///a.png", "is a URL, which is not fetched"),
+        ("data:image/png;base64,???", "is not base64"),
+        ("data:image/png;base64", "is no data: URI"),
+        ("a\0b", "can't be read"),
+        ("x" * 48_000, "can't be read"),
+        ("data:image/png;base64," + "!" * 48_000, "is not base64"),
+        (b"x" * 48_000, "is not a picture"),
+        (["a.png"] * 9000, "not list"),
+        (None, "not NoneType"),
+        (io.StringIO("text"), "opened as text"),
+        (np.zeros((4, 4)), r"not ndarray of float64 with the shape \(4, 4\)"),
+        (np.zeros((3, 4, 4), dtype=np.uint8), "with the shape"),
+        (np.zeros((0, 4, 3), dtype=np.uint8), "with the shape"),
+        (torch.full((3, 4, 4), 2.0), r"in 0\.\.1"),
+        (torch.full((3, 4, 4), torch.nan), r"in 0\.\.1"),
+        (torch.zeros(4, dtype=torch.uint8), "with the shape"),
+        (PIL.Image.new("RGB", (0, 5)), "has 0 x 5 pixels"),
+    ],
+)
+def test_what_is_no_picture_is_a_short_error_that_says_so(source: object, message: str) -> None:
+    with pytest.raises(ImageError, match=message) as caught:
+        open_image(source)  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 500
+
+
+def test_exif_data_that_makes_no_sense_leaves_the_picture_as_it_is() -> None:
+    data = bytearray(encoded(noise(), "JPEG", exif=PIL.Image.Exif()))
+    exif = b"Exif\0\0MM\0*\xff\xff\xff\xff" + b"\0" * 20
+    data[2:2] = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    assert open_image(bytes(data)).size == (64, 48)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from seedx.errors import SeedxError
-from seedx.tokenizer import JsonTokenizer, Tokenizer, load, special_tokens, train_tokenizer
+from seedx.tokenizer import JsonTokenizer, Tokenizer, load, special_tokens, train_tokenizer, valid_unicode
 from seedx.tokens import ADDED_TOKENS, box_to_text
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -127,3 +127,21 @@ def test_a_folder_says_what_starts_ends_and_pads(trained: Tokenizer, tmp_path: P
         assert (specials.bos, specials.eos, specials.pad) == (2, 2, 2)
         load(folder).save(folder)
         assert load(folder).specials == specials
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("cut \ud83d", "cut \ufffd"),
+        ("\ude00 cut", "\ufffd cut"),
+        ("\ud83d\ude00", "\U0001f600"),
+        ("\udcff", "\ufffd"),
+        ("größer 猫 \U0001f600\n", "größer 猫 \U0001f600\n"),
+    ],
+)
+def test_half_an_emoji_is_replaced_by_both_kinds(text: str, valid: str, trained: Tokenizer) -> None:
+    assert valid_unicode(text) == valid
+    for tokenizer in (trained, load(GOLDEN / "llama_tokenizer")):
+        assert tokenizer.encode(text) == tokenizer.encode(valid)
+        assert tokenizer.encode_parts([text, [5], text]) == tokenizer.encode_parts([valid, [5], valid])
+    train_tokenizer([text] * 5, 700)

@@ -70,3 +70,11 @@ def test_malformed_boxes_are_skipped() -> None:
     assert [box.label for box in text_to_boxes(text)] == ["cat"]
     assert strip_boxes(text) == "acat b"
     assert text_to_boxes(f"a <box_start><loc-3> star {box_to_text((0, 0, 1, 1))}")[0].label == "star"
+
+
+def test_brackets_around_boxes_are_no_part_of_text_or_label():
+    one, other = box_to_text((0, 0, 0.5, 1)), box_to_text((0.5, 0, 1, 1))
+    text = f"{one} ]] ; a dog [[ {one} {other} ]] and a list [[1, 2]]."
+    assert [box.label for box in text_to_boxes(text)] == ["", "a dog", ""]
+    assert strip_boxes(text) == " ; a dog and a list [[1, 2]]."
+    assert strip_boxes("a dog [[ ") == strip_boxes("a dog [[ <box_start><loc-1>") == "a dog"  # still being written

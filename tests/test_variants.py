@@ -1,12 +1,11 @@
 """What each model is sent, against the forms of the release's scripts, and which part of it draws.
 
-The ids are compared with those of a reference written here on sentencepiece alone, which is itself compared with what
-transformers 4.30.2 gave.
+The ids are compared with those of a reference on sentencepiece alone (prompt_forms.py), which is itself compared with
+what transformers 4.30.2 gave.
 """
 
 import dataclasses
 import json
-import re
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,14 +13,14 @@ from types import SimpleNamespace
 import numpy as np
 import PIL.Image
 import pytest
-import sentencepiece
 import torch
 
+from prompt_forms import FORMS, INST, SP, reference, written
 from seedx import config, prompt, tokenizer
 from seedx.checkpoint import native
 from seedx.checkpoint.parts import Model
 from seedx.config import TilingConfig
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, SeedxWarning
 from seedx.inference import image_decoder
 from seedx.inference.engine import Engine, Request
 from seedx.inference.generate import Answer, Generation, ImageEvent
@@ -33,53 +32,16 @@ from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.tiling import BICUBIC, Tiles, one_tile, thumbnail, to_tensor
 from seedx.variants import VARIANTS, variant_of
-from small import SMALL, TOKENIZER
+from small import SMALL as WITH_SPARE_IDS
+from small import TOKENIZER
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 WORDS = tokenizer.load(TOKENIZER)
-ADDED = json.loads((TOKENIZER / "added_tokens.json").read_text())
-SP = sentencepiece.SentencePieceProcessor(model_file=str(TOKENIZER / "tokenizer.model"))
-CONTROL = {SP.id_to_piece(i): i for i in (SP.unk_id(), SP.bos_id(), SP.eos_id())}
+LANGUAGE = dataclasses.replace(WITH_SPARE_IDS.language, vocab_size=WORDS.vocab_size)
+SMALL = dataclasses.replace(WITH_SPARE_IDS, language=LANGUAGE)
 QUERIES = SMALL.bridge.queries
-
-# The forms of the release's scripts: {img} is a picture, {q} what the user says.
-INST = "[INST] {img}{q} [/INST]\n"
-FORMS = {
-    ("seed_x", "chat"): "Question: {img}{q}\nAnswer:",
-    ("seed_x", "caption"): "{img}",
-    ("seed_x", "ground"): "{img}{q} [[ <box_start>",
-    ("seed_x", "draw"): "{q}<img>",
-    ("seed_x_i", "chat"): INST,
-    ("seed_x_i", "ground"): INST,
-    ("seed_x_i", "draw"): "[INST] Generate an image: {q} [/INST]\n",
-    ("seed_x_edit", "edit"): INST,
-    ("tiny", "edit"): INST,
-    ("tiny", "ground"): "[INST] {img}find the {q} [/INST]\n",
-    ("seed_story", "draw"): "{q}<img>",
-}
 ODD = ("a cat", "  a  cat ", "a\tcat\n", "\n\nWhat is it?", "", "[INST] who [/INST]", "Ça \N{SNOWMAN} 3", "cat\n ")
-
-
-def reference(text):
-    """The ids of a text as transformers 4.30.2 gives them: split at the added tokens, white space beside them lost."""
-    names = sorted((*ADDED, *CONTROL), key=len, reverse=True)
-    pieces = re.split("(" + "|".join(map(re.escape, names)) + ")", text)
-    ids = []
-    for i, piece in enumerate(pieces):
-        if i % 2:
-            ids.append((ADDED | CONTROL)[piece])
-            continue
-        piece = piece.lstrip() if i and pieces[i - 1] in ADDED else piece
-        piece = piece.rstrip() if i + 1 < len(pieces) and pieces[i + 1] in ADDED else piece
-        ids += SP.encode(piece) if piece else []
-    return ids
-
-
-def written(tiles):
-    """A picture of so many tiles before its thumbnail."""
-    inner = "".join(f"<img_{i:05d}>" for i in range(QUERIES))
-    return f"<patch>{inner}</patch>" * tiles + f"<img>{inner}</img>"
 
 
 class Sized(SimpleNamespace):
@@ -247,55 +209,56 @@ def drawn(modules, monkeypatch):
     return make
 
 
+SHORT = {"max_new_tokens": QUERIES + 2}
 PICTURE = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8))
 
 
 @pytest.mark.parametrize("main", ["first", "second"])
 def test_the_stage_that_draws_is_the_one_of_the_release(drawn, main):
     pipeline, calls = drawn("seed_x_i", main=main)
-    pipeline.draw("a cat")
-    pipeline.chat("a cat", [PICTURE], drawing="force")
+    pipeline.draw("a cat", **SHORT)
+    pipeline.chat("a cat", [PICTURE], drawing="force", **SHORT)
     pipeline.reconstruct(PICTURE)
     pipeline.reconstruct(PICTURE, PICTURE)
-    pipeline.session().send("a cat", PICTURE, drawing="now")
+    pipeline.session().send("a cat", PICTURE, drawing="now", **SHORT)
     assert calls == [("first", False), ("first", False), ("first", False), ("second", True), ("first", False)]
     calls.clear()
     pipeline, calls = drawn("seed_x_edit", main=main)
-    pipeline.edit(PICTURE, "a cat")
-    pipeline.chat("a cat", [PICTURE], drawing="force")
-    pipeline.edit(PICTURE, "a cat", condition=False)
-    pipeline.draw("a cat")
+    pipeline.edit(PICTURE, "a cat", **SHORT)
+    pipeline.chat("a cat", [PICTURE], drawing="force", **SHORT)
+    pipeline.edit(PICTURE, "a cat", condition=False, **SHORT)
+    pipeline.draw("a cat", **SHORT)
     assert calls == [("second", True), ("second", True), ("first", False), ("first", False)]
     calls.clear()
     pipeline, calls = drawn("tiny", main=main)
-    pipeline.draw("a cat")
-    pipeline.edit(PICTURE, "a cat")
+    pipeline.draw("a cat", **SHORT)
+    pipeline.edit(PICTURE, "a cat", **SHORT)
     assert calls == [("second", False), ("second", True)]
 
 
 def test_a_model_that_was_not_trained_to_edit_does_so_only_if_told(drawn):
     pipeline, calls = drawn("seed_x_i")
     with pytest.raises(SeedxError, match=r"SEED-X-I was not trained to edit pictures: .* condition=True"):
-        pipeline.edit(PICTURE, "a cat")
-    with pytest.warns(UserWarning, match="SEED-X-I was not trained to edit"):
-        pipeline.edit(PICTURE, "a cat", condition=True)
+        pipeline.edit(PICTURE, "a cat", **SHORT)
+    with pytest.warns(SeedxWarning, match="SEED-X-I was not trained to edit"):
+        pipeline.edit(PICTURE, "a cat", condition=True, **SHORT)
     assert calls == [("second", True)]
 
 
 def test_a_condition_needs_the_second_stage(drawn):
     pipeline, calls = drawn("seed_x_edit", both=False, main="first")
     for verb in (
-        lambda: pipeline.edit(PICTURE, "a cat"),
-        lambda: pipeline.chat("a cat", [PICTURE], condition=True),
+        lambda: pipeline.edit(PICTURE, "a cat", **SHORT),
+        lambda: pipeline.chat("a cat", [PICTURE], condition=True, **SHORT),
         lambda: pipeline.reconstruct(PICTURE, PICTURE),
     ):
         with pytest.raises(SeedxError, match="second stage of the de-tokenizer"):
             verb()
-    pipeline.chat("a cat", [PICTURE], drawing="force")  # as far as the model can
+    pipeline.chat("a cat", [PICTURE], drawing="force", **SHORT)  # as far as the model can
     assert calls == [("first", False)]
     pipeline, calls = drawn("seed_x_i", both=False)
-    with pytest.warns(UserWarning, match="SEED-X-I draws by the first stage"):
-        pipeline.draw("a cat")
+    with pytest.warns(SeedxWarning, match="SEED-X-I draws by the first stage"):
+        pipeline.draw("a cat", **SHORT)
     assert calls[1:] == [("second", False)]
 
 
@@ -304,7 +267,7 @@ def test_a_size_stretches_the_condition(drawn, monkeypatch):
     seen = []
     second = pipeline.model.stage(True)
     monkeypatch.setattr(second, "condition", lambda pixels: seen.append(pixels) or torch.zeros(1, 4, 8, 8))
-    assert pipeline.edit(PICTURE, "a cat", size=(16, 16)).size == (16, 16)
+    assert pipeline.edit(PICTURE, "a cat", size=(16, 16), **SHORT).size == (16, 16)
     assert seen[0].equal(to_tensor(PICTURE.resize((16, 16), BICUBIC), (0.5,) * 3, (0.5,) * 3)[None])
 
 

@@ -22,7 +22,7 @@ from typing import Any, TextIO
 
 from seedx import __version__, plugins
 from seedx.deprecated import OldNameWarning, warn_of_old_name
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, SeedxWarning
 from seedx.verbs.bench import bench
 from seedx.verbs.chat import chat
 from seedx.verbs.convert import convert
@@ -72,7 +72,7 @@ MARKERS = ("OmitArgPrefixes", "FlagCreatePairsOff", "DisallowNone", "PositionalM
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code (see the top of the file)."""
     try:
-        with _old_names_on_one_line():
+        with _our_warnings_on_one_line():
             return _run(list(sys.argv[1:] if arguments is None else arguments))
     except SeedxError as error:
         print(f"seedx: {' '.join(str(error).split())}", file=sys.stderr)
@@ -181,8 +181,8 @@ def overview(known: dict[str, Verb]) -> str:
 
 
 @contextlib.contextmanager
-def _old_names_on_one_line() -> Iterator[None]:
-    """A warning about an old name is shown without a place in our code; all others as before."""
+def _our_warnings_on_one_line() -> Iterator[None]:
+    """Our warnings to users are shown without a place in our code; all others as before."""
     with warnings.catch_warnings():
         before = warnings.showwarning
 
@@ -194,7 +194,7 @@ def _old_names_on_one_line() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if issubclass(category, OldNameWarning):
+            if issubclass(category, (OldNameWarning, SeedxWarning)):
                 print(f"seedx: warning: {message}", file=sys.stderr)
             else:
                 before(message, category, filename, lineno, file, line)

@@ -1,25 +1,55 @@
 """The one module that opens pictures: any mode and orientation, a limit on their size, and errors that name them.
 
-Only what the caller gives is read: local files, bytes, open files, PIL pictures, or what renders itself. No address is
+Only what the caller gives is read: local files, bytes, open files, pixels, or what renders itself. No address is
 fetched here; `data.record` finds the files that a record of a data set names.
+
+A file may be anyone's. It is opened by one of the few decoders of `PLUGINS`, whatever its name says (Pillow has forty,
+one of which runs PostScript programs), its size is checked before it is decoded, and whatever a decoder raises is an
+`ImageError`.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import contextlib
+import functools
+import importlib
 import io
-import threading
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import IO, Any, Protocol, runtime_checkable
+import os
+import re
+import stat
+import sys
+import urllib.parse
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 import PIL.Image
+import PIL.ImageFile
+from numpy.typing import NDArray
 from PIL.Image import Transpose
 
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_PIXELS = 178_956_970  # Pillow's own bound for a picture that may be an attack: about 13,000 x 13,000
+TRAINING_MAX_PIXELS = 50_000_000  # of data from the web, which many processes decode at once: 200 MB each
+
+PLUGINS = {  # the formats that are read, and Pillow's module for each
+    "JPEG": "PIL.JpegImagePlugin",
+    "PNG": "PIL.PngImagePlugin",
+    "WEBP": "PIL.WebPImagePlugin",
+    "GIF": "PIL.GifImagePlugin",
+    "TIFF": "PIL.TiffImagePlugin",
+    "BMP": "PIL.BmpImagePlugin",
+    "PPM": "PIL.PpmImagePlugin",
+    "AVIF": "PIL.AvifImagePlugin",
+    "HEIF": "pillow_heif",  # a package of its own
+}
+FORMATS = (*PLUGINS, "MPO")  # a JPEG with several pictures calls itself MPO
 
 ORIENTATION = 0x0112  # the EXIF tag
 TRANSPOSES = {  # which bring its values upright; 1 is upright
@@ -32,7 +62,10 @@ TRANSPOSES = {  # which bring its values upright; 1 is upright
     8: Transpose.ROTATE_90,
 }
 
-_LOCK = threading.Lock()
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+_ACCEPTED = (
+    "a path, the bytes of a file, an open file, a PIL picture, an array (H, W, 3) or tensor (3, H, W), or a data: URI"
+)
 
 
 class ImageError(SeedxError):
@@ -46,16 +79,21 @@ class Renderable(Protocol):
     def render(self) -> PIL.Image.Image: ...
 
 
-Source = str | Path | bytes | IO[bytes] | PIL.Image.Image | Renderable
+Source: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | PIL.Image.Image | NDArray[np.uint8] "
+    "| Tensor | Renderable"
+)
 
 
 def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
     """A picture as PIL in RGB, upright by its EXIF orientation, what is transparent on white.
 
-    A picture of a single pixel is valid: it becomes tiles of one colour.
+    A picture of a single pixel is valid: it becomes tiles of one colour. Grey of more than 8 bits is scaled by its
+    range, not by its brightest pixel: 65,535 is white, and so is 1.0 where pixels are floating point.
 
     Args:
-        source: a path, the bytes of a file, a file opened in binary mode, a PIL picture, or a `Renderable`.
+        source: a path; the bytes of a file; a file opened in binary mode; a `data:` URI; a PIL picture; an array
+            (H, W, 3) uint8; a tensor (3, H, W), uint8 or floating point in 0..1; or a `Renderable`.
         max_pixels: a picture with more is an error before it is decoded.
 
     Raises:
@@ -69,10 +107,16 @@ def read_header(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Im
     name = _name(source)
     if isinstance(source, Renderable):
         source = source.render()
-    picture = source if isinstance(source, PIL.Image.Image) else _open(source, name)
+    if isinstance(source, PIL.Image.Image):
+        picture = source
+        _check_decoder(picture, name)
+    else:
+        picture = _open(source, name)
     width, height = picture.size
+    if width < 1 or height < 1:
+        raise ImageError(f"{name} has {width} x {height} pixels: a picture has at least one")
     if width * height > max_pixels:
-        raise SeedxError(
+        raise ImageError(
             f"{name} has {width} x {height} pixels, more than the {max_pixels:,} allowed: "
             "make it smaller or raise max_pixels"
         )
@@ -88,8 +132,10 @@ def decode(picture: PIL.Image.Image, name: str = "") -> PIL.Image.Image:
     name = name or _name(picture)
     try:
         return _to_rgb(picture)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise SeedxError(f"{name} is damaged or truncated ({error}): save or download it again") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # a decoder fails on broken data in whatever way it happens to
+        raise ImageError(f"{name} is damaged or truncated ({_reason(error)}): save or download it again") from error
 
 
 def upright_transpose(picture: PIL.Image.Image) -> Transpose | None:
@@ -97,7 +143,13 @@ def upright_transpose(picture: PIL.Image.Image) -> Transpose | None:
 
     Pillow's own `exif_transpose` rewrites the EXIF data too, and fails where a camera wrote some that it does not know.
     """
-    return TRANSPOSES.get(picture.getexif().get(ORIENTATION, 1))
+    try:
+        orientation = picture.getexif().get(ORIENTATION, 1)
+        return TRANSPOSES.get(orientation)
+    except (OSError, MemoryError):
+        raise
+    except Exception:  # EXIF data that can't be read says nothing of how the picture was taken
+        return None
 
 
 def large_enough(size: tuple[int, int], *, min_side: int, min_aspect_ratio: float) -> bool:
@@ -118,54 +170,184 @@ def side_by_side(pictures: Sequence[PIL.Image.Image]) -> PIL.Image.Image:
 
 
 def _open(source: Any, name: str) -> PIL.Image.Image:
-    if isinstance(source, (bytes, bytearray)):
-        source = io.BytesIO(source)
-    elif not isinstance(source, (str, Path)) and not hasattr(source, "read"):
-        raise ImageError(f"a picture is a path, bytes, an open file or a PIL picture, not {type(source).__name__}")
+    torch = sys.modules.get("torch")  # without it, nobody can have made a tensor
+    if isinstance(source, np.ndarray) or (torch is not None and isinstance(source, torch.Tensor)):
+        return _from_pixels(source)
+    if isinstance(source, str) and source.startswith("data:"):
+        source = _from_data_uri(source)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _decoder(io.BytesIO(source), name)
+    if isinstance(source, (str, os.PathLike)):
+        return _decoder(_checked_path(os.fsdecode(source), name), name)
+    if hasattr(source, "read"):
+        return _decoder(_rewound(source, name), name)
+    raise ImageError(f"a picture is {_ACCEPTED}, not {type(source).__name__}")
+
+
+def _checked_path(path: str, name: str) -> str:
+    """The path of a regular file: opening a pipe or a device could wait for ever."""
+    if _URL.match(path):
+        raise ImageError(f"{name} is a URL, which is not fetched: download it and give the path or the bytes")
     try:
-        with _any_size():
-            return PIL.Image.open(source)  # reads the header alone
+        mode = os.stat(path).st_mode
     except FileNotFoundError as error:
         raise ImageError(f"{name} does not exist") from error
-    except IsADirectoryError as error:
-        raise ImageError(f"{name} is a folder, not a picture") from error
-    except PIL.UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not a picture in a format that Pillow knows") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"{name} can't be read ({error})") from error
+    except (OSError, ValueError) as error:  # the latter for a path with a zero byte
+        raise ImageError(f"{name} can't be read ({_reason(error)})") from error
+    if stat.S_ISDIR(mode):
+        raise ImageError(f"{name} is a folder, not a picture")
+    if not stat.S_ISREG(mode):
+        raise ImageError(f"{name} is a pipe or a device: give a file, or the bytes that you read from it")
+    return path
 
 
-@contextlib.contextmanager
-def _any_size() -> Iterator[None]:
-    """Lift Pillow's own limit while a header is read: it is one for the process, and would override `max_pixels`."""
-    with _LOCK:
-        bound, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
+def _rewound(file: Any, name: str) -> IO[bytes]:
+    """An open file at its start; one that can't seek is read."""
+    try:
         try:
-            yield
-        finally:
-            PIL.Image.MAX_IMAGE_PIXELS = bound
+            file.seek(0)
+        except (AttributeError, io.UnsupportedOperation):
+            file = io.BytesIO(file.read())
+        if isinstance(file.read(0), bytes):
+            return cast("IO[bytes]", file)
+    except (OSError, ValueError, TypeError) as error:
+        raise ImageError(f"{name} can't be read ({_reason(error)})") from error
+    raise ImageError(f"{name} is opened as text: open it in binary mode")
+
+
+def _from_data_uri(uri: str) -> bytes:
+    header, comma, content = uri.partition(",")
+    try:
+        if comma and header.endswith(";base64"):
+            return base64.b64decode(urllib.parse.unquote_to_bytes(content), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ImageError(f"the picture {shorten(uri)} is not base64 ({error})") from error
+    if not comma:
+        raise ImageError(f"the picture {shorten(uri)} is no data: URI: it is data:image/png;base64,...")
+    return urllib.parse.unquote_to_bytes(content)
+
+
+def _from_pixels(source: Any) -> PIL.Image.Image:
+    """An array (H, W, 3) or tensor (3, H, W) as PIL."""
+    kind = f"{type(source).__name__} of {source.dtype} with the shape {tuple(source.shape)}"
+    if isinstance(source, np.ndarray):
+        pixels = source
+    else:
+        pixels = source.detach().cpu()
+        if pixels.is_floating_point():
+            if not bool(((pixels >= 0) & (pixels <= 1)).all()):
+                raise ImageError(
+                    "a tensor of floating point has pixels in 0..1; this one has others: don't normalise it"
+                )
+            pixels = (pixels.float() * 255).round().byte()
+        pixels = pixels.permute(1, 2, 0).numpy() if pixels.ndim == 3 else pixels.numpy()
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        raise ImageError(f"pixels are an array (H, W, 3) of uint8 or a tensor (3, H, W), not {kind}")
+    return PIL.Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _decoder(file: str | IO[bytes], name: str) -> PIL.Image.Image:
+    """The picture of a path or a file at its start, by the decoder of its first bytes; its header is read.
+
+    Not by `PIL.Image.open`, which has a limit of its own on the size, a global of the process: to lift it for one
+    picture needs a lock, and then one slow file blocks the pictures of all threads.
+    """
+    failure: Exception | None = None
+    try:
+        with open(file, "rb") if isinstance(file, str) else contextlib.nullcontext(file) as opened:
+            prefix = opened.read(16)
+        for format in PLUGINS:
+            found = _plugin(format)
+            if found is None or found[1](prefix) is not True:
+                continue
+            try:
+                if not isinstance(file, str):
+                    file.seek(0)
+                return found[0](file, file if isinstance(file, str) else getattr(file, "name", ""))
+            except MemoryError:
+                raise
+            except Exception as error:  # HEIF and AVIF share their first bytes: the next one may read it
+                failure = error
+    except OSError as error:
+        failure = error
+    if failure is not None:
+        raise ImageError(f"{name} can't be read ({_reason(failure)})") from failure
+    hint = "; HEIF needs pip install pillow-heif" if prefix[4:8] == b"ftyp" else ""
+    raise ImageError(f"{name} is not a picture in one of the formats {', '.join(PLUGINS)}{hint}")
+
+
+@functools.cache
+def _plugin(format: str) -> tuple[Any, Any] | None:
+    """What makes a picture of a file, and what tells by 16 bytes whether it can; None where Pillow lacks the format."""
+    try:
+        module = importlib.import_module(PLUGINS[format])
+    except ImportError:
+        return None
+    if format == "HEIF":
+        module.register_heif_opener()
+    return PIL.Image.OPEN.get(format)
+
+
+def _check_decoder(picture: PIL.Image.Image, name: str) -> None:
+    """A picture opened by Pillow is decoded when its pixels are needed: not by any of its decoders, either."""
+    pending = isinstance(picture, PIL.ImageFile.StubImageFile) or getattr(picture, "tile", None)
+    if pending and isinstance(picture, PIL.ImageFile.ImageFile) and picture.format not in FORMATS:
+        raise ImageError(
+            f"{name} is {picture.format}, not one of the formats {', '.join(PLUGINS)}: call its load() if you trust it"
+        )
 
 
 def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:
+    key = _sixteen_bit_key(picture)
     picture.load()  # some formats hold the EXIF data after the pixels
     transpose = upright_transpose(picture)
+    if picture.mode[0] in "IF":
+        picture = _eight_bits(picture)
+    elif key is not None:
+        picture = picture.copy()
+        picture.info["transparency"] = key
     if transpose is not None:
         picture = picture.transpose(transpose)
         # Without the EXIF data: opened again, it would be transposed again.
-        picture.info = {key: value for key, value in picture.info.items() if key == "transparency"}
-    if picture.mode.startswith("I"):
-        picture = picture.convert("I")
-        if np.asarray(picture).max() > 255:  # 16 bits, which Pillow would cut off at 255 instead of scaling them
-            picture = picture.point(lambda value: value * (1 / 257))
-        picture = picture.convert("L")
+        picture.info = {name: value for name, value in picture.info.items() if name == "transparency"}
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = PIL.Image.alpha_composite(PIL.Image.new("RGBA", picture.size, "white"), picture)
     return picture.convert("RGB")
 
 
+def _eight_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """Grey of 16 bits, 32 bits or floating point -> L, or LA where one grey is transparent. 65,535 and 1.0 are white.
+
+    Pillow would cut such values at 255.
+    """
+    values = np.asarray(picture)
+    if picture.mode == "F":
+        grey = (np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    else:
+        grey = (values.clip(0, 65535) // 257).astype(np.uint8)
+    made = PIL.Image.fromarray(grey)
+    key = picture.info.get("transparency")
+    if isinstance(key, int):
+        made.putalpha(PIL.Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
+    return made
+
+
+def _sixteen_bit_key(picture: PIL.Image.Image) -> tuple[int, ...] | None:
+    """The transparent colour of a 16-bit RGB picture in the 8 bits that Pillow keeps of it; None without one."""
+    key = picture.info.get("transparency")
+    wide = any("16" in str(tile[3]) for tile in getattr(picture, "tile", ()))
+    return tuple(value >> 8 for value in key) if wide and picture.mode == "RGB" and isinstance(key, tuple) else None
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, in short: the system's errors repeat the file name, however long it is."""
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return said if len(said) <= 200 else f"{said[:200]}..."
+
+
 def _name(source: Any) -> str:
-    if isinstance(source, (str, Path)):
-        return f"the picture {str(source)!r}"
+    if isinstance(source, (str, os.PathLike)):
+        return f"the picture {shorten(os.fsdecode(source))}"
     name = getattr(source, "name", None) or getattr(source, "filename", None)
-    return f"the picture {name!r}" if isinstance(name, str) and name else "the picture"
+    return f"the picture {shorten(name)}" if isinstance(name, str) and name else "the picture"

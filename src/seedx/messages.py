@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from typing_extensions import TypeVar
 
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 
 if TYPE_CHECKING:  # only the name: Pillow is not loaded for messages of text
     from seedx.images import Source
@@ -119,9 +119,11 @@ def from_json(record: dict[str, Any]) -> list[Message]:
 
 
 def _message_from_json(message: dict[str, Any]) -> Message:
+    if not isinstance(message, dict):
+        raise SeedxError(f'a message is an object with "role" and "content", not {shorten(message)}')
     role, content = message.get("role"), message.get("content")
     if role not in ("user", "assistant", "system"):
-        raise SeedxError(f'the role of a message is "user", "assistant" or "system", not {role!r}')
+        raise SeedxError(f'the role of a message is "user", "assistant" or "system", not {shorten(role)}')
     if isinstance(content, str):
         content = [{"type": "text", "text": content}]
     if not isinstance(content, list):
@@ -136,8 +138,16 @@ def _part_from_json(part: dict[str, Any]) -> Part:
         case {"type": "image", "image": image}:
             return Image(image)
         case {"type": "box", "box": [x0, y0, x1, y1]}:
-            return Box((float(x0), float(y0), float(x1), float(y1)), part.get("label", ""))
-    raise SeedxError(f'a part is {{"type": "text"|"image"|"box", ...}} with the field of that name, not {part!r}')
+            label = part.get("label", "")
+            if not isinstance(label, str):
+                raise SeedxError(f"the label of a box is a text, not {shorten(label)}")
+            try:
+                return Box((float(x0), float(y0), float(x1), float(y1)), label)
+            except (TypeError, ValueError, OverflowError) as error:  # the last: a whole number of 400 digits
+                raise SeedxError(f"a box is four numbers, not {shorten(part['box'])}") from error
+    raise SeedxError(
+        f'a part is {{"type": "text"|"image"|"box", ...}} with the field of that name, not {shorten(part)}'
+    )
 
 
 def _part_to_json(part: Part) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Tokenizer(ABC):
         """Ids of a piece without added tokens that stands after and before those (None: at the end of the text)."""
 
     def _split(self, text: str, pattern: re.Pattern[str]) -> list[Part]:
-        pieces = pattern.split(text)  # text, token, text, token, ..., text
+        pieces = pattern.split(valid_unicode(text))  # text, token, text, token, ..., text
         return [[self._added[piece]] if i % 2 else piece for i, piece in enumerate(pieces)]
 
     def _encode_chunks(self, chunks: Sequence[Part]) -> list[int]:
@@ -213,6 +213,13 @@ class JsonTokenizer(Tokenizer):
         _write_roles(Path(folder), self._roles)
 
 
+def valid_unicode(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair, as JSON can hold ("\\ud83d" of a cut emoji)."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def load(folder: Path | str) -> Tokenizer:
     """Read a tokenizer folder of either kind: `tokenizer.model` (with `added_tokens.json`), or `tokenizer.json`.
 
@@ -316,7 +323,7 @@ def _with_template(texts: Iterable[str]) -> Iterator[str]:
     """Each text with the template of its turn, which so becomes three tokens. Box tokens are left out of the corpus."""
     writable = _pattern(TEXT_TOKENS)
     for text in texts:
-        yield from writable.split(text)[::2]
+        yield from writable.split(valid_unicode(text))[::2]
         yield from _TEMPLATE
 
 

@@ -49,13 +49,7 @@ class VerbPrompt:
     article: bool = False
 
     def message(self, it: str, pictures: Sequence[P] = (), n: int = 1) -> Message[P]:
-        """What is sent to the model: the pictures, then the words.
-
-        Raises:
-            SeedxError: the prompt needs the user's words, and there are none.
-        """
-        if not it.strip() and "{it}" in self.text:
-            raise SeedxError("the prompt is empty: say what you want to know or to see")
+        """What is sent to the model: the pictures, then the words."""
         if self.article and not it.lower().startswith(DETERMINED):
             it = f"the {it}"
         words = self.text.format(it=it, n=n)

@@ -43,7 +43,7 @@ def models(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def as_json(sizes: Config) -> object:
     values = json.loads(json.dumps(config.to_dict(sizes)))
     values.pop("name")
-    values.pop("variant", None)
+    values.pop("variant")
     values["language"].pop("lora")
     values["detokenizer"].pop("condition")
     return values
@@ -53,7 +53,9 @@ def as_json(sizes: Config) -> object:
 def test_each_model_has_its_own_weights_its_sizes_and_both_stages(models: Path, name: str) -> None:
     model, number = native.load(models / name), MODELS.index(name)
     assert as_json(model.config) == as_json(MOCK)
-    assert model.config.name == name and model.config.detokenizer.condition is (name == "seed_x_edit")
+    assert model.config.name == model.config.variant == name and model.config.detokenizer.condition is (
+        name == "seed_x_edit"
+    )
     expected = from_release("agent", random_state("agent", 10 + number))
     assert torch.equal(model.seedx.tile_positions, expected["tile_positions"])
     head = from_release("llm", random_state("llm", 20 + number))["llm.lm_head.weight"]
@@ -190,6 +192,17 @@ def test_half_done_downloads_are_named(
         broken.write_bytes(broken.read_bytes()[: int(size * broken.stat().st_size)])
     with pytest.raises(SeedxError, match=message):
         convert(pretrained, tmp_path / "out", variant="seed_x_i")
+
+
+def test_what_is_damaged_and_not_needed_is_left_out(
+    pretrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pretrained / "SEED-X-17B" / "seed_detokenizer" / "second_stage" / "pytorch_model.bin").write_text(LFS)
+    assert main(["convert", str(pretrained), str(tmp_path / "out"), "--variant", "seed_x_i"]) == 0
+    assert "second_stage/pytorch_model.bin is a Git LFS pointer" in capsys.readouterr().err
+    assert not native.load(tmp_path / "out").has_stage(True)
+    with pytest.raises(SeedxError, match=r"second stage: .* is a Git LFS pointer"):
+        convert(pretrained, tmp_path / "edit", variant="seed_x_edit")
 
 
 def test_a_missing_shard_is_named(pretrained: Path, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_table_of_formats_is_complete():
 
 def test_the_options_of_every_format_are_named():
     named = {name for names, _ in table("Every format also", "Two data sets") for name in names}
-    assert named == {"images", *Filters.__dataclass_fields__}
+    assert named == {"images", "roots", *Filters.__dataclass_fields__}
 
 
 def test_the_recipes_tables_are_right():

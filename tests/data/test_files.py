@@ -3,10 +3,12 @@
 import subprocess
 import sys
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from shards import items, number, write_jsonl, write_parquet
 
-from seedx.data import jsonl, storage
+from seedx.data import jsonl, parquet, storage
 from seedx.data.boundary import try_sample
 from seedx.data.sample_errors import SampleError
 from seedx.data.sources import open_source
@@ -81,8 +83,8 @@ def test_a_missing_package_is_an_error_that_names_its_extra(tmp_path, monkeypatc
         items(open_source(path))
     with pytest.raises(MissingPackageError, match=r"seedx\[data\]"):
         items(open_source("memory://s.jsonl"))
-    with pytest.raises(MissingPackageError):  # stops a run: no sample is to blame
-        try_sample("s.jsonl:0", lambda: storage.open_file("memory://picture.png"))
+    error = try_sample("s.jsonl:0", lambda: storage.open_file("memory://picture.png"))  # one record's own URL
+    assert isinstance(error, SampleError) and error.cause == "missing package"
 
 
 def test_local_files_need_neither_pyarrow_nor_fsspec_nor_torch(tmp_path):
@@ -93,3 +95,47 @@ def test_local_files_need_neither_pyarrow_nor_fsspec_nor_torch(tmp_path):
     )
     shown = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_a_line_over_the_limit_is_skipped_without_being_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(jsonl, "MAX_JSON", 64)
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(b'{"number": 1}\n{"number": "' + b"x" * 1000 + b'"}\n{"number": 2}\n' + b"y" * 200)
+    units = open_source(str(path))
+    first, large, second, last = items(units)
+    assert (number(first), number(second)) == (1, 2) and second.where.endswith(":3")
+    assert large.cause == last.cause == "too large" and large.where.endswith(":2")
+    position = next(position for position, item in units[0].read() if item.where == second.where)
+    assert [item.where for _, item in units[0].read(position)] == [last.where]
+    assert [getattr(item, "cause", None) for item in items(open_source(str(path), 3))] == [
+        None,
+        "too large",
+        None,
+        "too large",
+    ]
+
+
+def test_a_small_parquet_of_large_repeated_values_is_read_row_by_row(tmp_path, monkeypatch):
+    value = bytes(1_000_000)
+    table = pyarrow.table({"image": pyarrow.array([value] * 64)})
+    pyarrow.parquet.write_table(table, tmp_path / "s.parquet", compression="zstd")
+    assert (tmp_path / "s.parquet").stat().st_size < 10_000
+    monkeypatch.setattr(parquet, "MAX_BYTES", 1_500_000)
+    monkeypatch.setattr(parquet, "MAX_RATIO", 10**9)
+    (unit,) = open_source(str(tmp_path / "s.parquet"))
+    footer, _ = parquet._footer(unit.path, storage.size(unit.path))
+    assert parquet._rows_at_once(footer.row_group(0)) == 1
+    assert [item.fields["image"] for item in items([unit])] == [value] * 64
+    monkeypatch.setattr(parquet, "MAX_BYTES", 900_000)
+    assert {item.cause for item in items([unit])} == {"too large"} and len(items([unit])) == 64
+    monkeypatch.setattr(parquet, "MAX_RATIO", 100)
+    (error,) = items([unit])
+    assert error.cause == "broken parquet" and "unpack to" in error.detail
+
+
+def test_a_row_that_python_has_no_form_for_is_an_error_of_its_own(tmp_path):
+    days = pyarrow.array([0, 100_000_000, 1], pyarrow.int32()).cast(pyarrow.date32())  # the second: the year 275,760
+    pyarrow.parquet.write_table(pyarrow.table({"day": days}), tmp_path / "s.parquet")
+    first, broken, last = items(open_source(str(tmp_path / "s.parquet")))
+    assert broken.cause == "broken row" and broken.where.endswith(":1")
+    assert (first.fields["day"].day, last.fields["day"].day) == (1, 2)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import pickle
 import tarfile
 
@@ -108,7 +109,11 @@ def test_a_missing_picture_is_a_sample_error(name, tmp_path):
         ("laion_cocos", {}, "no format 'laion_cocos'; did you mean 'laion_coco'"),
         ("zzz", {}, "known: capsfusion, edit, grit"),
         ("edit", {"polit": 1}, "no option 'polit'; did you mean 'polite'"),
-        ("edit", {"zzz": 1}, "known: at_least, at_most, images, inverse, min_aspect_ratio, min_side, polite, turns"),
+        (
+            "edit",
+            {"zzz": 1},
+            "known: at_least, at_most, images, inverse, min_aspect_ratio, min_side, polite, roots, turns",
+        ),
         ("edit", {"polite": 1.5}, "a number from 0 to 1, not 1.5"),
         ("edit", {"turns": "all"}, "'session' or 'one', not 'all'"),
         ("mmc4", {"max_images": 2.5}, "a whole number, not 2.5"),
@@ -116,6 +121,7 @@ def test_a_missing_picture_is_a_sample_error(name, tmp_path):
         ("laion_coco", {"instruct": "no"}, "true or false, not 'no'"),
         ("laion_coco", {"at_least": 0.3}, "a table of numbers by the names of fields"),
         ("laion_coco", {"images": 3}, "is a folder"),
+        ("laion_coco", {"roots": "/data"}, "is a list of folders and URLs"),
         ("no_such_module:f", {}, "PYTHONPATH"),
         ("json:no_such_function", {}, "can't be imported"),
         ("json:JSONDecoder.x", {}, "can't be imported"),
@@ -155,13 +161,15 @@ def test_a_function_of_ones_own_is_a_format():
         ({"at_least": {"similarity": 0.32}}, False),
         ({"at_most": {"pwatermark": 0.2}}, True),
         ({"at_most": {"pwatermark": 0.1}}, False),
+        ({"at_most": {"unknown": 0.5}}, False),
+        ({"at_least": {"unknown": 0.5}}, False),
         ({"min_side": 40, "min_aspect_ratio": 0.5}, True),
         ({"min_side": 41}, False),
         ({"min_aspect_ratio": 0.51}, False),
     ],
 )
 def test_filters(options, kept, tmp_path):
-    format, one = formats.get("laion_coco", **options), record("laion_coco", tmp_path, jpg="a.jpg")
+    format, one = formats.get("laion_coco", **options), record("laion_coco", tmp_path, jpg="a.jpg", unknown=math.nan)
     if kept:
         assert format(one, rng())
     else:

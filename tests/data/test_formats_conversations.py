@@ -124,3 +124,81 @@ def test_vqa_with_choices(answer, tmp_path):
 def test_malformed_vqa(changes, tmp_path):
     with pytest.raises(SampleError, match="bad format"):
         vqa(tmp_path, **changes)
+
+
+def bound(folder, messages, images=None, **fields):
+    make_pictures(["a.jpg", "b.jpg"], folder)
+    extra = {} if images is None else {"images": images}
+    return shown(
+        formats.get("messages")(Record("a.jsonl:1", {"messages": messages, **extra, **fields}, str(folder)), rng())
+    )
+
+
+def test_pictures_in_a_list_beside_the_messages_take_their_places(tmp_path):
+    talk = [
+        {"role": "user", "content": "<image>\nIs it older than <image>?"},
+        {"role": "assistant", "content": "Yes."},
+    ]
+    assert bound(tmp_path, talk, ["a.jpg", "b.jpg"])[0] == ("user", "@a.jpg", "Is it older than ", "@b.jpg", "?")
+    parts = [{"type": "image"}, {"type": "text", "text": "What is it?"}]
+    assert bound(tmp_path, [{"role": "user", "content": parts}, talk[1]], ["b.jpg"])[0] == (
+        "user",
+        "@b.jpg",
+        "What is it?",
+    )
+    own = [{"type": "image", "image": "a.jpg"}, {"type": "text", "text": "older than <image>?"}]
+    made = bound(tmp_path, [{"role": "user", "content": own}, talk[1]], ["b.jpg"])
+    assert made[0] == ("user", "@a.jpg", "older than ", "@b.jpg", "?")
+
+
+@pytest.mark.parametrize(
+    ("content", "images"),
+    [
+        ("<image> who?", None),
+        ("<image> who?", []),
+        ("<image> and <image>?", ["a.jpg"]),
+        ("who?", ["a.jpg"]),
+        ("<image> who?", ["a.jpg", "b.jpg"]),
+        ([{"type": "image"}], None),
+        ([{"type": "text", "text": "<image>"}], None),
+    ],
+)
+def test_a_picture_never_vanishes(content, images, tmp_path):
+    with pytest.raises(SampleError, match=r"images and \d places for them"):
+        bound(tmp_path, [{"role": "user", "content": content}, {"role": "assistant", "content": "A cat."}], images)
+
+
+@pytest.mark.parametrize(
+    ("format", "fields"),
+    [
+        ("edit", {"source_image": "a.jpg", "target_image": "a.jpg", "instruction": "add <image>"}),
+        ("story", {"captions": ["<image> one", "two"], "images": ["a.jpg", "a.jpg"]}),
+        ("vqa", {"image": "a.jpg", "question": "<image> or <image>?", "answer": "yes"}),
+        ("referring", {"image": "a.jpg", "phrase": "<image>", "bbox": [1, 2, 3, 4]}),
+    ],
+)
+def test_a_place_without_a_picture_is_an_error_in_every_conversation(format, fields, tmp_path):
+    make_pictures("a.jpg", tmp_path)
+    with pytest.raises(SampleError, match="without its picture"):
+        formats.get(format)(Record("a.jsonl:1", fields, str(tmp_path)), rng())
+
+
+def test_the_one_picture_of_a_question_may_have_its_place_in_the_text(tmp_path):
+    make_pictures("a.jpg", tmp_path)
+    one = Record("a.jsonl:1", {"image": "a.jpg", "question": "<image>\nWho?", "answer": "a cat"}, str(tmp_path))
+    assert shown(formats.get("vqa")(one, rng()))[0] == ("user", "@a.jpg", "Who?")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [3, None, {"role": ["user"]}, {"role": "user", "content": 3}, {"role": "user", "content": [{"type": "text"}]}]
+    + [
+        {"role": "assistant", "content": [{"type": "box", "box": box, "label": label}]}
+        for box, label in (([0, 0, 1, 10**400], "a"), ([0, 0, 1, "x"], "a"), ([0, 0, 1, None], "a"), ([0, 0, 1, 1], 3))
+    ]
+    + [{"role": "user", "content": [{"type": "text", "text": ["x" * 48_000]}]}],
+)
+def test_a_message_that_is_none_is_a_short_error(message, tmp_path):
+    with pytest.raises(SampleError, match="bad format") as caught:
+        bound(tmp_path, [message, {"role": "assistant", "content": "A cat."}])
+    assert len(str(caught.value)) < 600

@@ -1,16 +1,22 @@
 """Boxes in every notation, grounded captions, referring expressions, referential dialogue."""
 
+import numpy as np
+import PIL.Image
 import pytest
 from layouts import layout, record, rng, shown
 
 from seedx.data import formats
-from seedx.data.formats.boxes import cells, fractions, parse
+from seedx.data.formats.boxes import Frame, cells, fractions, parse, turned
 from seedx.data.formats.fields import Fields
 from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
+from seedx.images import ORIENTATION, TRANSPOSES, open_image
 from seedx.messages import Box, Text
 
 NOWHERE = Fields(Record("a.jsonl:1", {}))
+
+
+WRONG_SIZES = [{"height": 0}, {"height": -1}, {"width": float("nan")}, {"width": float("inf")}, {"width": 10**400}]
 
 
 def test_boxes_of_shikra():
@@ -46,14 +52,16 @@ def test_boxes_left_as_text():
 
 
 def test_boxes_in_pixels_are_clipped_to_the_picture():
-    assert fractions([-2, 10, 60, 90], NOWHERE, (50, 100)) == (0, 0.1, 1, 0.9)
-    assert fractions([10, 10, 20, 40], NOWHERE, (50, 100), coco=True) == (0.2, 0.1, 0.6, 0.5)
+    assert fractions([-2, 10, 60, 90], NOWHERE, Frame((50, 100))) == (0, 0.1, 1, 0.9)
+    assert fractions([10, 10, 20, 40], NOWHERE, Frame((50, 100)), coco=True) == (0.2, 0.1, 0.6, 0.5)
 
 
-@pytest.mark.parametrize("box", [None, [1, 2, 3], "abcd", [5, 5, 5, 9], [60, 0, 70, 10], [0, 0, float("nan"), 1]])
+@pytest.mark.parametrize(
+    "box", [None, [1, 2, 3], "abcd", [5, 5, 5, 9], [60, 0, 70, 10], [0, 0, float("nan"), 1], [0, 0, 10**400, 1]]
+)
 def test_malformed_boxes(box):
     with pytest.raises(SampleError, match="bad format"):
-        fractions(box, NOWHERE, (50, 100))
+        fractions(box, NOWHERE, Frame((50, 100)))
 
 
 def grit(folder, changes=None, **options):
@@ -115,7 +123,9 @@ def test_referring_takes_the_size_of_the_picture_if_none_is_given(tmp_path):
     assert made[1] == ("assistant", ("the lady with the blue shirt", 0.25, 0.25, 0.5, 0.5))
 
 
-@pytest.mark.parametrize("changes", [{"sentences": [{"tokens": []}]}, {"bbox": [1, 2]}, {"bbox": 3}, {"width": "wide"}])
+@pytest.mark.parametrize(
+    "changes", [{"sentences": [{"tokens": []}]}, {"bbox": [1, 2]}, {"bbox": 3}, {"width": "wide"}, *WRONG_SIZES]
+)
 def test_malformed_refcoco(changes, tmp_path):
     with pytest.raises(SampleError, match="bad format"):
         formats.get("referring")(record("refcoco", tmp_path, file_name=None, **changes), rng())
@@ -144,8 +154,49 @@ def test_captions_of_shikra(tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"answer_boxes_seq": [[0]]}, {"answer_boxes_seq": [[0], [9]]}, {"answer_boxes_seq": [[0], 1]}, {"boxes": [[1]]}],
+    [
+        *WRONG_SIZES,
+        {"answer_boxes_seq": [[0], [-1]]},
+        {"answer_boxes_seq": [[0]]},
+        {"answer_boxes_seq": [[0], [9]]},
+        {"answer_boxes_seq": [[0], 1]},
+        {"boxes": [[1]]},
+    ],
 )
 def test_malformed_shikra(changes, tmp_path):
     with pytest.raises(SampleError, match="bad format"):
         formats.get("shikra")(record("shikra_boxcot", tmp_path, **changes), rng())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_turn_with_a_picture_that_is_labelled_as_it_is_stored(orientation, tmp_path):
+    stored = PIL.Image.new("RGB", (40, 80))
+    stored.paste("red", (4, 8, 12, 24))
+    exif = PIL.Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored.save(tmp_path / "a.png", exif=exif)
+    upright = open_image(tmp_path / "a.png")
+    red = (np.asarray(upright) == (255, 0, 0)).all(2)
+    rows, columns = np.flatnonzero(red.any(1)), np.flatnonzero(red.any(0))
+    left, top, right, bottom = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    wanted = (left / upright.width, top / upright.height, right / upright.width, bottom / upright.height)
+    assert turned((0.1, 0.1, 0.3, 0.3), TRANSPOSES.get(orientation)) == pytest.approx(wanted)
+
+    def box(bbox, **size):
+        one = Record("a.jsonl:1", {"image": "a.png", "phrase": "it", "bbox": bbox, **size}, str(tmp_path))
+        return formats.get("referring", bbox="xyxy", locate=1.0)(one, rng())[1].content[0].box
+
+    seen = [int(value) for value in (left, top, right, bottom)]
+    assert box(seen) == pytest.approx(wanted)  # without a labelled size, as it is seen
+    assert box(seen, width=upright.width, height=upright.height) == pytest.approx(wanted)
+    if orientation > 4:
+        assert box([4, 8, 12, 24], width=40, height=80) == pytest.approx(wanted)
+        grit = {
+            "image": "a.png",
+            "caption": "red",
+            "ref_exps": [[0, 3, 0.1, 0.1, 0.3, 0.3, 0.9]],
+            "width": 40,
+            "height": 80,
+        }
+        made = formats.get("grit")(Record("a.jsonl:1", grit, str(tmp_path)), rng())
+        assert made[1].content[0].box == pytest.approx(wanted)

@@ -7,7 +7,7 @@ import pytest
 
 from seedx.data.boundary import try_sample
 from seedx.data.sample_errors import MAX_EXAMPLES, MAX_LENGTH, SampleError, SampleErrors
-from seedx.errors import SeedxError
+from seedx.errors import MissingPackageError, SeedxError
 from seedx.images import ImageError
 
 
@@ -83,6 +83,7 @@ def test_a_few_samples_are_not_judged():
     [
         (SampleError("odd", "there"), "odd"),
         (ImageError("damaged"), "broken image"),
+        (MissingPackageError("needs aiohttp"), "missing package"),
         (OSError("truncated"), "broken image"),
         (ValueError("empty"), "bad format"),
         (SeedxError("empty"), "bad format"),
@@ -97,10 +98,62 @@ def test_an_error_of_a_sample_gets_a_cause(raised, cause):
     assert error.where == ("there" if cause == "odd" else "s.jsonl:3")
 
 
-def test_a_good_sample_is_passed_on_and_a_bug_is_raised_with_the_samples_name():
+def test_a_good_sample_is_passed_on():
     assert try_sample("s.jsonl:3", lambda: 5) == 5
-    with pytest.raises(RuntimeError, match=r"s\.jsonl:3: KeyError: 'images'"):
-        try_sample("s.jsonl:3", lambda: {}["images"])
+
+
+def test_a_bug_is_counted_and_its_first_traceback_is_logged(caplog):
+    def fail():
+        return {}["images"]
+
+    for line in range(3):
+        error = try_sample(f"s.jsonl:{line}", fail)
+        assert (error.cause, error.where, error.detail) == (
+            "unexpected error",
+            f"s.jsonl:{line}",
+            "KeyError: 'images'",
+        )
+    (logged,) = [record for record in caplog.records if record.name == "seedx.data.boundary"]
+    assert logged.exc_info[0] is KeyError and "in fail" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ZeroDivisionError(),
+        OverflowError("int too large"),
+        RecursionError(),
+        AssertionError(),
+        StopIteration(),
+        RuntimeError(),
+    ],
+)
+def test_any_exception_of_a_sample_is_counted(error):
+    def fail():
+        raise error
+
+    assert try_sample("s.jsonl:3", fail).cause == "unexpected error"
+
+
+@pytest.mark.parametrize(
+    ("raised", "wanted"),
+    [
+        (MemoryError(), MemoryError),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), MemoryError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (SystemExit(), SystemExit),
+    ],
+)
+def test_what_no_sample_explains_stops_the_run(raised, wanted):
+    def fail():
+        raise raised
+
+    with pytest.raises(wanted):
+        try_sample("s.jsonl:3", fail)
+
+
+def test_a_detail_of_many_characters_is_cut():
+    assert len(SampleError("bad format", "s.jsonl:1", "x" * 48_000).detail) < 400
 
 
 def test_counts_of_an_older_checkpoint_are_read():

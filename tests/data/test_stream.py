@@ -132,7 +132,9 @@ def test_an_unforeseen_error_names_the_sample():
     def fail(messages):
         return {}["images"]
 
-    with pytest.raises(RuntimeError, match=r"good:\d: KeyError: 'images'"):
+    with pytest.raises(
+        ValueError, match=r"no document in 1000 samples.*good:\d: unexpected error \(KeyError: 'images'\)"
+    ):
         next(iter(stream(source("good/9/1"), encode=fail)))
 
 

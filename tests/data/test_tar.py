@@ -105,3 +105,55 @@ def test_a_broken_member_makes_its_sample_alone_an_error(tmp_path, name, content
     before, error, after = items(open_source(str(tmp_path / "s.tar")))
     assert before.fields == {"jpg": b"0"} and after.fields == {"jpg": b"2"}
     assert error.cause == cause and error.where == f"{tmp_path}/s.tar/1"
+
+
+def with_size(path, name, field):
+    """The shard with another size of a member: 12 bytes as they stand in its header."""
+    content = bytearray(path.read_bytes())
+    with tarfile.open(path) as shard:
+        start = shard.getmember(name).offset
+    content[start + 124 : start + 136] = field
+    content[start + 148 : start + 156] = b" " * 8
+    content[start + 148 : start + 156] = b"%06o\0 " % sum(content[start : start + 512])
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("size", [-1, -512, -(2**63), 10**6, 2**63, 2**87])
+def test_a_negative_or_absurd_size_is_a_torn_tar(tmp_path, size):
+    path = write_tar(tmp_path / "s.tar", 4)
+    field = (b"\xff" if size < 0 else b"\x80") + (size % 256**11).to_bytes(11, "big")
+    with_size(tmp_path / "s.tar", "000002.jpg", field)
+    *good, last = items(open_source(path))
+    assert [number(item) for item in good] == [0, 1] and last.cause == "torn tar"
+
+
+@pytest.mark.parametrize("size", ["-512", "-1", "9" * 30, "99999999"])
+def test_a_negative_or_absurd_size_in_a_pax_header_is_a_torn_tar(tmp_path, size):
+    with tarfile.open(tmp_path / "s.tar", "w", format=tarfile.PAX_FORMAT) as shard:
+        add(shard, "0.txt", b"good")
+        add(shard, "1.txt", b"bad", pax_headers={"size": size, "comment": "x"})
+        add(shard, "2.txt", b"lost")
+    good, last = items(open_source(str(tmp_path / "s.tar")))
+    assert good.fields == {"txt": "good"} and last.cause == "torn tar"
+
+
+def test_a_pax_header_of_many_records_is_read_once(tmp_path):
+    record = b"4 =\n"
+    assert tar._longer(tarfile.XHDTYPE, record * 200_000 + b"14 path=a.txt\n") == ("a.txt", None)
+    with pytest.raises(tar.Torn, match="a record of 1 bytes"):
+        tar._longer(tarfile.XHDTYPE, b"1 =\n")
+
+
+def test_a_sample_over_the_limit_is_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(tar, "MAX_BYTES", 250)
+    large = items(open_source(write_tar(tmp_path / "s.tar", 4)))
+    assert [getattr(item, "cause", None) for item in large] == [None, None, None, "too large"]
+
+
+def test_a_name_that_is_not_utf8_can_be_shown_and_seeds_random_choices(tmp_path):
+    with tarfile.open(tmp_path / "s.tar", "w", format=tarfile.USTAR_FORMAT, encoding="latin-1") as shard:
+        add(shard, "\xe9.txt", b"e acute")
+        add(shard, "\xe8.txt", b"e grave")
+    records = items(open_source(str(tmp_path / "s.tar")))
+    assert [record.fields["txt"] for record in records] == ["e acute", "e grave"]
+    assert records[0].where.encode().endswith(b"/\\xe9")

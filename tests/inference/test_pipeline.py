@@ -121,11 +121,12 @@ def test_ground_asks_for_boxes(tiny, noise, monkeypatch, phrase, said):
     boxes = "a cat <box_start><loc-112><loc-112><loc-112><loc-56><box_end>"
     asked = {}
 
-    def chat(prompt, images, **options):
-        asked.update(prompt=prompt, **options)
-        return Reply((Text(boxes),))
+    def reply_batch(conversations, **options):
+        ((turn,),) = conversations
+        asked.update(prompt=turn.content[-1].text, **options)
+        return [Reply((Text(boxes),))]
 
-    monkeypatch.setattr(tiny, "chat", chat)
+    monkeypatch.setattr(tiny, "reply_batch", reply_batch)
     (box,) = tiny.ground(noise(96, 96), phrase)
     assert asked == {"prompt": said, "drawing": "forbid"}
     assert box.box == (0.25, 0.375, 0.75, 0.625) and box.label == "a cat"

@@ -60,6 +60,13 @@ def test_any_field_can_be_changed_by_its_path(path):
         ({"too_long": "keep"}, "too_long must be one of 'drop', 'truncate', not 'keep'"),
         ({"data": 3}, "data must be a list, not 3"),
         ({"losses": [1]}, "losses must be a table"),
+        ({"name": "../a"}, "must be the name of one folder"),
+        ({"name": "/tmp/a"}, "must be the name of one folder"),
+        ({"name": ".."}, "must be the name of one folder"),
+        ({"name": ""}, "must be the name of one folder"),
+        ({"name": "a\0"}, "must be the name of one folder"),
+        ({"name": "a\\b"}, "must be the name of one folder"),
+        ({"name": "x" * 300}, "must be the name of one folder"),
         ({"data.0.weight": -1}, "weight of the data 'a.tar' must be above 0"),
     ],
 )

@@ -14,7 +14,7 @@ from torch import Tensor
 from seedx import tokenizer
 from seedx.checkpoint import native, peft_names, weights
 from seedx.checkpoint.download import QWEN_PREFIX, Part, Selection, complete, survey
-from seedx.checkpoint.layouts import LAYOUTS, STAGES
+from seedx.checkpoint.layouts import LAYOUTS, STAGES, stage_of
 from seedx.checkpoint.parts import build, modules, part_state
 from seedx.checkpoint.peft_names import Merged, Update
 from seedx.checkpoint.release import from_release
@@ -36,10 +36,12 @@ class Converted:
     Attributes:
         variant: a name of `LAYOUTS`; None if neither the folder nor the caller said which one it is.
         linked: parts that a model beside the folder had, which take no further space.
+        damaged: parts that were left out, since they are damaged and the model does not need them; why, a line each.
     """
 
     variant: str | None
     linked: tuple[str, ...]
+    damaged: tuple[str, ...]
 
 
 def convert(
@@ -72,16 +74,14 @@ def convert(
     selection = check(select(source, variant, finetuned))
     if sizes is None and selection.variant is None:
         raise SeedxError(f"no name of a folder says which model {source} is: give --variant {'|'.join(LAYOUTS)}")
-    files = Files(selection.parts)
+    files = Files(selection.usable)
     words = tokenizer.load(selection.parts["tokenizer"].place)
     stage = main_stage(selection, sizes)
     if sizes is None:
         assert selection.variant is not None
-        sizes = sizes_of(files.official(), selection.parts, words.specials, selection.variant, stage == STAGES[1])
-    config = with_variant(
-        dataclasses.replace(sizes, detokenizer=dataclasses.replace(sizes.detokenizer, condition=stage == STAGES[1])),
-        selection.variant,
-    )
+        sizes = sizes_of(files.official(), files.parts, words.specials, selection.variant, stage == STAGES[1])
+    detokenizer = dataclasses.replace(sizes.detokenizer, condition=stage == STAGES[1])
+    config = dataclasses.replace(sizes, variant=selection.variant or sizes.variant, detokenizer=detokenizer)
     if words.vocab_size > config.language.vocab_size:
         raise SeedxError(f"the tokenizer has {words.vocab_size} ids, the model {config.language.vocab_size}")
     with native.replacing(target) as aside:
@@ -89,7 +89,8 @@ def convert(
         words.save(aside)
         linked = _write_parts(files, config, stage, aside, target, dtype, progress)
         write_record(aside, selection.variant, files.origins(stage, dtype))
-    return Converted(selection.variant, tuple(linked))
+    damaged = tuple(part.problem for part in selection.parts.values() if part.problem)
+    return Converted(selection.variant, tuple(linked), damaged)
 
 
 def select(source: Path, variant: str | None = None, finetuned: str | Path | None = None) -> Selection:
@@ -106,10 +107,9 @@ def select(source: Path, variant: str | None = None, finetuned: str | Path | Non
     file = Path(finetuned)
     if not file.is_file():
         raise SeedxError(f"--finetuned takes the file of a fine-tuned model, and {str(file)!r} is none")
-    missing = tuple(part for part in selection.missing if part != "agent")
     problem = damage(file)
     agent = Part("agent", file, (file,), f"{file} {problem}" if problem else "")
-    return complete(Selection(selection.variant, selection.parts | {"agent": agent}, missing))
+    return complete(Selection(selection.variant, selection.parts | {"agent": agent}, selection.needs))
 
 
 def check(selection: Selection) -> Selection:
@@ -126,17 +126,10 @@ def check(selection: Selection) -> Selection:
 def main_stage(selection: Selection, sizes: Config | None) -> str:
     """The stage of the de-tokenizer that the model draws by."""
     if selection.variant:
-        return LAYOUTS[selection.variant].stage
+        return stage_of(selection.variant)
     if sizes is not None:
         return STAGES[sizes.detokenizer.condition]
-    return next(stage for stage in reversed(STAGES) if stage in selection.parts)
-
-
-def with_variant(config: Config, variant: str | None) -> Config:
-    """The config with the name of a released model, by which it is prompted."""
-    if variant is None or "variant" not in {field.name for field in dataclasses.fields(config)}:
-        return config
-    return dataclasses.replace(config, **{"variant": variant})  # type: ignore[arg-type]
+    return next(stage for stage in reversed(STAGES) if stage in selection.usable)
 
 
 class Files:
@@ -153,7 +146,7 @@ class Files:
 
     @property
     def stages(self) -> list[str]:
-        return [stage for stage in STAGES if stage in self.parts and not self.parts[stage].problem]
+        return [stage for stage in STAGES if stage in self.parts]
 
     def official(self) -> dict[str, dict[str, Tensor]]:
         """Each part under the release's names; the language model without LoRA's changes."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seedx.checkpoint import weights
-from seedx.checkpoint.layouts import LAYOUTS, PARTS, STAGES, normal, source_of, variant_of
+from seedx.checkpoint.layouts import LAYOUTS, PARTS, STAGES, WITH_LANGUAGE, needs_of, normal, source_of, variant_of
 from seedx.damage import damage
 from seedx.errors import SeedxError
 
@@ -50,17 +50,27 @@ class Selection:
 
     Attributes:
         variant: a name of `LAYOUTS`; None where neither the user nor the folder's name says which one it is.
-        missing: what it needs and was not found.
+        needs: what it can't be converted without.
     """
 
     variant: str | None
     parts: dict[str, Part]
-    missing: tuple[str, ...]
+    needs: tuple[str, ...]
+
+    @property
+    def usable(self) -> dict[str, Part]:
+        """The parts that are whole."""
+        return {name: part for name, part in self.parts.items() if not part.problem}
 
     def problems(self) -> list[str]:
-        """What is missing or damaged, a line each."""
-        absent = [f"no {PARTS[name][0]}: get it from {source_of(name, self.variant)}" for name in self.missing]
-        return absent + [f"{PARTS[part.name][0]}: {part.problem}" for part in self.parts.values() if part.problem]
+        """What is needed and missing or damaged, a line each."""
+        found = []
+        for name in self.needs:
+            if name not in self.parts:
+                found.append(f"no {PARTS[name][0]}: get it from {source_of(name, self.variant)}")
+            elif problem := self.parts[name].problem:
+                found.append(f"{PARTS[name][0]}: {problem}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -90,8 +100,8 @@ class Download:
         parts = dict(self.models.get(folder, {}))
         for name, candidates in self.shared.items():
             parts[name] = _preferred(candidates, self.root)
-        needs = LAYOUTS[variant].needs if variant else _needs_of_unknown(parts)
-        return complete(Selection(variant, parts, tuple(part for part in needs if part not in parts)))
+        needs = needs_of(variant) if variant else _needs_of_unknown(parts)
+        return complete(Selection(variant, parts, needs))
 
     def _folder(self, variant: str | None) -> Path:
         if not self.models:
@@ -222,7 +232,7 @@ def _content(part: Part) -> tuple[tuple[str, int], ...]:
 def _needs_of_unknown(parts: dict[str, Part]) -> tuple[str, ...]:
     """Of a model whose folder's name says nothing: either stage will do."""
     stage = next((name for name in reversed(STAGES) if name in parts), STAGES[1])
-    return ("visual_encoder", "agent", "llm", "tokenizer", "vae", stage)
+    return (*WITH_LANGUAGE, stage)
 
 
 def complete(selection: Selection) -> Selection:
@@ -233,4 +243,4 @@ def complete(selection: Selection) -> Selection:
     if not any(name.startswith("llm.") for name in weights.read(*agent.files)):
         return selection
     parts = selection.parts | ({"llm": Part("llm", llm.place)} if llm else {})
-    return Selection(selection.variant, parts, tuple(part for part in selection.missing if part != "llm"))
+    return Selection(selection.variant, parts, tuple(part for part in selection.needs if part != "llm"))

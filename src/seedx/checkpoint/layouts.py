@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from seedx.variants import VARIANTS
+
 ALL_PARTS = "AILab-CVC/SEED-X-17B"
 STAGES = ("first_stage", "second_stage")
 WITH_LANGUAGE = ("visual_encoder", "agent", "llm", "tokenizer", "vae")
@@ -26,40 +28,16 @@ class Layout:
     Attributes:
         folders: names of its folder, as `normal` writes them.
         repository: of its own weights on the Hugging Face hub, besides `ALL_PARTS`.
-        needs: parts without which it can't be converted.
-        stage: of the de-tokenizer, by which it draws unless asked otherwise; the other one is kept if it is there.
-        about: one line for people.
     """
 
     folders: tuple[str, ...]
     repository: str
-    needs: tuple[str, ...]
-    stage: str
-    about: str
 
 
-LAYOUTS: dict[str, Layout] = {
-    "seed_x": Layout(
-        ("seed_x", "seed_x_17b_pretrain"),
-        "AILab-CVC/seed-x-17b-pretrain",
-        (*WITH_LANGUAGE, "first_stage"),
-        "first_stage",
-        "the foundation model",
-    ),
-    "seed_x_i": Layout(
-        ("seed_x_i", "seed_x_17b_instruct"),
-        "AILab-CVC/seed-x-17b-instruct",
-        (*WITH_LANGUAGE, "first_stage"),
-        "first_stage",
-        "tuned to general instructions",
-    ),
-    "seed_x_edit": Layout(
-        ("seed_x_edit", "seed_x_17b_edit"),
-        "AILab-CVC/seed-x-17b-edit",
-        (*WITH_LANGUAGE, "second_stage"),
-        "second_stage",
-        "tuned to edit pictures",
-    ),
+LAYOUTS: dict[str, Layout] = {  # by their names in `seedx.variants.VARIANTS`
+    "seed_x": Layout(("seed_x", "seed_x_17b_pretrain"), "AILab-CVC/seed-x-17b-pretrain"),
+    "seed_x_i": Layout(("seed_x_i", "seed_x_17b_instruct"), "AILab-CVC/seed-x-17b-instruct"),
+    "seed_x_edit": Layout(("seed_x_edit", "seed_x_17b_edit"), "AILab-CVC/seed-x-17b-edit"),
 }
 
 DETOKENIZER_REPOSITORY = "AILab-CVC/seed-x-17b-de-tokenizer"
@@ -76,6 +54,16 @@ PARTS: dict[str, tuple[str, str]] = {
     "vae": ("SDXL's autoencoder (vae/)", "stabilityai/stable-diffusion-xl-base-1.0"),
     "tokenizer": ("tokenizer (cvlm_llama2_tokenizer_100img_and_224loc_addpatch/)", ALL_PARTS),
 }
+
+
+def stage_of(variant: str) -> str:
+    """The stage of the de-tokenizer by which a model draws unless asked otherwise; the other one is kept, too."""
+    return STAGES[VARIANTS[variant].edits]
+
+
+def needs_of(variant: str) -> tuple[str, ...]:
+    """Parts without which a model can't be converted."""
+    return (*WITH_LANGUAGE, stage_of(variant))
 
 
 def normal(name: str) -> str:

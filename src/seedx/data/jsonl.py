@@ -9,10 +9,10 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from seedx.data import storage
-from seedx.data.record import Record
+from seedx.data.record import MAX_JSON, Record
 from seedx.data.sample_errors import SampleError
 
 COUNTED = 8 << 20  # bytes: counting the lines before a part of a larger file would cost start-up time
@@ -39,12 +39,26 @@ class JsonLines:
         folder = storage.folder(self.path)
         with storage.open_file(self.path) as file:
             file.seek(offset)
-            while (self.end is None or offset < self.end) and (content := file.readline()):
+            while (self.end is None or offset < self.end) and (content := file.readline(MAX_JSON)):
                 where = f"{self.path}@{offset}" if line is None else f"{self.path}:{line}"
                 offset += len(content)
                 line = None if line is None else line + 1
-                if not content.isspace():
+                if len(content) == MAX_JSON and not content.endswith(b"\n"):
+                    offset += _skip_line(file)
+                    detail = f"a line has at most {MAX_JSON >> 20} MiB: leave the pictures in files of their own"
+                    yield [offset, line], SampleError("too large", where, detail)
+                elif not content.isspace():
                     yield [offset, line], _parse(content, where, folder)
+
+
+def _skip_line(file: BinaryIO) -> int:
+    """Read to the end of the line; the bytes that were left of it."""
+    skipped = 0
+    while content := file.readline(MAX_JSON):
+        skipped += len(content)
+        if content.endswith(b"\n"):
+            break
+    return skipped
 
 
 def _parse(content: bytes, where: str, folder: str) -> Record | SampleError:
@@ -64,7 +78,7 @@ def split(path: str, parts: int) -> list[JsonLines]:
         starts = [0]
         for part in range(1, parts):
             file.seek(max(starts[-1], part * total // parts - 1))
-            file.readline()
+            _skip_line(file)
             starts.append(file.tell())
         starts = sorted({start for start in starts if start < total} | {0})
         known = _lines(file, starts) if total <= COUNTED else [1]

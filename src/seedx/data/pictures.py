@@ -10,6 +10,7 @@ Shapes: H, W height and width of the picture, upright.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from seedx import images
-from seedx.images import MAX_PIXELS, Source, read_header
+from seedx.images import TRAINING_MAX_PIXELS, Source, read_header
 
 try:
     import simplejpeg
@@ -26,7 +27,7 @@ except ImportError:  # an extra; without it Pillow decodes everything
     simplejpeg = None
 
 
-def decode(source: Source, *, max_pixels: int = MAX_PIXELS) -> Tensor:
+def decode(source: Source, *, max_pixels: int = TRAINING_MAX_PIXELS) -> Tensor:
     """(3, H, W) uint8, RGB: the pixels that `images.open_image` gives. Arguments and errors are its own."""
     header = read_header(source, max_pixels=max_pixels)
     pixels = _decode_jpeg(source, header) if simplejpeg else None
@@ -37,13 +38,15 @@ def _decode_jpeg(source: Source, header: PIL.Image.Image) -> Tensor | None:
     """As `decode`; None where Pillow has to decode it, or to raise its error."""
     if header.format not in ("JPEG", "MPO") or header.mode not in ("RGB", "L"):
         return None
-    if isinstance(source, (str, Path)):
+    if isinstance(source, os.PathLike) or (isinstance(source, str) and not source.startswith("data:")):
         source = Path(source).read_bytes()
     if not isinstance(source, bytes):
         return None
     try:
         pixels, transpose = simplejpeg.decode_jpeg(source, "RGB"), images.upright_transpose(header)
-    except (OSError, SyntaxError, ValueError, EOFError):
+    except MemoryError:
+        raise
+    except Exception:  # of whatever kind: Pillow then decodes it, or says what is wrong with it
         return None
     return _from_array(pixels if transpose is None else np.array(PIL.Image.fromarray(pixels).transpose(transpose)))
 

@@ -8,6 +8,10 @@ from typing import Any
 
 from seedx.data import storage
 from seedx.data.sample_errors import SampleError
+from seedx.errors import shorten
+
+MAX_BYTES = 256 << 20  # of a record with its pictures, and of a file that it names
+MAX_JSON = 32 << 20  # of its JSON, which takes up to twenty times as much as Python's objects
 
 
 @dataclass(frozen=True)
@@ -19,21 +23,24 @@ class Record:
             `000123.source.jpg` is "source.jpg"), of JSONL by key, of Parquet by column (pictures in the layout of
             Hugging Face's datasets stay {"bytes", "path"}).
         folder: where files beside the source lie; None in a tar, whose samples hold their files.
+        roots: folders and URL prefixes, besides `folder`, in which files may lie that the record names.
     """
 
     where: str
     fields: dict[str, Any]
     folder: str | None = None
+    roots: tuple[str, ...] = ()
 
     def image(self, value: Any) -> bytes | str:
-        """What a field holds, as what `Image` takes: the bytes of a picture file, or its local path.
+        """What a field holds, as what `Image` takes: the bytes of a picture file, its local path, or a `data:` URI.
 
         Args:
-            value: bytes; {"bytes", "path"}; the path or URL of a file, relative to the source's folder; in a tar the
-                name of a member of this sample ("000123.jpg") or its extension ("jpg").
+            value: bytes; {"bytes", "path"}; a `data:` URI; the path or URL of a file in the source's folder; in a tar
+                the name of a member of this sample ("000123.jpg") or its extension ("jpg").
 
         Raises:
-            SampleError: "missing file", or "bad format" for a value that is none of these.
+            SampleError: "missing file", "too large", "outside" for a file in none of the folders that the recipe
+                allows, or "bad format" for a value that is none of these.
             OSError: a remote file could not be read, again and again.
         """
         match value:
@@ -41,10 +48,14 @@ class Record:
                 return value
             case {"bytes": bytes(content)}:
                 return content
+            case str(uri) if uri.startswith("data:"):
+                return uri
             case {"path": str(path)} | str(path) if path:
                 return self._member(path) if self.folder is None else self._beside(path, self.folder)
         raise SampleError(
-            "bad format", self.where, f"a picture is bytes, a path or {{bytes, path}}, not {_short(value)}"
+            "bad format",
+            self.where,
+            f"a picture is bytes, a path or {{bytes, path}}, not {type(value).__name__} {shorten(value)}",
         )
 
     def _member(self, name: str) -> bytes:
@@ -60,17 +71,35 @@ class Record:
 
     def _beside(self, name: str, folder: str) -> bytes | str:
         path = storage.join(folder, name)
+        if not self._allowed(path, folder or "."):
+            raise SampleError(
+                "outside",
+                self.where,
+                f"{shorten(name)} is not in the folder {folder or '.'!r}: if the data may name such files, list their "
+                "folder or URL in the option roots",
+            )
         try:
             if storage.remote(path):
                 with storage.open_file(path) as file:
-                    return file.read()
+                    return self._bounded(file.read(MAX_BYTES + 1), name)
         except FileNotFoundError as error:
             raise SampleError("missing file", self.where, path) from error
         if not os.path.isfile(path):
             raise SampleError("missing file", self.where, path)
+        if os.path.getsize(path) > MAX_BYTES:
+            raise self._too_large(name)
         return path
 
+    def _allowed(self, path: str, folder: str) -> bool:
+        try:
+            return any(storage.inside(path, root) for root in (folder, *self.roots))
+        except ValueError as error:
+            raise SampleError("bad format", self.where, f"no path: {shorten(path)}") from error
 
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return f"{type(value).__name__} {shown[:60]}" + ("..." if len(shown) > 60 else "")
+    def _bounded(self, content: bytes, name: str) -> bytes:
+        if len(content) > MAX_BYTES:
+            raise self._too_large(name)
+        return content
+
+    def _too_large(self, name: str) -> SampleError:
+        return SampleError("too large", self.where, f"{shorten(name)} has more than {MAX_BYTES >> 20} MiB")

@@ -14,7 +14,8 @@ from seedx.errors import SeedxError
 
 INTENDED = ("filtered", "too long", "truncated")  # causes that the recipe asks for: nothing is wrong with the data
 MAX_EXAMPLES = 3  # kept of each cause
-MAX_LENGTH = 300  # characters of an example: some data has a picture where a name should be
+MAX_LENGTH = 300  # characters of an example
+MAX_DETAIL = 400  # characters of a detail: some data has a picture where a name should be
 
 
 class SampleError(SeedxError):
@@ -22,12 +23,13 @@ class SampleError(SeedxError):
 
     Attributes:
         cause: short, from a small set, since causes are counted: "broken json", "missing file", "torn tar",
-            "broken image", "bad format", "too long", "filtered", ...
+            "broken image", "bad format", "too large", "too long", "filtered", "unexpected error", ...
         where: the sample, as in `Record.where`; empty where the raiser does not know it.
         detail: what exactly is wrong, for a message.
     """
 
     def __init__(self, cause: str, where: str = "", detail: str = "") -> None:
+        detail = detail if len(detail) <= MAX_DETAIL else f"{detail[: MAX_DETAIL // 2]}...{detail[-MAX_DETAIL // 4 :]}"
         super().__init__(cause, where, detail)  # all of them, or it could not be pickled
         self.cause, self.where, self.detail = cause, where, detail
 

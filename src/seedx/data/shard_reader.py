@@ -133,7 +133,8 @@ class ShardReader:
 
     def messages(self, record: Record, place: Place) -> list[Message]:
         """The format's random choices depend on the sample and the epoch alone, not on the stream."""
-        return self.source.format(record, random.Random(f"{self.seed} {self.source.name} {record.where} {place.epoch}"))
+        seed = f"{self.seed} {self.source.name} {record.where} {place.epoch}"
+        return self.source.format(record, random.Random(seed.encode(errors="surrogatepass")))  # of any file name
 
     def read_again(self, place: Place) -> Record | SampleError:
         """The sample at a place that `next` gave."""

@@ -8,6 +8,7 @@ import io
 import os
 import re
 import time
+import urllib.parse
 from collections.abc import Callable
 from typing import IO, Any, BinaryIO
 
@@ -32,7 +33,23 @@ def join(folder: str, name: str) -> str:
 
 
 def folder(path: str) -> str:
+    path = path.removeprefix("file://")  # of what lies there, links can be resolved
     return path.rpartition("/")[0] if remote(path) else os.path.dirname(path)
+
+
+def inside(path: str, root: str) -> bool:
+    """Whether a path or URL lies in a folder or under a URL, once its links and every ".." are resolved.
+
+    Raises:
+        ValueError: a path that the system can't have, such as one with a zero byte.
+    """
+    if not remote(path):
+        real, base = os.path.realpath(path), os.path.realpath(root)
+        return not remote(root) and real.startswith(base.rstrip(os.sep) + os.sep)
+    if not remote(root) or "::" in path:  # a chain of URLs may lead anywhere
+        return False
+    steps = urllib.parse.unquote(path).replace("\\", "/").split("/")
+    return ".." not in steps and path.startswith(root.rstrip("/") + "/")
 
 
 def size(path: str) -> int:

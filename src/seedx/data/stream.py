@@ -80,7 +80,7 @@ class Stream:
     Raises:
         SeedxError: the state is of other data, a source gives no documents, or too many samples are bad.
         OSError: a file of a source is gone.
-        RuntimeError: an error that no bad sample explains, with the sample's name.
+        MemoryError: what no bad sample explains.
     """
 
     def __init__(

@@ -22,11 +22,12 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
 from seedx.data import storage
-from seedx.data.record import Record
+from seedx.data.record import MAX_BYTES, MAX_JSON, Record
 from seedx.data.sample_errors import SampleError
 
 BLOCK = tarfile.BLOCKSIZE
 TAIL = 1 << 20  # bytes after the end mark, at most: tar pads with zeros to 10 KiB by default
+LONGEST = 1 << 20  # bytes of a header that holds a long name or pax records
 WINDOW = 1 << 18  # bytes searched for a header at once
 END = -1  # the position after which nothing follows
 
@@ -129,9 +130,14 @@ def _find_header(file: BinaryIO, start: int, stop: int) -> int:
     raise Torn(f"no header from byte {start} to {stop}")
 
 
+def _parsed(block: bytes) -> tarfile.TarInfo:
+    """A header. A name that is not UTF-8 is written with backslashes: it is shown, logged and seeds random choices."""
+    return tarfile.TarInfo.frombuf(block, "utf-8", "backslashreplace")
+
+
 def _is_header(block: bytes) -> bool:
     try:
-        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        _parsed(block)
     except tarfile.HeaderError:
         return False
     return True
@@ -141,6 +147,7 @@ def _record(file: BinaryIO, sample: Sample, path: str) -> Record | SampleError:
     where = f"{path}/{sample.key}"
     fields: dict[str, Any] = {}
     try:
+        _check_sizes(sample, where)
         for extension, member in sample.members:
             if extension in fields:
                 raise SampleError("bad format", where, f"two members are named {member.name}")
@@ -149,6 +156,13 @@ def _record(file: BinaryIO, sample: Sample, path: str) -> Record | SampleError:
     except SampleError as error:
         return error
     return Record(where, fields)
+
+
+def _check_sizes(sample: Sample, where: str) -> None:
+    texts = [member.size for extension, member in sample.members if extension.rpartition(".")[2] in ("json", "txt")]
+    if sum(member.size for _, member in sample.members) > MAX_BYTES or sum(texts) > MAX_JSON:
+        limits = f"{MAX_BYTES >> 20} MiB, or {MAX_JSON >> 20} MiB of JSON and text"
+        raise SampleError("too large", where, f"its members are larger than {limits}")
 
 
 def _decode(content: bytes, extension: str, where: str) -> Any:
@@ -183,28 +197,37 @@ def _named(file: BinaryIO, offset: int) -> Iterator[tuple[str, str, Member]]:
 
 
 def _members(file: BinaryIO, offset: int) -> Iterator[Member]:
-    """The files from the header at `offset` to the end mark. Links and folders are passed over."""
+    """The files from the header at `offset` to the end mark. Links and folders are passed over.
+
+    A member that the shard is too short for is given before Torn is raised, so that the sample before it is complete.
+    """
     start, name, size = offset, None, None
-    while header := _header(file, offset):
+    total = file.seek(0, io.SEEK_END)
+    while header := _header(file, offset, total):
         data = offset + BLOCK
         size = header.size if size is None else size
-        offset = data + -(-size // BLOCK) * BLOCK
-        if header.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE):
-            name, size = _longer(header.type, file.read(size))
-            continue
+        torn = not 0 <= size <= total - data
+        long = header.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE)
         if header.isreg():
             yield Member(start, name or header.name, data, size)
+        if torn or (long and size > LONGEST):
+            raise Torn(f"the header at byte {offset} announces {size} bytes, and {total - data} follow")
+        offset = data + -(-size // BLOCK) * BLOCK
+        if long:
+            file.seek(data)
+            name, size = _longer(header.type, file.read(size))
+            continue
         start, name, size = offset, None, None
 
 
-def _header(file: BinaryIO, offset: int) -> tarfile.TarInfo | None:
+def _header(file: BinaryIO, offset: int, total: int) -> tarfile.TarInfo | None:
     """The header at `offset`; None at the end mark."""
     file.seek(offset)
     block = file.read(BLOCK)
     try:
-        return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        return _parsed(block)
     except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-        if file.seek(0, io.SEEK_END) - offset > TAIL:
+        if total - offset > TAIL:
             raise Torn(f"only zeros at byte {offset}, where more should follow") from None
         return None
     except tarfile.HeaderError as error:
@@ -217,14 +240,17 @@ def _longer(kind: bytes, content: bytes) -> tuple[str | None, int | None]:
     A pax record is "LENGTH KEY=VALUE\\n", of LENGTH bytes with all that.
     """
     if kind == tarfile.GNUTYPE_LONGNAME:
-        return content.rstrip(b"\0").decode(errors="replace"), None
+        return content.rstrip(b"\0").decode(errors="backslashreplace"), None
     known = {}
+    at = 0
     try:
-        while content:
-            length = int(content.partition(b" ")[0])
-            record, content = content[:length], content[max(1, length) :]
-            key, _, value = record.partition(b" ")[2].partition(b"=")
-            known[key] = value[:-1].decode(errors="replace")
+        while at < len(content):
+            length = int(content[at : at + 20].partition(b" ")[0])
+            if length < 4:
+                raise ValueError(f"a record of {length} bytes")
+            key, _, value = content[at : at + length].partition(b" ")[2].partition(b"=")
+            known[key] = value[:-1].decode(errors="backslashreplace")
+            at += length
         return known.get(b"path"), int(known[b"size"]) if b"size" in known else None
     except ValueError as error:
         raise Torn(f"a broken pax header: {error}") from error

@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 import PIL.Image
 import torch
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from seedx.checkpoint.parts import Model
 from seedx.engines.torch_runner import TorchRunner
+from seedx.errors import SeedxError
 from seedx.images import MAX_PIXELS, Source, open_image
 from seedx.inference.generate import (
     Answer,
@@ -121,19 +121,22 @@ class Engine:
         return map_images(messages, self.open_picture)
 
     def turn(
-        self, text: str, pictures: Source | Sequence[Source] = (), verb: Verb = "chat", n: int = 1
+        self, text: str, pictures: Source | Sequence[Source] | None = (), verb: Verb = "chat", n: int = 1
     ) -> Message[PIL.Image.Image]:
         """What a user says, its pictures opened and before the text, as the verb asks this model.
 
         Args:
+            pictures: one, several in a list or a tuple, or None for none.
             n: the number of images of a story.
 
         Raises:
             SeedxError: the text is empty, or a picture can't be opened.
         """
-        listed = isinstance(pictures, Sequence) and not isinstance(pictures, (str, bytes))
-        several = cast("Sequence[Source]", pictures if listed else [pictures])
-        return self.variant.prompt(verb).message(text, [self.open_picture(picture) for picture in several], n)
+        prompt = self.variant.prompt(verb)
+        if not text.strip() and "{it}" in prompt.text:
+            raise SeedxError("the prompt is empty: say what you want to know or to see")
+        several = pictures if isinstance(pictures, (list, tuple)) else [] if pictures is None else [pictures]
+        return prompt.message(text, [self.open_picture(picture) for picture in several], n)
 
     def respond(self, requests: Sequence[Request], keep_states: bool = False) -> Responses:
         """Respond to all requests together. Each reply is what it would be alone.

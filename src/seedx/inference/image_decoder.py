@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from seedx.checkpoint.parts import Model
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, SeedxWarning
 from seedx.inference.settings import DrawSettings
 from seedx.model.denoise import denoise
 from seedx.model.detokenizer import Detokenizer, scheduler
@@ -75,10 +75,11 @@ class ImageDecoder:
         """The stage of the de-tokenizer that draws with, or without, a condition image, by the model's variant."""
         second = condition or self.variant.free_stage == "second"
         if not condition and not self.model.has_stage(second):
-            if second is False:
+            if not second:
                 warnings.warn(
                     f"{self.variant.title} draws by the first stage of the de-tokenizer, which this model does not "
                     "have: its second stage draws instead, without a condition",
+                    SeedxWarning,
                     stacklevel=2,
                 )
             second = not second

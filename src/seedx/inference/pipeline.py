@@ -18,7 +18,7 @@ import torch
 from seedx.checkpoint import native
 from seedx.checkpoint.hub import Hub
 from seedx.checkpoint.parts import Model
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, SeedxWarning
 from seedx.images import MAX_PIXELS, Source
 from seedx.inference.engine import Engine, Request
 from seedx.inference.image_decoder import ImageRequest
@@ -277,7 +277,9 @@ class Pipeline:
                 f"{variant.title} was not trained to edit pictures: use SEED-X-Edit, or try it with condition=True "
                 "(--condition)"
             )
-        warnings.warn(f"{variant.title} was not trained to edit pictures, so expect little of it", stacklevel=4)
+        warnings.warn(
+            f"{variant.title} was not trained to edit pictures, so expect little of it", SeedxWarning, stacklevel=4
+        )
 
     def reconstruct_batch(
         self,

@@ -15,6 +15,7 @@ Every field can be overridden by its path: `lr`, `data.0.weight`, `options.corpu
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 import types
 import typing
@@ -25,7 +26,7 @@ from typing import Any, Literal
 
 from seedx.config import from_dict, nearest
 from seedx.data.shard_reader import Data
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
 
 # Fields that a resumed run may have otherwise: none of them changes what is learnt.
@@ -53,7 +54,7 @@ class Recipe:
         4-instruct      both are there: starts from them
 
     Attributes:
-        name: of the run's folder.
+        name: of the run's folder: one name, without "/".
         stage: a name in `run.STAGES`, or of a stage that another package adds.
         config: the sizes, by the name of a preset, where no config.json tells them: that of the model in `init_from`,
             or in the trained folder.
@@ -133,6 +134,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(Recipe).items():
             _check(name, hint, getattr(self, name))
+        if self.name in ("", ".", "..") or re.search(r"[/\\\x00-\x1f]", self.name) or len(self.name.encode()) > 200:
+            raise SeedxError(f"name must be the name of one folder, without slashes, not {shorten(self.name)}")
         for name in ("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "log_every"):
             if getattr(self, name) < 1:
                 raise SeedxError(f"{name} must be at least 1, not {getattr(self, name)}")

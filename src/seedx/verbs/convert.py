@@ -61,6 +61,8 @@ def convert(
         made = from_release(model, out, _sizes(sizes), precision, progress, variant=variant, finetuned=finetuned)
     shared = f" (shared with a model beside it: {', '.join(made.linked)})" if made.linked else ""
     print(f"{out}: {made.variant}{shared}; try" if made.variant else f"{out}: try", f"`seedx chat --model {out}`")
+    for problem in made.damaged:
+        print(f"seedx: left out, since it is not needed: {problem}", file=sys.stderr)
     return 0
 
 
@@ -78,9 +80,9 @@ def _list(model: str, variant: str | None, finetuned: Path | None) -> int:
             if part:
                 where = part.problem or str(part.place)
             else:
-                word = "missing" if name in selection.missing else "not here, not needed"
+                word = "missing" if name in selection.needs else "not here, not needed"
                 where = f"{word}: get it from {source_of(name, selection.variant)}"
-            bad = name in selection.missing or bool(part and part.problem)
+            bad = part.problem != "" if part else name in selection.needs
             size = f"{part.size / 1e9:.2f}" if part and part.files and not bad else ""
             table.add_row(about, size, where, style="red" if bad else None)
     print_table(table)

@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -174,11 +175,9 @@ def machine(device: str) -> dict[str, Any]:
     import diffusers
     import transformers
 
-    from seedx import __version__
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     found = {
-        "seedx": __version__,
+        "seedx": metadata.version("seedx"),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,

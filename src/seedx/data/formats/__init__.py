@@ -6,7 +6,8 @@
 A name is one of `FORMATS`, or "package.module:function" for one of your own (docs/guide/data.md). Every format also
 takes the options of `Filters`, and
 
-    images: a folder, relative to the source's, that the paths of pictures are relative to.
+    images: a folder, relative to the source's, that the paths of pictures are relative to, and in which they lie.
+    roots: folders and URL prefixes, besides that one, in which pictures may lie that records name.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from seedx.data.formats.captions import capsfusion, image_text, journeydb, laion
 from seedx.data.formats.checks import check, check_types
 from seedx.data.formats.conversations import llava, llavar, vqa
 from seedx.data.formats.editing import edit, try_on
-from seedx.data.formats.fields import Fields
+from seedx.data.formats.fields import SLOT, Fields
 from seedx.data.formats.filters import Filters
 from seedx.data.formats.grounded import grit, referring, shikra
 from seedx.data.formats.interleaved import mmc4, obelics
@@ -35,7 +36,7 @@ from seedx.data.formats.stories import story
 from seedx.data.record import Record
 from seedx.deprecated import rename_keys
 from seedx.errors import SeedxError
-from seedx.messages import Message
+from seedx.messages import Message, Text
 
 Format = Callable[[Record, random.Random], list[Message]]
 
@@ -64,6 +65,8 @@ FORMATS: dict[str, Callable[..., list[Message]]] = {
     )
 }
 
+_TALK = (messages, llava, llavar, vqa, referring, shikra, edit, try_on, story)  # not pages, where it may be any word
+
 
 def get(name: str, **options: Any) -> Format:
     """The format of this name with these options. It can be pickled, and raises a `SampleError` for a bad record.
@@ -77,12 +80,14 @@ def get(name: str, **options: Any) -> Format:
     options = rename_keys("format options", options, f"the format {name!r}")
     common = {f.name for f in dataclasses.fields(Filters)}
     filters = {option: options.pop(option) for option in [*options] if option in common}
-    images = options.pop("images", "")
-    check(name, function, options, also=(*common, "images"))
+    images, roots = options.pop("images", ""), options.pop("roots", ())
+    check(name, function, options, also=(*common, "images", "roots"))
     check_types(name, Filters, filters)
     if not isinstance(images, str):
         raise SeedxError(f"the option 'images' of the format {name!r} is a folder, not {images!r}")
-    return _Chosen(function, options, Filters(**filters), images)
+    if not isinstance(roots, (list, tuple)) or not all(isinstance(root, str) and root for root in roots):
+        raise SeedxError(f"the option 'roots' of the format {name!r} is a list of folders and URLs, not {roots!r}")
+    return _Chosen(function, options, Filters(**filters), images, tuple(roots))
 
 
 @dataclass(frozen=True)
@@ -93,15 +98,27 @@ class _Chosen:
     options: Mapping[str, Any]
     filters: Filters
     images: str
+    roots: tuple[str, ...] = ()
 
     def __call__(self, record: Record, rng: random.Random) -> list[Message]:
         if self.images and record.folder is not None:
             record = dataclasses.replace(record, folder=storage.join(record.folder, self.images))
+        if self.roots:
+            record = dataclasses.replace(record, roots=self.roots)
         fields = Fields(record)
         self.filters.check_scores(fields)
         made = self.function(record, rng, **self.options)
+        if self.function in _TALK:
+            _check_slots(made, fields)
         self.filters.check_sizes(made, fields)
         return made
+
+
+def _check_slots(made: list[Message], fields: Fields) -> None:
+    """No text still says where a picture would be: the record has lost one, and its words would be about nothing."""
+    for message in made:
+        if any(isinstance(part, Text) and SLOT in part.text for part in message.content):
+            raise fields.bad(f"a text has {SLOT} without its picture")
 
 
 def _imported(name: str) -> Callable[..., list[Message]]:

@@ -15,10 +15,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from seedx.data.formats.fields import Fields
-from seedx.messages import Box, Part, Text
+from seedx.data.formats.filters import stored_form
+from seedx.errors import shorten
+from seedx.images import Transpose
+from seedx.messages import Box, Image, Part, Text
 
 Style = Literal["none", "shikra", "kosmos"]
 Corners = tuple[float, float, float, float]
@@ -31,11 +35,49 @@ _KOSMOS = re.compile(r"(?:<phrase>(.*?)</phrase>)?<object>(.*?)</object>", re.DO
 _CELL = re.compile(r"<patch_index_(\d{4})>")
 
 
-def fractions(values: Any, fields: Fields, size: tuple[float, float] = (1, 1), coco: bool = False) -> Corners:
-    """Four numbers -> corners as fractions of the picture.
+@dataclass(frozen=True)
+class Frame:
+    """What the numbers of boxes are relative to.
+
+    Attributes:
+        size: width and height.
+        turn: what brings the labelled picture upright; None if it is.
+    """
+
+    size: tuple[float, float] = (1, 1)
+    turn: Transpose | None = None
+
+
+_WHOLE = Frame()
+
+
+def frame(picture: Image, fields: Fields) -> Frame:
+    """The frame of boxes in pixels: by the labelled width and height, or else the upright picture.
+
+    A camera on its side stores the picture lying and says so in EXIF. Some labels were made on the picture upright, and
+    some as it is stored, which shows in their width and height:
+
+        stored 400 x 300, to be turned by a quarter    labelled 300 x 400: upright    400 x 300: boxes are turned too
+
+    Raises:
+        SampleError: "bad format", width or height is no positive number; "broken image".
+    """
+    stored, transpose = stored_form(picture, fields)
+    quarter = transpose in (Transpose.TRANSPOSE, Transpose.ROTATE_90, Transpose.TRANSVERSE, Transpose.ROTATE_270)
+    if fields.find("width") is None or fields.find("height") is None:
+        return Frame(stored[::-1] if quarter else stored)
+    width, height = fields.number("width"), fields.number("height")
+    if not (0 < width < math.inf and 0 < height < math.inf):
+        raise fields.bad(f"the width and height of a picture are above 0, not {width:g} and {height:g}")
+    lying = quarter and (width - height) * (stored[0] - stored[1]) > 0
+    return Frame((width, height), transpose if lying else None)
+
+
+def fractions(values: Any, fields: Fields, frame: Frame = _WHOLE, coco: bool = False) -> Corners:
+    """Four numbers -> corners as fractions of the upright picture.
 
     Args:
-        size: width and height that the numbers are relative to.
+        frame: what the numbers are relative to.
         coco: they are corner and size rather than two corners.
 
     Raises:
@@ -43,14 +85,27 @@ def fractions(values: Any, fields: Fields, size: tuple[float, float] = (1, 1), c
     """
     try:
         x0, y0, x1, y1 = (float(value) for value in values)
-    except (TypeError, ValueError) as error:
-        raise fields.bad(f"a box is four numbers, not {values!r}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise fields.bad(f"a box is four numbers, not {shorten(values)}") from error
     if coco:
         x1, y1 = x0 + x1, y0 + y1
-    cut = [min(max(value / side, 0.0), 1.0) for value, side in zip((x0, y0, x1, y1), (*size, *size), strict=True)]
+    width, height = frame.size
+    cut = [min(max(value / side, 0.0), 1.0) for value, side in ((x0, width), (y0, height), (x1, width), (y1, height))]
     if not all(map(math.isfinite, (x0, y0, x1, y1))) or cut[0] >= cut[2] or cut[1] >= cut[3]:
-        raise fields.bad(f"the box {values!r} holds nothing of a picture of {size[0]:g} x {size[1]:g}")
-    return cut[0], cut[1], cut[2], cut[3]
+        raise fields.bad(f"the box {shorten(values)} holds nothing of a picture of {width:g} x {height:g}")
+    return turned((cut[0], cut[1], cut[2], cut[3]), frame.turn)
+
+
+def turned(box: Corners, transpose: Transpose | None) -> Corners:
+    """A box of a picture -> that of the transposed picture. Corners are fractions."""
+    x0, y0, x1, y1 = box
+    if transpose in (Transpose.TRANSPOSE, Transpose.ROTATE_90, Transpose.TRANSVERSE, Transpose.ROTATE_270):
+        x0, y0, x1, y1 = y0, x0, y1, x1
+    if transpose in (Transpose.FLIP_LEFT_RIGHT, Transpose.ROTATE_180, Transpose.TRANSVERSE, Transpose.ROTATE_270):
+        x0, x1 = 1 - x1, 1 - x0
+    if transpose in (Transpose.FLIP_TOP_BOTTOM, Transpose.ROTATE_180, Transpose.TRANSVERSE, Transpose.ROTATE_90):
+        y0, y1 = 1 - y1, 1 - y0
+    return x0, y0, x1, y1
 
 
 def parse(text: str, style: Style, fields: Fields) -> list[Part]:
@@ -91,7 +146,7 @@ def _shikra(match: re.Match[str], fields: Fields) -> tuple[str, list[Corners]]:
 def _kosmos(match: re.Match[str], fields: Fields) -> tuple[str, list[Corners]]:
     found = [int(index) for index in _CELL.findall(match[2])]
     if not found or len(found) % 2 or max(found) >= _CELLS**2:
-        raise fields.bad(f"an object is pairs of cells under {_CELLS**2}, not {match[2]!r}")
+        raise fields.bad(f"an object is pairs of cells under {_CELLS**2}, not {shorten(match[2])}")
     return match[1] or "", [fractions(cells(*pair), fields) for pair in _pairs(found)]
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from seedx.data.formats.boxes import Style, parse
-from seedx.data.formats.fields import PICTURES, Fields
+from seedx.data.formats.fields import PICTURES, SLOT, Fields
 from seedx.data.record import Record
+from seedx.errors import shorten
 from seedx.messages import Image, Message, Part, Role, assistant, system, user
 
 Place = Literal["start", "end", "random"]
 
-_SLOT = "<image>"
 _ROLES: dict[str, Role] = {
     "human": "user",
     "user": "user",
@@ -38,11 +38,11 @@ def llava(record: Record, rng: random.Random, *, boxes: Style = "none", place: P
     fields = Fields(record)
     turns = _turns(fields)
     pictures = fields.pictures(*_MANY)
-    slots = sum(text.count(_SLOT) for _, text in turns)
+    slots = sum(text.count(SLOT) for _, text in turns)
     if not slots and pictures:
         turns = _placed(turns, len(pictures), place if place != "random" else rng.choice(("start", "end")))
     elif slots != len(pictures):
-        raise fields.bad(f"{slots} {_SLOT} in the texts and {len(pictures)} pictures")
+        raise fields.bad(f"{slots} {SLOT} in the texts and {len(pictures)} pictures")
     rest: Iterator[Image] = iter(pictures)
     return [Message(role, tuple(_content(text, rest, boxes, fields))) for role, text in turns]
 
@@ -72,7 +72,7 @@ def vqa(record: Record, rng: random.Random) -> list[Message]:
     are any, and `answer` may then be the number of the right one, from 0.
     """
     fields = Fields(record)
-    question, picture = fields.text("question"), fields.picture(*PICTURES)
+    question, picture = fields.text("question").replace(SLOT, "", 1).strip(), fields.picture(*PICTURES)
     if fields.find("choices", "options") is None:
         return [user(picture, question), assistant(_agreed(fields))]
     choices = fields.entries("choices", "options")
@@ -83,7 +83,7 @@ def vqa(record: Record, rng: random.Random) -> list[Message]:
     elif answer in choices:
         right = choices.index(answer)
     else:
-        raise fields.bad(f"the answer {answer!r} is none of the choices {choices!r}")
+        raise fields.bad(f"the answer {shorten(answer)} is none of the choices {shorten(choices)}")
     return [user(picture, "\n".join([question, *letters])), assistant(letters[right])]
 
 
@@ -98,7 +98,7 @@ def _turns(fields: Fields) -> list[tuple[Role, str]]:
     found: list[tuple[Role, str]] = []
     for name, text in turns:
         if not isinstance(name, str) or name not in _ROLES or not isinstance(text, str) or not text.strip():
-            raise fields.bad(f"a turn is words by one of {', '.join(_ROLES)}, not {text!r} by {name!r}")
+            raise fields.bad(f"a turn is words by one of {', '.join(_ROLES)}, not {shorten(text)} by {shorten(name)}")
         found.append((_ROLES[name], text))
     talk = found[1:] if found and found[0][0] == "system" else found
     if len(talk) < 2 or any(role != ("user", "assistant")[i % 2] for i, (role, _) in enumerate(talk)):
@@ -108,14 +108,14 @@ def _turns(fields: Fields) -> list[tuple[Role, str]]:
 
 def _placed(turns: list[tuple[Role, str]], count: int, place: str) -> list[tuple[Role, str]]:
     first = next(i for i, (role, _) in enumerate(turns) if role == "user")
-    slots, text = _SLOT * count, turns[first][1]
+    slots, text = SLOT * count, turns[first][1]
     return [*turns[:first], ("user", slots + text if place == "start" else text + slots), *turns[first + 1 :]]
 
 
 def _content(text: str, pictures: Iterator[Image], boxes: Style, fields: Fields) -> list[Part]:
     """The line break beside an <image> belongs to the slot, not to the question."""
     parts: list[Part] = []
-    for i, piece in enumerate(text.strip().split(_SLOT)):
+    for i, piece in enumerate(text.strip().split(SLOT)):
         if i:
             parts.append(next(pictures))
         parts += parse(piece.strip("\n"), boxes, fields)
@@ -128,5 +128,5 @@ def _agreed(fields: Fields) -> str:
         answers = [one.get("answer") if isinstance(one, dict) else one for one in fields.entries("answers")]
         answer = max(answers, key=answers.count)  # the first of the most frequent
     if not isinstance(answer, str) or not answer.strip():
-        raise fields.bad(f"the answer is a text that is not empty, not {answer!r}")
+        raise fields.bad(f"the answer is a text that is not empty, not {shorten(answer)}")
     return answer.strip()

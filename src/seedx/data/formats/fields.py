@@ -7,9 +7,11 @@ from typing import Any
 
 from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
+from seedx.errors import shorten
 from seedx.messages import Image
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "image", "img_path", "image_path", "file_name")  # of the one picture there is
+SLOT = "<image>"  # where a picture stands, in the texts of many data sets
 _EXTENSIONS = ("", ".jpg", ".jpeg", ".png", ".webp")  # `000123.source.png` in a tar is "source.png"
 
 
@@ -37,14 +39,16 @@ class Fields:
         value = self.find(*names)
         if value is None:
             wanted = dict.fromkeys(name for name in names if not name.endswith(_EXTENSIONS[1:]))
-            raise self.bad(f"expected {' or '.join(map(repr, wanted))} among {', '.join(map(str, self.values))}")
+            raise self.bad(
+                f"expected {' or '.join(map(repr, wanted))} among {shorten(', '.join(map(str, self.values)), 300)}"
+            )
         return value
 
     def text(self, *names: str) -> str:
         """The text under the first of these names that has one, stripped."""
         value = self.need(*names)
         if not isinstance(value, str) or not value.strip():
-            raise self.bad(f"{' or '.join(map(repr, names))} is a text that is not empty, not {value!r}")
+            raise self.bad(f"{' or '.join(map(repr, names))} is a text that is not empty, not {shorten(value)}")
         return value.strip()
 
     def entries(self, *names: str, optional: bool = False) -> list[Any]:
@@ -53,15 +57,16 @@ class Fields:
             return []
         value = self.need(*names)
         if isinstance(value, str) or not isinstance(value, Sequence):
-            raise self.bad(f"{' or '.join(map(repr, names))} is a list, not {value!r}")
+            raise self.bad(f"{' or '.join(map(repr, names))} is a list, not {shorten(value)}")
         return [*value]
 
     def number(self, *names: str) -> float:
+        """A number; of NaN, the caller has to decide."""
         value = self.need(*names)
         try:
             return float(value)
-        except (TypeError, ValueError) as error:
-            raise self.bad(f"{' or '.join(map(repr, names))} is a number, not {value!r}") from error
+        except (TypeError, ValueError, OverflowError) as error:  # the last: a whole number of 400 digits
+            raise self.bad(f"{' or '.join(map(repr, names))} is a number, not {shorten(value)}") from error
 
     def picture(self, *names: str) -> Image:
         """The picture under the first of these names, or of these names with the ending of a picture file.

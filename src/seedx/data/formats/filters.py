@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import PIL.Image
+
 from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
 from seedx.data.sample_errors import SampleError
 from seedx.errors import SeedxError
-from seedx.images import large_enough, read_header
+from seedx.images import TRAINING_MAX_PIXELS, Transpose, large_enough, read_header, upright_transpose
 from seedx.messages import Image, Message, images
 
 
@@ -31,14 +33,14 @@ class Filters:
     def check_scores(self, fields: Fields) -> None:
         """
         Raises:
-            SampleError: "filtered"; "bad format" if the record lacks the score.
+            SampleError: "filtered", also if the score is NaN; "bad format" if the record lacks the score.
         """
         for name, bound in self.at_least.items():
-            if (value := fields.number(name)) < bound:
-                raise fields.filtered(f"{name} {value:g} is under {bound:g}")
+            if not (value := fields.number(name)) >= bound:  # also of NaN, which tables have for "not known"
+                raise fields.filtered(f"{name} {value:g} is not at least {bound:g}")
         for name, bound in self.at_most.items():
-            if (value := fields.number(name)) > bound:
-                raise fields.filtered(f"{name} {value:g} is over {bound:g}")
+            if not (value := fields.number(name)) <= bound:
+                raise fields.filtered(f"{name} {value:g} is not at most {bound:g}")
 
     def check_sizes(self, messages: Sequence[Message], fields: Fields) -> None:
         """Read the header of every picture; no pixels are decoded, and no file is opened if no size is required.
@@ -55,13 +57,32 @@ class Filters:
 
 
 def picture_size(part: Image, fields: Fields) -> tuple[int, int]:
-    """Width and height in pixels, by the header alone.
+    """Width and height in pixels as they are stored, by the header alone.
 
     Raises:
         SampleError: "broken image".
     """
+    with _header(part, fields) as picture:
+        return picture.size
+
+
+def stored_form(part: Image, fields: Fields) -> tuple[tuple[int, int], Transpose | None]:
+    """Width and height in pixels as they are stored, and the transpose that brings the picture upright.
+
+    A PNG may hold its EXIF data after its pixels, and is decoded to find them.
+
+    Raises:
+        SampleError: "broken image".
+    """
+    with _header(part, fields) as picture:
+        try:
+            return picture.size, upright_transpose(picture)
+        except OSError as error:
+            raise SampleError("broken image", fields.record.where, str(error)) from error
+
+
+def _header(part: Image, fields: Fields) -> PIL.Image.Image:
     try:
-        with read_header(part.image) as picture:
-            return picture.size
+        return read_header(part.image, max_pixels=TRAINING_MAX_PIXELS)
     except SeedxError as error:
         raise SampleError("broken image", fields.record.where, str(error)) from error

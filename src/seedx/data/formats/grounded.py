@@ -6,12 +6,12 @@ import random
 from typing import Any, Literal
 
 from seedx.data.formats import phrases
-from seedx.data.formats.boxes import Corners, fractions, labelled
+from seedx.data.formats.boxes import Corners, Frame, fractions, frame, labelled
 from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import PICTURES, Fields
-from seedx.data.formats.filters import picture_size
 from seedx.data.record import Record
-from seedx.messages import Box, Image, Message, Part, Text, assistant, system, user
+from seedx.errors import shorten
+from seedx.messages import Box, Message, Part, Text, assistant, system, user
 
 _START, _END = "<ph_st>", "<ph_ed>"
 _TAIL = " .,;:!?"
@@ -43,10 +43,12 @@ def grit(
     caption = fields.need("caption", "txt")
     if not isinstance(caption, str):
         raise fields.bad(f"the caption is a text, not {caption!r}")
-    phrases_and_boxes = _apart(_spans(fields, spans, caption, min_score))
+    picture = fields.picture(*PICTURES)
+    turn = frame(picture, fields).turn
+    phrases_and_boxes = _apart(_spans(fields, spans, caption, min_score, Frame(turn=turn)))
     if not phrases_and_boxes:
         raise fields.filtered(f"no box of {spans} reaches {min_score:g}")
-    picture, words = fields.picture(*PICTURES), _woven(caption, phrases_and_boxes)
+    words = _woven(caption, phrases_and_boxes)
     return [system(*words), assistant(picture)] if rng.random() < draw else [system(picture), assistant(*words)]
 
 
@@ -71,8 +73,7 @@ def referring(
     said = fields.need("expression", "sentences", "answer", "phrase", "expressions")
     phrase = _said(rng.choice(said) if isinstance(said, list) else said, fields)
     picture = fields.picture(*PICTURES)
-    size = _size(picture, fields)
-    box = Box(fractions(fields.entries("bbox"), fields, size, coco=bbox == "xywh"))
+    box = Box(fractions(fields.entries("bbox"), fields, frame(picture, fields), coco=bbox == "xywh"))
     if rng.random() < locate:
         return [user(picture, phrases.locate(rng, phrase)), assistant(Box(box.box, phrase))]
     return [user(picture, "What is within ", box, "?"), assistant(phrase)]
@@ -91,8 +92,8 @@ def shikra(record: Record, rng: random.Random) -> list[Message]:
     fields = Fields(record)
     by_number = fields.find(*PICTURES) is None
     picture = fields.open(f"{fields.need('image_id')}.jpg") if by_number else fields.picture(*PICTURES)
-    size = _size(picture, fields)
-    boxes = [fractions(box, fields, size) for box in fields.entries("boxes", optional=True)]
+    place = frame(picture, fields)
+    boxes = [fractions(box, fields, place) for box in fields.entries("boxes", optional=True)]
     if fields.find("sentence") is not None:
         return [
             user(picture, phrases.describe(rng), " Give the boxes of what you name."),
@@ -105,28 +106,21 @@ def shikra(record: Record, rng: random.Random) -> list[Message]:
     return [user(picture, *question), assistant(*answer)]
 
 
-def _size(picture: Image, fields: Fields) -> tuple[float, float]:
-    """Width and height that pixels are of: as labelled, or else the picture's own."""
-    if fields.find("width") is None or fields.find("height") is None:
-        return picture_size(picture, fields)
-    return fields.number("width"), fields.number("height")
-
-
 _Span = tuple[int, int, list[Corners]]
 
 
-def _spans(fields: Fields, name: str, caption: str, min_score: float) -> list[_Span]:
+def _spans(fields: Fields, name: str, caption: str, min_score: float, place: Frame) -> list[_Span]:
     """Places in the caption and their boxes; boxes of the same place together."""
     found: dict[tuple[int, int], list[Corners]] = {}
     for span in fields.entries(name):
         try:
             start, end, x0, y0, x1, y1, score = (float(value) for value in span)
-        except (TypeError, ValueError) as error:
-            raise fields.bad(f"{name} has lists of seven numbers, not {span!r}") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise fields.bad(f"{name} has lists of seven numbers, not {shorten(span)}") from error
         if not 0 <= start < end <= len(caption):
             raise fields.bad(f"{name} has the characters {start:g} to {end:g} of a caption of {len(caption)}")
         if score >= min_score:
-            found.setdefault((int(start), int(end)), []).append(fractions((x0, y0, x1, y1), fields))
+            found.setdefault((int(start), int(end)), []).append(fractions((x0, y0, x1, y1), fields, place))
     return [(start, end, boxes) for (start, end), boxes in found.items()]
 
 
@@ -159,16 +153,22 @@ def _said(value: Any, fields: Fields) -> str:
 def _marked(text: str, sequence: list[Any], boxes: list[Corners], fields: Fields) -> list[Part]:
     before, *marked = text.split(_START)
     if len(marked) != len(sequence) or any(_END not in piece for piece in marked):
-        raise fields.bad(f"{len(marked)} phrases and {len(sequence)} entries of boxes: {text!r}")
+        raise fields.bad(f"{len(marked)} phrases and {len(sequence)} entries of boxes: {shorten(text)}")
     parts = _text(before)
     for piece, numbers in zip(marked, sequence, strict=True):
         phrase, _, after = piece.partition(_END)
         try:
-            parts += labelled(phrase.strip(), [boxes[number] for number in numbers])
+            parts += labelled(phrase.strip(), [boxes[_counted(number)] for number in numbers])
         except (IndexError, TypeError) as error:
-            raise fields.bad(f"{numbers!r} does not name boxes among {len(boxes)}") from error
+            raise fields.bad(f"{shorten(numbers)} does not name boxes among {len(boxes)}") from error
         parts += _text(after)
     return parts
+
+
+def _counted(number: int) -> int:
+    if number < 0:
+        raise IndexError
+    return number
 
 
 def _text(text: str) -> list[Part]:

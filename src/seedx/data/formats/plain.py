@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Iterator
+from typing import Any
 
-from seedx.data.formats.fields import Fields
+from seedx.data.formats.fields import SLOT, Fields
 from seedx.data.record import Record
-from seedx.messages import Box, Image, Message, Part, assistant, from_json
+from seedx.data.sample_errors import SampleError
+from seedx.errors import SeedxError
+from seedx.messages import Image, Message, Part, assistant, from_json
 
 
 def messages(record: Record, rng: random.Random) -> list[Message]:
@@ -16,11 +20,19 @@ def messages(record: Record, rng: random.Random) -> list[Message]:
     {"messages": [
       {"role": "user", "content": [{"type": "image", "image": "cat.jpg"}, {"type": "text", "text": "Who is it?"}]},
       {"role": "assistant", "content": "A cat."}]}
+
+    or, as LLaMA-Factory and chat templates have it, with the pictures in a list beside the messages, in the order of
+    their places: "<image>" in a text, or a part without a picture.
+
+    {"messages": [{"role": "user", "content": "<image>Who is it?"}, {"role": "assistant", "content": "A cat."}],
+     "images": ["cat.jpg"]}
     """
     fields = Fields(record)
     try:
-        conversation = from_json(fields.values)
-    except (ValueError, TypeError, AttributeError) as error:
+        conversation = from_json(_bound(fields))
+    except SampleError:
+        raise
+    except SeedxError as error:
         raise fields.bad(str(error)) from error
     if not any(message.role == "assistant" and message.content for message in conversation):
         raise fields.bad("there is no message of the assistant to train on")
@@ -45,6 +57,48 @@ def text(record: Record, rng: random.Random, *, field: str = "", min_chars: int 
 
 
 def _opened(part: Part, fields: Fields) -> Part:
-    if isinstance(part, Box) and not isinstance(part.label, str):
-        raise fields.bad(f"the label of a box is a text, not {part.label!r}")
     return fields.open(part.image) if isinstance(part, Image) else part
+
+
+def _bound(fields: Fields) -> dict[str, Any]:
+    """The record with each picture of its list at its place.
+
+    Raises:
+        SampleError: "bad format", there are more places than pictures, or fewer.
+    """
+    found, pictures = fields.find("messages"), fields.entries("images", optional=True)
+    if not isinstance(found, list) or not all(isinstance(message, dict) for message in found):
+        return fields.values  # `from_json` says what is wrong
+    rest = iter(pictures)
+    made = [message | _placed_content(message.get("content"), rest) for message in found]
+    contents = [message["content"] for message in made if isinstance(message.get("content"), list)]
+    places = sum(_is_place(part) for content in contents for part in content)
+    left = len(list(rest))
+    if places or left:
+        raise fields.bad(f"{len(pictures)} images and {len(pictures) - left + places} places for them, such as {SLOT}")
+    return {"messages": made}
+
+
+def _placed_content(content: Any, pictures: Iterator[Any]) -> dict[str, Any]:
+    parts = [content] if isinstance(content, str) else content
+    return {"content": list(_placed(parts, pictures))} if isinstance(parts, list) else {}
+
+
+def _placed(parts: list[Any], pictures: Iterator[Any]) -> Iterator[Any]:
+    """The parts of a message, with a part for each picture; a place stays one when no picture is left."""
+    for part in parts:
+        text = part.get("text") if isinstance(part, dict) and part.get("type") == "text" else part
+        if isinstance(text, str):
+            for i, piece in enumerate(text.split(SLOT)):
+                if i:
+                    yield {"type": "image", "image": next(pictures, None)}
+                if piece or text == "":
+                    yield {"type": "text", "text": piece.strip("\n") if SLOT in text else piece}
+        elif _is_place(part):
+            yield {"type": "image", "image": next(pictures, None)}
+        else:
+            yield part
+
+
+def _is_place(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "image" and part.get("image") is None

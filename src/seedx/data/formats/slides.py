@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from typing import Any
@@ -10,10 +9,12 @@ from typing import Any
 from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import PICTURES, Fields
 from seedx.data.record import Record
+from seedx.errors import shorten
 from seedx.messages import Message, Part, assistant, system, user
 from seedx.slides.form import PLACE, write
 from seedx.tokens import LOCS, to_loc
 
+LARGEST = 1e12  # EMU, a thousand kilometres; NaN and numbers of 400 digits are no places either
 _LOC = re.compile(r"<loc-\d+>")
 
 
@@ -43,15 +44,15 @@ def _written(slide: Any, fields: Fields, drawn: bool) -> list[Part]:
     if not isinstance(slide, dict) or not isinstance(slide.get("elements"), list) or not slide["elements"]:
         raise fields.bad('a slide is {"slide_width", "slide_height", "elements": [...]}')
     sizes: list[Any] = [slide.get("slide_width"), slide.get("slide_height")]
-    if not all(isinstance(size, (int, float)) and 0 < size < math.inf for size in sizes):
-        raise fields.bad(f"the slide's width and height are numbers, not {sizes!r}")
+    if not all(isinstance(size, (int, float)) and 0 < size < LARGEST for size in sizes):
+        raise fields.bad(f"the slide's width and height are numbers, not {shorten(sizes)}")
     return write(sizes[0], sizes[1], (_element(element, sizes, fields, drawn) for element in slide["elements"]))
 
 
 def _element(element: Any, sizes: list[Any], fields: Fields, drawn: bool) -> dict[str, Any]:
     kind = element.get("type") if isinstance(element, dict) else None
     if kind not in ("image", "text"):
-        raise fields.bad(f'an element is of type "image" or "text", not {kind!r}')
+        raise fields.bad(f'an element is of type "image" or "text", not {shorten(kind)}')
     places = {name: _place(element.get(name), sizes[i % 2], name, fields) for i, name in enumerate(PLACE)}
     if kind == "text":
         return {"type": kind, **places, "paragraphs": _paragraphs(element, fields)}
@@ -61,8 +62,8 @@ def _element(element: Any, sizes: list[Any], fields: Fields, drawn: bool) -> dic
 def _place(value: Any, size: float, name: str, fields: Fields) -> str:
     if isinstance(value, str) and _LOC.fullmatch(value) and value in LOCS:
         return value
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise fields.bad(f"{name!r} is EMU or a loc token, not {value!r}")
+    if not isinstance(value, (int, float)) or not -LARGEST < value < LARGEST:
+        raise fields.bad(f"{name!r} is EMU or a loc token, not {shorten(value)}")
     return LOCS[to_loc(min(max(value / size, 0.0), 1.0))]  # shapes may stick out of a slide
 
 
@@ -71,8 +72,10 @@ def _paragraphs(element: dict[str, Any], fields: Fields) -> list[dict[str, Any]]
     written = []
     for paragraph in found if isinstance(found, list) else [found]:
         match paragraph:
-            case {"texts": str(texts), "font_size": (int() | float() | None) as size}:
+            case {"texts": str(texts), "font_size": (int() | float() | None) as size} if 0 <= (size or 0) < LARGEST:
                 written.append({"texts": texts, "font_size": size})
             case _:
-                raise fields.bad(f'a paragraph is {{"texts": words, "font_size": a number or null}}, not {paragraph!r}')
+                raise fields.bad(
+                    f'a paragraph is {{"texts": words, "font_size": a number or null}}, not {shorten(paragraph)}'
+                )
     return written

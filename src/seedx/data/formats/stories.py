@@ -59,7 +59,7 @@ def _parts(fields: Fields) -> tuple[list[str], list[Image]]:
             entries.sort(key=lambda entry: int(entry["worker_arranged_photo_order"]))
             texts = [entry.get("original_text") or entry["text"] for entry in entries]
             sources = [f"{entry['photo_flickr_id']}.jpg" for entry in entries]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise fields.bad(f"an annotation of VIST lacks {error}") from error
     if len(texts) != len(sources) or not all(isinstance(text, str) and text.strip() for text in texts):
         raise fields.bad(f"{len(texts)} texts and {len(sources)} pictures: there is one sentence for each picture")

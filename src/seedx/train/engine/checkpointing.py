@@ -42,6 +42,7 @@ from torch.distributed.checkpoint.staging import BlockingAsyncStager
 from seedx.deprecated import rename_keys
 from seedx.errors import SeedxError
 from seedx.train.engine import checkpoint_files
+from seedx.train.engine.checkpoint_reader import CheckpointReader
 from seedx.train.engine.parallel import World, local_shard, optimizer_parameters
 
 log = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ class CheckpointManager:
         self._on_first(lambda: checkpoint_files.prune(self.folder, self.keep_last))
 
     def _load(self, path: Path, state: dict[str, Any]) -> None:
-        reader = dcp.FileSystemReader(path)
+        reader = CheckpointReader(path)
         targets = _targets(state, reader.read_metadata(), path)
         try:
             with _one_process_is_fine():
@@ -196,7 +197,7 @@ def load_weights(path: Path, model: nn.Module, average: bool) -> None:
     Raises:
         SeedxError: it holds other parameters than the model trains, or can't be loaded.
     """
-    reader = dcp.FileSystemReader(path)
+    reader = CheckpointReader(path)
     stored = reader.read_metadata().state_dict_metadata
     parameters = optimizer_parameters(model)
     _expect_parameters({name: p.shape for name, p in parameters.items()}, stored, path)

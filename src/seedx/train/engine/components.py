@@ -70,7 +70,10 @@ def source(recipe: Recipe, folder: Path, runs: bool = False) -> Source:
                 f"init_from = {init!r}: the stage {recipe.stage!r} keeps no weights with its runs; leave "
                 "init_from out to start from those in the folder"
             )
-        run = folder / "runs" / init.removeprefix(RUN)
+        name = init.removeprefix(RUN)
+        if Path(name).name != name:  # as of `Recipe.name`
+            raise SeedxError(f"init_from = {init!r}: a run is named by one name, without slashes")
+        run = folder / "runs" / name
         return Source(folder, config_of(folder, recipe.config), "run", run)
     if init in ("", "scratch"):
         return Source(folder, config_of(folder, recipe.config), init)

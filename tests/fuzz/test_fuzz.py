@@ -1,0 +1,15 @@
+"""A short form of `make fuzz`: each parser gives a result or its documented error, and nothing else."""
+
+import pytest
+from targets import TARGETS
+
+from fuzz import run
+
+INPUTS = 60  # of each parser
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_parser_survives_junk(name):
+    outcomes = [run(name, number) for number in range(INPUTS)]
+    assert set(outcomes) == {True, False}, "the inputs are all good, or all bad: nothing is tried"
