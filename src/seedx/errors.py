@@ -21,9 +21,8 @@ class SeedxWarning(UserWarning):
 def shorten(value: object, limit: int = 80) -> str:
     """`repr(value)` for a message, cut in its middle to about `limit` characters: some inputs are whole files."""
     if isinstance(value, (str, bytes, bytearray, memoryview)) and len(value) > limit:
+        value = bytes(value) if isinstance(value, memoryview) else value
         head, tail = value[: limit // 2], value[-(limit // 4) :]
-        if isinstance(value, memoryview):
-            head, tail = bytes(head), bytes(tail)
         return f"{head!r}...{tail!r}"
     shown = repr(value)
     return shown if len(shown) <= limit else f"{shown[: limit // 2]}...{shown[-(limit // 4) :]}"
