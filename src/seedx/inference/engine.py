@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import PIL.Image
 import torch
@@ -137,7 +138,8 @@ class Engine:
         prompt = self.variant.prompt(verb)
         if not text.strip() and "{it}" in prompt.text:
             raise SeedxError("the prompt is empty: say what you want to know or to see")
-        several = pictures if isinstance(pictures, (list, tuple)) else [] if pictures is None else [pictures]
+        listed = pictures if isinstance(pictures, (list, tuple)) else [] if pictures is None else [pictures]
+        several = cast("Sequence[Source]", listed)
         return prompt.message(text, [self.open_picture(picture) for picture in several], n)
 
     def respond(self, requests: Sequence[Request], keep_states: bool = False) -> Responses:
