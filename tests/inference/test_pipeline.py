@@ -17,9 +17,10 @@ from seedx.errors import ContextFullError, SeedxError, SeedxWarning
 from seedx.images import MAX_PIXELS, ImageError
 from seedx.inference import pipeline
 from seedx.inference.engine import Request
-from seedx.inference.generate import Prompt, RowRequest, RowState, SamplingSettings, generate
+from seedx.inference.generate import generate
 from seedx.inference.image_decoder import ImageRequest
 from seedx.inference.reply import Reply
+from seedx.inference.rows import Prompt, RowRequest, RowState, SamplingSettings
 from seedx.inference.settings import DrawOptions, DrawSettings, Options, ReplyOptions, Settings
 from seedx.messages import Image as Picture
 from seedx.messages import Text, assistant, user

@@ -23,20 +23,10 @@ from seedx.checkpoint.parts import Model
 from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import SeedxError, shorten
 from seedx.images import MAX_PIXELS, Source, open_image
-from seedx.inference.generate import (
-    Answer,
-    EndEvent,
-    Event,
-    Generation,
-    Prompt,
-    Row,
-    RowRequest,
-    RowState,
-    SamplingSettings,
-    TextEvent,
-)
+from seedx.inference.generate import Generation
 from seedx.inference.image_decoder import ImageDecoder, ImageRequest
 from seedx.inference.reply import Reply
+from seedx.inference.rows import Answer, EndEvent, Event, Prompt, Row, RowRequest, RowState, SamplingSettings, TextEvent
 from seedx.inference.settings import Drawing, Settings
 from seedx.messages import Image, Message, Text, assistant, images, map_images
 from seedx.prompt import encode, prepare

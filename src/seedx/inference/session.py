@@ -15,8 +15,8 @@ import PIL.Image
 from seedx.errors import SeedxError
 from seedx.images import Source
 from seedx.inference.engine import Engine, Request, Responses
-from seedx.inference.generate import EndEvent, ImageEvent, RowState
 from seedx.inference.reply import Reply
+from seedx.inference.rows import EndEvent, ImageEvent, RowState
 from seedx.inference.settings import Drawing, Options, Settings, settings_from
 from seedx.messages import Box, Image, Message, Text, assistant, merge_texts
 
