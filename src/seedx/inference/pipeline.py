@@ -88,7 +88,9 @@ class Pipeline:
         """A conversation of several turns, which keeps its pictures and its state."""
         return Session(self.engine)
 
-    def chat(self, prompt: str, images: Source | Sequence[Source] = (), **options: Unpack[ReplyOptions]) -> Reply:
+    def chat(
+        self, prompt: str, images: Source | Sequence[Source] | None = (), **options: Unpack[ReplyOptions]
+    ) -> Reply:
         """The reply to one prompt, with pictures or none. Options and errors are those of `Session.send`."""
         return self.chat_batch([(prompt, images)], **options)[0]
 
@@ -185,7 +187,7 @@ class Pipeline:
         return Slide.parse(self.chat(prompt, condition=False, **options).content)
 
     def chat_batch(
-        self, prompts: Sequence[tuple[str, Source | Sequence[Source]]], **options: Unpack[ReplyOptions]
+        self, prompts: Sequence[tuple[str, Source | Sequence[Source] | None]], **options: Unpack[ReplyOptions]
     ) -> list[Reply]:
         """Replies to many prompts together; each is what `chat` gives alone. Options are those of `reply_batch`."""
         return self.reply_batch([[self.engine.turn(text, pictures)] for text, pictures in prompts], **options)

@@ -34,7 +34,7 @@ class Session:
     def send(
         self,
         text: str,
-        images: Source | Sequence[Source] = (),
+        images: Source | Sequence[Source] | None = (),
         *,
         drawing: Drawing = "auto",
         condition: bool | None = None,
@@ -60,7 +60,7 @@ class Session:
     def stream(
         self,
         text: str,
-        images: Source | Sequence[Source] = (),
+        images: Source | Sequence[Source] | None = (),
         *,
         drawing: Drawing = "auto",
         condition: bool | None = None,
