@@ -365,3 +365,15 @@ def test_bad_pictures_are_one_line(capsys, tmp_path, tiny_folder, picture):
 def test_no_arguments_and_the_version(capsys):
     assert main([]) == 0 and capsys.readouterr().out == cli.overview(verbs()) + "\n"
     assert main(["--version"]) == 0 and capsys.readouterr().out.startswith("seedx 0.")
+
+
+def test_what_the_terminal_can_not_show_does_not_end_a_verb(tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    (tmp_path / "say.py").write_text(
+        "import sys\nfrom seedx import cli\n"
+        'def say() -> None:\n    """Say it."""\n    print(\'cut \\ud83d, \\xe9\')\n'
+        "cli.VERBS['say'] = say\nsys.exit(cli.main(['say']))\n"
+    )
+    command = [sys.executable, str(tmp_path / "say.py")]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (shown.returncode, shown.stdout) == (0, "cut \\ud83d, \\xe9\n"), shown.stderr

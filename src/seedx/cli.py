@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
+import io
 import sys
 import traceback
 import warnings
@@ -71,6 +72,8 @@ MARKERS = ("OmitArgPrefixes", "FlagCreatePairsOff", "DisallowNone", "PositionalM
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code (see the top of the file)."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what the terminal can't show must not end a verb
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with _our_warnings_on_one_line():
             return _run(list(sys.argv[1:] if arguments is None else arguments))

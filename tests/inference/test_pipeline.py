@@ -51,6 +51,10 @@ def test_a_batch_answers_as_each_prompt_alone(tiny, noise):
     assert all(reply.text and not reply.images for reply in together)
 
 
+def test_none_is_no_image(tiny):
+    assert tiny.engine.turn("count", None) == tiny.engine.turn("count", [])
+
+
 def test_tiles_tell_more_than_the_thumbnail(tiny, noise):
     conversation = [tiny.engine.turn("count", [noise(384, 96)])]
     tiled, alone = (tiny.engine.prompt(Request(conversation, tiling=tiling)) for tiling in (True, False))

@@ -114,7 +114,9 @@ class Pipeline:
         """A conversation of several turns, which keeps its pictures and its state."""
         return Session(self.engine)
 
-    def chat(self, prompt: str, images: Source | Sequence[Source] = (), **options: Unpack[ReplyOptions]) -> Reply:
+    def chat(
+        self, prompt: str, images: Source | Sequence[Source] | None = (), **options: Unpack[ReplyOptions]
+    ) -> Reply:
         """The reply to one prompt, with pictures or none. Options and errors are those of `Session.send`."""
         return self.chat_batch([(prompt, images)], **options)[0]
 
@@ -213,7 +215,7 @@ class Pipeline:
     @overload
     def chat_batch(
         self,
-        prompts: Sequence[tuple[str, Source | Sequence[Source]]],
+        prompts: Sequence[tuple[str, Source | Sequence[Source] | None]],
         *,
         on_error: Literal["raise"] = "raise",
         **options: Unpack[ReplyOptions],
@@ -222,7 +224,7 @@ class Pipeline:
     @overload
     def chat_batch(
         self,
-        prompts: Sequence[tuple[str, Source | Sequence[Source]]],
+        prompts: Sequence[tuple[str, Source | Sequence[Source] | None]],
         *,
         on_error: OnError,
         **options: Unpack[ReplyOptions],
@@ -230,7 +232,7 @@ class Pipeline:
 
     def chat_batch(
         self,
-        prompts: Sequence[tuple[str, Source | Sequence[Source]]],
+        prompts: Sequence[tuple[str, Source | Sequence[Source] | None]],
         *,
         on_error: OnError = "raise",
         **options: Unpack[ReplyOptions],

@@ -37,7 +37,7 @@ class Session:
     def send(
         self,
         text: str,
-        images: Source | Sequence[Source] = (),
+        images: Source | Sequence[Source] | None = (),
         *,
         drawing: Drawing = "auto",
         condition: bool | None = None,
@@ -64,7 +64,7 @@ class Session:
     def stream(
         self,
         text: str,
-        images: Source | Sequence[Source] = (),
+        images: Source | Sequence[Source] | None = (),
         *,
         drawing: Drawing = "auto",
         condition: bool | None = None,
