@@ -40,7 +40,7 @@ class Mark(str):
 
 # A word takes the space before it, digits stand alone, and the ends of the chat template are pieces of their own.
 _WORDS = r"\n?\[INST\] | \[/INST\]\n|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-_TYPED_MARK = re.compile(r"(?<=\[)(?=/?INST\])")  # where a mark in a text is split, so that it is encoded as no mark
+_TYPED_MARK = re.compile(r"(?<=\[)(?=/?INST\])")  # where a typed mark is split: so the ids are not those of a mark
 _TEMPLATE = ("[INST] ", "\n[INST] ", " [/INST]\n")
 
 
@@ -349,7 +349,10 @@ def _chunks(parts: Iterable[Part]) -> list[Part]:
             chunks += rest
             continue
         for part in group:
-            join(part) if isinstance(part, str) else chunks.append(part)
+            if isinstance(part, str):
+                join(part)
+            else:
+                chunks.append(part)
     return chunks
 
 

@@ -120,4 +120,6 @@ def test_sources_of_too_many_files_are_refused_at_once(source, problem):
 def test_braces_may_be_nested(tmp_path):
     for name in ("a1", "a2", "b"):
         (tmp_path / name).touch()
-    assert storage.expand(f"{tmp_path}/{{a{{1..2}},b}}") == [str(tmp_path / name) for name in ("a1", "a2", "b")]
+    assert storage.expand(f"{tmp_path}/{{a{{1..2}},b}}") == [
+        str(tmp_path / name) for name in ("a1", "b", "a2")
+    ]  # inner ones first

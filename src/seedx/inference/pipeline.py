@@ -251,7 +251,8 @@ class Pipeline:
         self.engine.image_decoder.check(settings_of_reply(options))  # a mistake in the options is no row's
         tried = [self._tried(text, pictures, options) for text, pictures in prompts]
         replies = iter(self.reply_batch([turn for turn in tried if not isinstance(turn, SeedxError)], **options))
-        return [turn if isinstance(turn, SeedxError) else next(replies) for turn in tried]
+        results: list[Reply | SeedxError] = [turn if isinstance(turn, SeedxError) else next(replies) for turn in tried]
+        return results
 
     def reply_batch(
         self,

@@ -99,7 +99,7 @@ def check_schedule(sampler: str, steps: int, config: DetokenizerConfig) -> None:
     generator = torch.Generator().manual_seed(0)
     options = {"generator": generator} if "generator" in settings_of(schedule.step) else {}
     try:
-        schedule.set_timesteps(steps)
+        set_timesteps(schedule, steps)
         value = torch.ones(1, 1, 1, 1)
         for timestep in schedule.timesteps:
             schedule.scale_model_input(value, timestep)

@@ -31,7 +31,7 @@ from seedx.images import TRAINING_MAX_PIXELS
 from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
 
 INFINITE = float("inf")
-RANGES = {  # of fields, the bounds included
+RANGES: dict[str, tuple[float, float]] = {  # of fields, the bounds included
     **dict.fromkeys(
         ("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "max_pixels", "log_every"), (1, INFINITE)
     ),
