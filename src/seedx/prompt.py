@@ -220,8 +220,10 @@ def _write(messages: Sequence[Message[object]], writer: _Writer, variant: Varian
             parts, drawn = [start, *drawn, *parts, Mark(variant.template.end)], []
         elif message.role == "assistant":
             drawn += [part for part in parts if isinstance(part, int)]
-        elif i + 1 < len(messages) and messages[i + 1].role == "user":
-            parts = _closed_line(parts)
+        else:  # written as it is: a document may hold the marks of a template
+            if i + 1 < len(messages) and messages[i + 1].role == "user":
+                parts = _closed_line(parts)
+            parts = [Mark(part) if isinstance(part, str) else part for part in parts]
         writer.turn(parts, assistant=message.role == "assistant")
         before.add(message.role)
 

@@ -19,10 +19,10 @@ from seedx.batch import Encoded
 from seedx.config import SEED_X_17B, BridgeConfig, Config, TilingConfig
 from seedx.errors import SeedxError
 from seedx.images import large_enough
-from seedx.messages import Image, Message, assistant, images, system, user
+from seedx.messages import Image, Message, Text, assistant, images, system, user
 from seedx.prompt import prepare
 from seedx.tiling import Tiles, count_tiles
-from seedx.tokenizer import Tokenizer
+from seedx.tokenizer import Mark, Tokenizer
 from seedx.verify.encoding_cases import picture_of
 
 Row = dict[str, Any]
@@ -172,7 +172,8 @@ def image_first(row: Row) -> bool:
 
 
 def _caption(caption: str, picture: Image[Opened], image_first: bool) -> list[Message[Opened]]:
-    return [system(picture), assistant(caption)] if image_first else [system(caption), assistant(picture)]
+    text = Text(Mark(caption))  # it may hold a template, which acts as one in the release
+    return [system(picture), assistant(text)] if image_first else [system(text), assistant(picture)]
 
 
 def _pair_text(row: Row) -> str:
