@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
+import io
 import sys
 import traceback
 import warnings
@@ -71,6 +72,8 @@ MARKERS = ("OmitArgPrefixes", "FlagCreatePairsOff", "DisallowNone", "PositionalM
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code (see the top of the file)."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what the terminal can't show must not end a verb
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with _our_warnings_on_one_line():
             return _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -194,7 +197,7 @@ def _our_warnings_on_one_line() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if issubclass(category, (OldNameWarning, SeedxWarning)):
+            if issubclass(category, OldNameWarning | SeedxWarning):
                 print(f"seedx: warning: {message}", file=sys.stderr)
             else:
                 before(message, category, filename, lineno, file, line)

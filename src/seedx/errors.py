@@ -14,16 +14,22 @@ class MissingPackageError(SeedxError):
     """A feature needs an optional package that is not installed. The message names the extra to install."""
 
 
+class ContextFullError(SeedxError):
+    """A prompt, with what came before it, is longer than the model's context, or leaves no room for a reply."""
+
+
 class SeedxWarning(UserWarning):
     """What a user should know about a result, and can change. The command line shows it on one line."""
 
 
 def shorten(value: object, limit: int = 80) -> str:
     """`repr(value)` for a message, cut in its middle to about `limit` characters: some inputs are whole files."""
-    if isinstance(value, (str, bytes, bytearray, memoryview)) and len(value) > limit:
-        head, tail = value[: limit // 2], value[-(limit // 4) :]
-        if isinstance(value, memoryview):
-            head, tail = bytes(head), bytes(tail)
-        return f"{head!r}...{tail!r}"
-    shown = repr(value)
+    if isinstance(value, memoryview):
+        value = bytes(value[: 4 * limit])
+    if isinstance(value, (str, bytes, bytearray)) and len(value) > limit:
+        return f"{value[: limit // 2]!r}...{value[-(limit // 4) :]!r}"
+    try:
+        shown = repr(value)
+    except ValueError:  # an int of more digits than Python writes
+        return f"a number of type {type(value).__name__}"
     return shown if len(shown) <= limit else f"{shown[: limit // 2]}...{shown[-(limit // 4) :]}"

@@ -73,7 +73,7 @@ PIECES = (
 
 
 def mutate_bytes(rng: random.Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """One to six changes of bytes, and then, in half of the cases, right checksums: what is behind them is tried too."""
+    """One to six changes of bytes, and in half of the cases right checksums, so that what is behind them is tried."""
     changed = bytearray(data)
     for _ in range(rng.randint(1, 6)):
         at = rng.randrange(len(changed) + 1)

@@ -193,10 +193,11 @@ def boxes(rng: random.Random) -> bool:
     return True
 
 
+PLACE = '"x": <loc-10>, "y": <loc-10>, "width": <loc-100>, "height": <loc-30>'
+TITLE = '"paragraphs": [{"texts": "Title", "font_size": 40}]'
 SLIDE = (
-    '{"slide_width": 12192000, "slide_height": 6858000, "elements": [{"type": "text", "left": "<loc-10>", '
-    '"top": "<loc-10>", "width": "<loc-100>", "height": "<loc-30>", "paragraphs": [{"texts": "Title", "font_size": 40}]}'
-    "]}"
+    '{"slide_width": 9144000, "slide_height": 6858000, "elements": ['
+    f'{{"type": "text", {PLACE}, {TITLE}}}, {{"type": "image", {PLACE}}}]}}'
 )
 
 

@@ -12,4 +12,4 @@ INPUTS = 60  # of each parser
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_parser_survives_junk(name):
     outcomes = [run(name, number) for number in range(INPUTS)]
-    assert set(outcomes) == {True, False}, "the inputs are all good, or all bad: nothing is tried"
+    assert any(outcomes), "no input is good: what is behind the first check is not tried"

@@ -47,8 +47,10 @@ class ParquetRows:
             for fields in self._rows(row):
                 where = f"{self.path}:{row}"
                 row += 1
-                bad = isinstance(fields, SampleError)
-                yield row, SampleError(fields.cause, where, fields.detail) if bad else Record(where, fields, folder)
+                if isinstance(fields, SampleError):
+                    yield row, SampleError(fields.cause, where, fields.detail)
+                else:
+                    yield row, Record(where, fields, folder)
         except (MemoryError, MissingPackageError):
             raise
         except (arrow.ArrowException, OSError, ValueError, LookupError, TypeError, ArithmeticError) as error:
@@ -82,7 +84,7 @@ def _rows_at_once(group: Any) -> int:
     unpacked = sum(max(0, column.total_uncompressed_size) for column in columns)
     if unpacked > MAX_BYTES and unpacked > MAX_RATIO * packed:
         raise ValueError(f"{packed} bytes unpack to {unpacked}")
-    repeated = sum(max(0, c.total_uncompressed_size) for c in columns if "RLE_DICTIONARY" in str(c.encodings))
+    repeated: int = sum(max(0, c.total_uncompressed_size) for c in columns if "RLE_DICTIONARY" in str(c.encodings))
     return max(1, min(ROWS, MAX_BYTES // max(1, repeated)))
 
 

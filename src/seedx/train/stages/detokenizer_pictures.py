@@ -21,7 +21,7 @@ from seedx.config import from_dict
 from seedx.data.pictures import decode
 from seedx.data.stream import Row
 from seedx.errors import SeedxError
-from seedx.images import Source
+from seedx.images import TRAINING_MAX_PIXELS, Source
 from seedx.messages import Message, images
 from seedx.model.vision import pool_features
 from seedx.tiling import resized, to_picture
@@ -50,6 +50,7 @@ class Encode:
 
     side: int
     condition: bool
+    max_pixels: int = TRAINING_MAX_PIXELS
 
     def __call__(self, messages: list[Message]) -> Encoded:
         found = [image.image for image in images(messages)]
@@ -62,7 +63,7 @@ class Encode:
 
     def _square(self, image: Source) -> Tensor:
         """(3, S, S) uint8: a centre crop, resized."""
-        pixels = decode(image)
+        pixels = decode(image, max_pixels=self.max_pixels)
         height, width = pixels.shape[1:]
         edge = min(height, width)
         top, left = (height - edge) // 2, (width - edge) // 2
@@ -77,7 +78,7 @@ class FirstStage(PackedDataStage, DetokenizerStage):
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         DetokenizerStage.__init__(self, recipe, folder, from_dict(Options, recipe.options, "options."))
         self.side = self.model.config.image_size
-        self.encode = Encode(self.side, self.condition)
+        self.encode = Encode(self.side, self.condition, recipe.max_pixels)
         self.shown: Pictures | None = None
 
     def batch_of(self, rows: Sequence[Row], seeds: Sequence[str]) -> Pictures:

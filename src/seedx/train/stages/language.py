@@ -7,6 +7,7 @@ model's forward; cached features take the place of pixels.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from seedx.config import Config, LoraConfig, from_dict
 from seedx.data.pictures import decode
 from seedx.data.stream import Row
 from seedx.errors import SeedxError
+from seedx.images import TRAINING_MAX_PIXELS
 from seedx.messages import Message, map_images
 from seedx.model.losses import Losses, loss_counts, loss_weights
 from seedx.model.seedx import SeedX
@@ -60,9 +62,10 @@ class Encode:
     config: Config
     length: int
     too_long: Literal["drop", "truncate"]
+    max_pixels: int = TRAINING_MAX_PIXELS
 
     def __call__(self, messages: list[Message]) -> Encoded | None:
-        opened = map_images(messages, decode)
+        opened = map_images(messages, functools.partial(decode, max_pixels=self.max_pixels))
         return prepare(opened, self.tokenizer, self.config, max_length=self.length, too_long=self.too_long)
 
 
@@ -75,7 +78,7 @@ class LanguageStage(PackedDataStage):
         self.config = _with_lora(source.config, recipe)
         self.weights = overridden(loss_weights(self.config.bridge), recipe.losses, "loss")
         self.tokenizer = load_or_train_tokenizer(source.folder, self.config, plugins.named(self.options.corpus))
-        self.encode = Encode(self.tokenizer, self.config, recipe.max_seq_len, recipe.too_long)
+        self.encode = Encode(self.tokenizer, self.config, recipe.max_seq_len, recipe.too_long, recipe.max_pixels)
         self.model = self._model(source)
         shows = recipe.sample_every and current_world().first
         self.detokenizer = load_detokenizer(source.folder, self.config) if shows else None
