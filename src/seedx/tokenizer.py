@@ -25,13 +25,12 @@ from typing import Any
 
 import tokenizers
 
-from seedx.damage import check_file, read_json_object
+from seedx.damage import check_file
 from seedx.errors import SeedxError
+from seedx.tokenizer_files import Roles, read_added, read_roles, write_roles
 from seedx.tokens import ADDED_TOKENS, TEXT_TOKENS, SpecialTokens
 
 Part = str | Sequence[int]
-Roles = Mapping[str, str]  # "bos", "eos", "pad" -> name of the token
-ROLE_FILES = ("special_tokens_map.json", "tokenizer_config.json")  # the first that names a role counts
 
 
 class Mark(str):
@@ -176,7 +175,7 @@ class SentencePieceTokenizer(Tokenizer):
         (Path(folder) / "tokenizer.model").write_bytes(self._sp.serialized_model_proto())
         names = {token: i for i, token in self._names.items()}
         (Path(folder) / "added_tokens.json").write_text(json.dumps(names, indent=1), encoding="utf-8")
-        _write_roles(Path(folder), self._roles)
+        write_roles(Path(folder), self._roles)
 
 
 class JsonTokenizer(Tokenizer):
@@ -214,7 +213,7 @@ class JsonTokenizer(Tokenizer):
 
     def save(self, folder: Path | str) -> None:
         self._full.save(str(Path(folder) / "tokenizer.json"))
-        _write_roles(Path(folder), self._roles)
+        write_roles(Path(folder), self._roles)
 
 
 def valid_unicode(text: str) -> str:
@@ -235,8 +234,8 @@ def load(folder: Path | str) -> Tokenizer:
         file = folder / name
         if file.is_file():
             check_file(file)
-            roles = _read_roles(folder)
-            added = _read_added(folder / "added_tokens.json") if name == "tokenizer.model" else None
+            roles = read_roles(folder)
+            added = read_added(folder / "added_tokens.json") if name == "tokenizer.model" else None
             try:
                 if name == "tokenizer.model":
                     return SentencePieceTokenizer(file.read_bytes(), added, roles)
@@ -244,34 +243,6 @@ def load(folder: Path | str) -> Tokenizer:
             except (SeedxError, UnicodeDecodeError) as error:
                 raise SeedxError(f"{file}: {error}") from error
     raise SeedxError(f"no tokenizer in {str(folder)!r}: expected the file tokenizer.model or tokenizer.json")
-
-
-def _read_added(file: Path) -> dict[str, int] | None:
-    if not file.is_file():
-        return None
-    added = read_json_object(file)
-    wrong = [token for token, number in added.items() if not isinstance(number, int) or number < 0]
-    if wrong:
-        raise SeedxError(f"{file} must give each token a number, and {wrong[0]!r} has {added[wrong[0]]!r}")
-    return added
-
-
-def _read_roles(folder: Path) -> dict[str, str]:
-    """The tokens that a folder names as BOS, EOS and padding."""
-    roles: dict[str, str] = {}
-    for file in (folder / name for name in ROLE_FILES):
-        named = read_json_object(file) if file.is_file() else {}
-        for role in ("bos", "eos", "pad"):
-            token = named.get(f"{role}_token")
-            token = token.get("content") if isinstance(token, dict) else token
-            if isinstance(token, str):
-                roles.setdefault(role, token)
-    return roles
-
-
-def _write_roles(folder: Path, roles: Roles) -> None:
-    named = {f"{role}_token": token for role, token in roles.items()}
-    (folder / ROLE_FILES[0]).write_text(json.dumps(named, indent=1) + "\n", encoding="utf-8")
 
 
 def special_tokens(vocabulary: Mapping[str, int], *, bos: str, eos: str, pad: str) -> SpecialTokens:
