@@ -42,7 +42,7 @@ WORDS = tokenizer.load(TOKENIZER)
 LANGUAGE = dataclasses.replace(WITH_SPARE_IDS.language, vocab_size=WORDS.vocab_size)
 SMALL = dataclasses.replace(WITH_SPARE_IDS, language=LANGUAGE)
 QUERIES = SMALL.bridge.queries
-ODD = ("a cat", "  a  cat ", "a\tcat\n", "\n\nWhat is it?", "", "Ça \N{SNOWMAN} 3", "cat\n ")
+ODD = ("a cat", "  a  cat ", "a\tcat\n", "\n\nWhat is it?", "", " [who] ", "Ça \N{SNOWMAN} 3", "cat\n ")
 
 
 class Sized(SimpleNamespace):
