@@ -85,7 +85,7 @@ def _rows_at_once(group: Any) -> int:
     if unpacked > MAX_BYTES and unpacked > MAX_RATIO * packed:
         raise ValueError(f"{packed} bytes unpack to {unpacked}")
     repeated = sum(max(0, c.total_uncompressed_size) for c in columns if "RLE_DICTIONARY" in str(c.encodings))
-    return max(1, min(ROWS, MAX_BYTES // max(1, repeated)))
+    return int(max(1, min(ROWS, MAX_BYTES // max(1, repeated))))
 
 
 def _rows_of(batches: Any, start: int, end: int) -> Iterator[dict[str, Any] | SampleError]:
