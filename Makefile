@@ -9,7 +9,7 @@ INPUTS ?= 100000
 TINY := runs/tiny
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check format tiny drawings judge claims docs golden clean
+.PHONY: help demo test fuzz check format tiny drawings judge claims docs wheel golden clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -54,6 +54,9 @@ claims: $(VENV)/.dev ## rerun the paper's claims in miniature, and write docs/re
 
 docs: $(VENV)/.docs ## build the documentation with the API: site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+wheel: ## build the wheel, install it into a fresh environment, and ask it one question
+	PYTHON=$(PYTHON) .ci/wheel
 
 golden: $(VENV)/.dev ## take over golden cases from a folder of the release's outputs (GOLDEN=folder), once they pass
 	@test -d "$(GOLDEN)" || { echo "give the folder of the new cases: make golden GOLDEN=folder" >&2; exit 2; }

@@ -26,7 +26,8 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from seedx.checkpoint import native
 from seedx.checkpoint.hub import bundled
 from seedx.config import TINY, BridgeConfig, Config, LanguageConfig
-from seedx.inference.generate import Prompt, RowRequest, SamplingSettings, generate
+from seedx.inference.generate import generate
+from seedx.inference.rows import Prompt, RowRequest, SamplingSettings
 from seedx.model.seedx import SeedX
 from seedx.tokens import ADDED_TOKENS, SpecialTokens
 

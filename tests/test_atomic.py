@@ -32,3 +32,34 @@ def test_a_folder_is_replaced_or_kept(tmp_path: Path) -> None:
         (aside / "half").touch()
         raise RuntimeError("broken")
     assert [file.name for file in folder.iterdir()] == ["two"] and list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_others_made_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    for other in (tmp_path / "model.old", tmp_path / "model.partial", folder):
+        other.mkdir()
+        (other / "notes").write_text("mine")
+    with replacing_folder(folder, ours=lambda name: name == "one") as aside:
+        (aside / "one").touch()
+    for other in (tmp_path / "model.old", tmp_path / "model.partial", folder):
+        assert (other / "notes").read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_full_disk_keeps_the_old_file_and_names_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    file.write_text("old")
+    with pytest.raises(OSError) as caught, replacing_file(file) as aside:
+        assert aside.suffix == ".png"  # Pillow chooses the format by it
+        raise OSError(28, "No space left on device", str(aside))
+    assert caught.value.filename == str(file)
+    assert file.read_text() == "old" and list(tmp_path.iterdir()) == [file]
+
+
+def test_links_stay_and_devices_are_written_to(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    with replacing_file(tmp_path / "link") as aside:
+        aside.write_text("new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "new"
+    with replacing_file(Path("/dev/null")) as aside:
+        assert aside == Path("/dev/null")

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src"
 
 # The library, from the ground up. A module is where its longest prefix is; it imports from its own floor and below.
 FLOORS = (
-    {"seedx.errors", "seedx.atomic"},
+    {"seedx.errors", "seedx.atomic", "seedx.checks"},
     {"seedx.config", "seedx.plugins", "seedx.deprecated", "seedx.damage", "seedx.images"},
     {"seedx.messages", "seedx.batch", "seedx.variants"},
     {"seedx.tokens", "seedx.tiling", "seedx.html", "seedx.terminal", "seedx.inference.settings"},

@@ -23,9 +23,10 @@ from seedx.config import TilingConfig
 from seedx.errors import SeedxError, SeedxWarning
 from seedx.inference import image_decoder
 from seedx.inference.engine import Engine, Request
-from seedx.inference.generate import Answer, Generation, ImageEvent
+from seedx.inference.generate import Generation
 from seedx.inference.pipeline import Pipeline
 from seedx.inference.reply import Reply
+from seedx.inference.rows import Answer, ImageEvent
 from seedx.inference.settings import Settings
 from seedx.messages import Box, Image, Text, assistant, system, user
 from seedx.model.detokenizer import Detokenizer
@@ -142,6 +143,19 @@ def test_two_pictures_and_two_turns(asked):
     pipeline.reply_batch([[user("What?"), assistant("A cat."), user("Which?")]])
     expected = reference("Question: What?\nAnswer:") + reference("A cat.") + reference("\nQuestion: Which?\nAnswer:")
     assert ids_of(pipeline, requests[-1]) == [SP.bos_id(), *expected]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_session_adds_the_ids_that_the_whole_conversation_has(variant, asked):
+    engine = asked(variant)[0].engine
+    wide = Sized(size=(900, 400))
+    turns = [user(Image(wide), "Add a hat."), assistant("Here.", Image(wide)), user(Image(wide), "And this?")]
+    whole = engine.prompt(Request(turns)).ids.tolist()
+    added = engine.prompt(Request(turns, state=object())).ids.tolist()
+    assert whole[-len(added) :] == added
+    first = engine.prompt(Request(turns[:1])).ids.tolist()
+    answer = [*WORDS.encode("Here."), *WORDS.specials.image(QUERIES)]
+    assert whole == [*first, *answer, *added]
 
 
 def test_boxes_that_the_user_gives_are_bare_or_in_brackets(asked):

@@ -24,7 +24,7 @@ def test_a_sound_model_passes_and_its_report_has_the_numbers(
     vision = load_file(Path(tiny_folder) / "vision.safetensors")
     assert report["parts"]["vision"]["weights"] == sum(tensor.numel() for tensor in vision.values())
     assert report["parts"]["vision"]["tensors"]["proj"][1] == pytest.approx(float(vision["proj"].norm()), rel=1e-5)
-    assert report["outputs"]["visual tokenizer"]["shape"] == [1, 16, 256]
+    assert report["outputs"]["visual tokenizer"]["shape"] == [1, 64, 256]
     assert {check["name"] for check in report["checks"]} >= {"answer", "drawing", "U-Net", "weights of vae"}
     assert report["machine"]["peak_memory"] > 0 and len(report["outputs"]["drawing"]["pixels_8x8"]) == 8 * 8 * 3 * 2
 

@@ -197,7 +197,7 @@ def _our_warnings_on_one_line() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if issubclass(category, (OldNameWarning, SeedxWarning)):
+            if issubclass(category, OldNameWarning | SeedxWarning):
                 print(f"seedx: warning: {message}", file=sys.stderr)
             else:
                 before(message, category, filename, lineno, file, line)

@@ -14,6 +14,10 @@ class MissingPackageError(SeedxError):
     """A feature needs an optional package that is not installed. The message names the extra to install."""
 
 
+class ContextFullError(SeedxError):
+    """A prompt, with what came before it, is longer than the model's context, or leaves no room for a reply."""
+
+
 class SeedxWarning(UserWarning):
     """What a user should know about a result, and can change. The command line shows it on one line."""
 
@@ -24,5 +28,8 @@ def shorten(value: object, limit: int = 80) -> str:
         value = bytes(value[: 4 * limit])
     if isinstance(value, (str, bytes, bytearray)) and len(value) > limit:
         return f"{value[: limit // 2]!r}...{value[-(limit // 4) :]!r}"
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # an int of more digits than Python writes
+        return f"a number of type {type(value).__name__}"
     return shown if len(shown) <= limit else f"{shown[: limit // 2]}...{shown[-(limit // 4) :]}"

@@ -263,7 +263,8 @@ def _decoder(file: str | IO[bytes], name: str) -> PIL.Image.Image:
             try:
                 if not isinstance(file, str):
                     file.seek(0)
-                return found[0](file, file if isinstance(file, str) else getattr(file, "name", ""))
+                picture: PIL.Image.Image = found[0](file, file if isinstance(file, str) else getattr(file, "name", ""))
+                return picture
             except MemoryError:
                 raise
             except Exception as error:  # HEIF and AVIF share their first bytes: the next one may read it

@@ -34,10 +34,10 @@ import torch
 
 from seedx.batch import IGNORE, Encoded
 from seedx.config import Config
-from seedx.errors import SeedxError
+from seedx.errors import ContextFullError, SeedxError
 from seedx.messages import Box, Image, Message, Part, images
 from seedx.tiling import Picture, Tiles, count_tiles, target_of, tiles_of
-from seedx.tokenizer import Tokenizer
+from seedx.tokenizer import Mark, Tokenizer
 from seedx.tokens import box_to_text
 from seedx.variants import Variant, variant_of
 
@@ -78,7 +78,7 @@ def encode(
     _write(messages if for_generation else _until_answered(messages), writer, variant_of(config))
     if for_generation:
         if len(writer.ids) >= limit:
-            raise SeedxError(
+            raise ContextFullError(
                 f"the prompt takes {len(writer.ids)} tokens and the model's context is {limit}: "
                 "shorten the text, or send fewer or smaller images"
             )
@@ -216,8 +216,8 @@ def _write(messages: Sequence[Message[object]], writer: _Writer, variant: Varian
     for i, message in enumerate(messages):
         parts = _parts(message, numbers, variant.bracketed)
         if message.role == "user":
-            start = variant.template.later if "assistant" in before else variant.template.start
-            parts, drawn = [start, *drawn, *parts, variant.template.end], []
+            start = Mark(variant.template.later if "assistant" in before else variant.template.start)
+            parts, drawn = [start, *drawn, *parts, Mark(variant.template.end)], []
         elif message.role == "assistant":
             drawn += [part for part in parts if isinstance(part, int)]
         elif i + 1 < len(messages) and messages[i + 1].role == "user":

@@ -6,7 +6,8 @@ with white space beside an added token:
     "a cat <img>"   SentencePiece, as the release was trained   _a _cat <img>      the space is lost
                     tokenizer.json                              a _cat _ <img>     kept: a text comes back exactly
 
-Text can't forge an image: `encode_parts`, which encodes all messages, takes the tokens of an image as plain characters.
+Text can't forge an image or a turn: `encode_parts`, which encodes all messages, takes the tokens of an image and the
+marks of the chat template as plain characters. The template itself comes as `Mark`.
 
 Which tokens start, end and pad a sequence is written beside both kinds of file, as transformers does, in
 special_tokens_map.json or tokenizer_config.json: a name, or an object with the name as "content".
@@ -14,6 +15,7 @@ special_tokens_map.json or tokenizer_config.json: a name, or an object with the 
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from abc import ABC, abstractmethod
@@ -31,8 +33,14 @@ Part = str | Sequence[int]
 Roles = Mapping[str, str]  # "bos", "eos", "pad" -> name of the token
 ROLE_FILES = ("special_tokens_map.json", "tokenizer_config.json")  # the first that names a role counts
 
+
+class Mark(str):
+    """A piece of the chat template, such as "[INST] "."""
+
+
 # A word takes the space before it, digits stand alone, and the ends of the chat template are pieces of their own.
 _WORDS = r"\n?\[INST\] | \[/INST\]\n|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+_TYPED_MARK = re.compile(r"(?<=\[)(?=/?INST\])")  # where a typed mark is split: so the ids are not those of a mark
 _TEMPLATE = ("[INST] ", "\n[INST] ", " [/INST]\n")
 
 
@@ -59,15 +67,10 @@ class Tokenizer(ABC):
     def encode_parts(self, parts: Iterable[Part]) -> list[int]:
         """Ids of one turn: texts, and spans of ready ids between them (images).
 
-        In the texts, box tokens are read as tokens; every other added token is plain characters.
+        In the texts, box tokens are read as tokens; every other added token is plain characters, and so is a mark of
+        the template that is no `Mark`.
         """
-        chunks: list[Part] = []
-        for part in parts:
-            if isinstance(part, str) and chunks and isinstance(chunks[-1], str):
-                chunks[-1] += part
-            else:
-                chunks.append(part)
-        split = (self._split(chunk, self._writable) if isinstance(chunk, str) else [chunk] for chunk in chunks)
+        split = (self._split(chunk, self._writable) if isinstance(chunk, str) else [chunk] for chunk in _chunks(parts))
         return self._encode_chunks([chunk for run in split for chunk in run])
 
     @abstractmethod
@@ -90,8 +93,9 @@ class Tokenizer(ABC):
         ids: list[int] = []
         for i, chunk in enumerate(chunks):
             if isinstance(chunk, str):
-                before = chunks[i + 1][0] if i + 1 < len(chunks) else None
-                ids += self._encode_text(chunk, ids[-1] if i else None, before)  # type: ignore[arg-type]
+                following = chunks[i + 1] if i + 1 < len(chunks) else ""
+                before = None if isinstance(following, str) else following[0]
+                ids += self._encode_text(chunk, ids[-1] if i else None, before)
             else:
                 ids += chunk
         return ids
@@ -325,6 +329,31 @@ def _with_template(texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
         yield from writable.split(valid_unicode(text))[::2]
         yield from _TEMPLATE
+
+
+def _chunks(parts: Iterable[Part]) -> list[Part]:
+    """The texts of a turn joined, for the ids of white space depend on what is beside it. A mark that was typed is
+    split in two texts: "a [/INST]" becomes "a [", "/INST]"."""
+    chunks: list[Part] = []
+
+    def join(text: str) -> None:
+        if chunks and isinstance(last := chunks[-1], str):
+            chunks[-1] = last + text
+        else:
+            chunks.append(str(text))
+
+    for plain, group in itertools.groupby(parts, lambda part: isinstance(part, str) and not isinstance(part, Mark)):
+        if plain:
+            first, *rest = _TYPED_MARK.split("".join(map(str, group)))
+            join(first)
+            chunks += rest
+            continue
+        for part in group:
+            if isinstance(part, str):
+                join(part)
+            else:
+                chunks.append(part)
+    return chunks
 
 
 def _pattern(tokens: Iterable[str]) -> re.Pattern[str]:

@@ -40,7 +40,10 @@ _STEPS = len(LOCS)
 _OVERSHOOT = 1e-3  # of a data set's coordinates by rounding, which is tolerated
 _BOX = re.compile(r"<box_start>((?:\s*<loc-\d+>){4})\s*<box_end>")
 # A box with the brackets that some models write around one or several; or their beginning alone.
-_BOX_AND_SPACE = re.compile(r"[ \t]*(?:\[\[\s*)?<box_start>.*?(?:<box_end>(?:\s*\]\])?|$)|[ \t]*\[\[\s*$", re.DOTALL)
+# It begins where no space is before: a long run of spaces is then read once.
+_BOX_AND_SPACE = re.compile(
+    r"(?<![ \t])[ \t]*(?:(?:\[\[\s*)?<box_start>.*?(?:<box_end>(?:\s*\]\])?|$)|\[\[\s*$)", re.DOTALL
+)
 _CLOSED = re.compile(r"^\s*\]\]")  # the end of the brackets around the box before
 _LOC = re.compile(r"<loc-(\d+)>")
 _CLAUSE = re.compile(r"[.,;:!?](?=\s|$)|\n|<box_start>|<box_end>|<loc-\d+>")  # what ends the words before a label

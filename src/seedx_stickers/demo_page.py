@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from seedx.atomic import replacing_file
 from seedx.html import facts, figures, filled
 from seedx_stickers.demo import Result, Turn
 
@@ -42,7 +43,8 @@ def write(folder: Path, results: Sequence[Result], model: str, examples: Path, l
         facts=facts(summary),
         sections="\n".join(_section(kind, [each for each in results if each.step.kind == kind]) for kind in SECTIONS),
     )
-    file.write_text(text, encoding="utf-8")
+    with replacing_file(file) as aside:
+        aside.write_text(text, encoding="utf-8")
     return file
 
 

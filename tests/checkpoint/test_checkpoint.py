@@ -133,6 +133,32 @@ def test_a_failed_save_leaves_the_old_folder(model: Model, folder: Path) -> None
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 
+def test_saving_removes_nothing_that_it_did_not_make(model: Model, folder: Path) -> None:
+    others = [folder.with_name("model.old"), folder.with_name("model.partial"), folder / "runs"]
+    for other in others:
+        other.mkdir()
+        (other / "notes.txt").write_text("mine")
+    (folder / "README.md").write_text("mine")
+    (folder / "language-00001-of-00002.safetensors").write_text("of an older model")
+    native.save(model, folder)
+    assert all((other / "notes.txt").read_text() == "mine" for other in others)
+    assert (folder / "README.md").read_text() == "mine"
+    assert not (folder / "language-00001-of-00002.safetensors").exists()
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["model", "model.old", "model.partial"]
+    native.load(folder)
+
+
+def test_weights_that_are_not_finite_are_not_written(model: Model, folder: Path) -> None:
+    before = (folder / "bridge.safetensors").read_bytes()
+    weight = next(model.seedx.output_resampler.parameters())
+    kept = weight.data.clone()
+    weight.data.flatten()[0] = float("nan")
+    with pytest.raises(SeedxError, match=r"bridge: .* has values that are not finite"):
+        native.save(model, folder)
+    weight.data = kept
+    assert (folder / "bridge.safetensors").read_bytes() == before
+
+
 def test_a_folder_of_other_things_is_not_replaced(model: Model, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="holds no model"):

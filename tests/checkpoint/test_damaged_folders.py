@@ -116,6 +116,13 @@ def test_absurd_sizes_are_refused_before_anything_is_built(
         info(folder)
 
 
+def test_a_share_may_be_zero_and_written_as_a_whole_number(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["bridge"]["text_weight"] = config["detokenizer"]["image_guidance"] = 0
+    (folder / "config.json").write_text(json.dumps(config))
+    assert native.read_config(folder).bridge.text_weight == 0
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

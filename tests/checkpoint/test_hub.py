@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import huggingface_hub
 import huggingface_hub.constants
 import pytest
 
 from seedx.checkpoint.hub import Hub, locate
+from seedx.checkpoint.model_card import model_card
 from seedx.errors import SeedxError
+from seedx.inference import pipeline
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -38,6 +43,9 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self, body: bool) -> None:
         parts = self.path.split("?")[0].strip("/").split("/")
         if parts[:2] == ["api", "models"] and (files := self._files(parts[2:4])) is not None:
+            if parts[4:5] == ["tree"]:
+                tree = [{"type": "file", "path": k, "size": len(v), "oid": COMMIT} for k, v in files.items()]
+                return self._send(json.dumps(tree).encode(), body)
             siblings = [{"rfilename": name} for name in files]
             values = {"id": "/".join(parts[2:4]), "sha": COMMIT, "siblings": siblings, "private": False}
             return self._send(json.dumps(values).encode(), body)
@@ -122,3 +130,26 @@ def test_the_releases_own_repositories_are_recognised(server: StandIn, tmp_path:
     with pytest.raises(SeedxError, match=r"hf download AILab-CVC/seed-x-17b-edit .*seedx convert pretrained OUT"):
         locate("AILab-CVC/seed-x-17b-edit", Hub(cache_dir=tmp_path))
     assert server.asked == []
+
+
+def test_a_model_is_pushed_with_its_card(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls: list[tuple[str, str]] = []
+
+    def upload(_: object, repo_id: str, folder_path: Path, commit_message: str) -> object:
+        calls.append(("upload", repo_id))
+        shutil.copytree(folder_path, tmp_path / "uploaded")
+        return type("Commit", (), {"commit_url": "https://hub/commit"})()
+
+    def create(_: object, repository: str, *, private: bool, exist_ok: bool) -> None:
+        calls.append(("create", f"{repository} private={private}"))
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", create)
+    monkeypatch.setattr(huggingface_hub.HfApi, "upload_folder", upload)
+    model = pipeline.load(tiny_folder)
+    assert model.push_to_hub("org/mine", scores="| POPE | 84.1 |") == "https://hub/commit"
+    assert calls == [("create", "org/mine private=True"), ("upload", "org/mine")]
+    card = (tmp_path / "uploaded" / "README.md").read_text()
+    assert 'seedx.load("org/mine")' in card and "| POPE | 84.1 |" in card and "Llama" not in card
+    assert pipeline.load(tmp_path / "uploaded").model.config == model.model.config
+    released = dataclasses.replace(model.model.config, variant="seed_x_i")
+    assert "meta-llama/Llama-2-13b-chat-hf" in model_card(dataclasses.replace(model.model, config=released))

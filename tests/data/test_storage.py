@@ -98,3 +98,28 @@ def test_opening_is_retried_too(bucket, waits, monkeypatch):
 
     monkeypatch.setattr(MemoryFileSystem, "_open", flaky)
     assert len(items(open_source(f"{bucket}/0.jsonl"))) == 20 and waits == [1]
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("a{0..99999999}.tar", "names over 1,000,000 files"),
+        ("a{0..9999}{0..9999}.tar", "names over 1,000,000 files"),
+        ("a{0..9999999999999999999999}.tar", "is neither a list"),
+        ("/**/*.tar", "would search the whole file system"),
+        ("/", "does not end in .tar"),
+        ("/*", "does not end in .tar"),
+        ("", "does not exist"),
+    ],
+)
+def test_sources_of_too_many_files_are_refused_at_once(source, problem):
+    with pytest.raises(ValueError, match=problem):
+        open_source(source)
+
+
+def test_braces_may_be_nested(tmp_path):
+    for name in ("a1", "a2", "b"):
+        (tmp_path / name).touch()
+    assert storage.expand(f"{tmp_path}/{{a{{1..2}},b}}") == [
+        str(tmp_path / name) for name in ("a1", "b", "a2")
+    ]  # inner ones first

@@ -2,6 +2,7 @@
 
 import dataclasses
 import struct
+import warnings
 import zlib
 from typing import get_type_hints
 
@@ -12,12 +13,14 @@ from PIL import Image
 
 from seedx.batch import IGNORE
 from seedx.engines.runner import RunnerState
-from seedx.images import MAX_PIXELS
+from seedx.errors import ContextFullError, SeedxError, SeedxWarning
+from seedx.images import MAX_PIXELS, ImageError
 from seedx.inference import pipeline
 from seedx.inference.engine import Request
-from seedx.inference.generate import Prompt, RowRequest, RowState, SamplingSettings, generate
+from seedx.inference.generate import generate
 from seedx.inference.image_decoder import ImageRequest
 from seedx.inference.reply import Reply
+from seedx.inference.rows import Prompt, RowRequest, RowState, SamplingSettings
 from seedx.inference.settings import DrawOptions, DrawSettings, Options, ReplyOptions, Settings
 from seedx.messages import Image as Picture
 from seedx.messages import Text, assistant, user
@@ -106,16 +109,15 @@ def test_reconstruction_with_and_without_a_condition(tiny, noise):
     assert difference(batch[0], kept) <= 1 and batch[1].size == (192, 48)
 
 
-def test_the_negative_is_computed_once(tiny_folder, monkeypatch):
+def test_the_negative_is_computed_once(tiny_folder):
     model = pipeline.load(tiny_folder)
     seen = []
-    encode_images = model.model.seedx.encode_images
-    monkeypatch.setattr(model.model.seedx, "encode_images", lambda x: seen.append(len(x)) or encode_images(x))
+    model.model.seedx.vision.register_forward_hook(lambda module, given, features: seen.append(len(features)))
     decoder = model.engine.image_decoder
     request = ImageRequest(decoder.encode([Image.new("RGB", (96, 96))])[0])
     decoder.decode([request])
     decoder.decode([request])
-    assert seen == [1, 1]  # the picture, and nothing
+    assert seen == [1, 1]  # the picture, and the negative
 
 
 @pytest.mark.parametrize(
@@ -266,7 +268,7 @@ def test_a_long_prompt_is_refused_and_the_session_stays(tiny):
     ("options", "problem"),
     [
         ({"stpes": 3}, "unknown setting 'stpes'; did you mean 'steps'"),
-        ({"steps": 0}, "steps is at least 1"),
+        ({"steps": 0}, "steps must be at least 1"),
         ({"sampler": "Euler"}, "Euler"),
         ({"temperature": -1.0}, "temperature"),
         ({"max_new_tokens": FREE - 1}, "an image takes 18 tokens"),
@@ -370,3 +372,126 @@ def test_an_error_in_the_first_pass_leaves_the_session_as_it_was(tiny, monkeypat
     assert len(sessions[0].messages) == 2
     replies = [session.send("and now?", drawing="forbid", max_new_tokens=6) for session in sessions]
     assert replies[0].text == replies[1].text
+
+
+def replies_alike(one, other):
+    replies = [session.send("and now?", drawing="forbid", max_new_tokens=6) for session in (one, other)]
+    return replies[0].text == replies[1].text and len(one.messages) == len(other.messages)
+
+
+def begun(tiny):
+    session = tiny.session()
+    session.send("hello", drawing="forbid", max_new_tokens=3)
+    return session
+
+
+def test_a_turn_while_a_stream_is_open_is_refused(tiny):
+    session = begun(tiny)
+    stream = session.stream("what now?", drawing="forbid", max_new_tokens=12)
+    next(stream)
+    with pytest.raises(SeedxError, match=r"has not ended: .*stream\.close\(\)"):
+        session.send("and this?")
+    assert isinstance([*stream][-1], Reply)  # the open one is as it was
+    assert len(session.messages) == 4
+    assert session.send("and now?", drawing="forbid", max_new_tokens=3).text
+
+
+@pytest.mark.parametrize("passes", [1, 2, 5])
+def test_an_interrupt_leaves_the_session_as_it_was(tiny, monkeypatch, passes):
+    """At any pass, after the first layers have stored what they read."""
+    interrupted, other = begun(tiny), begun(tiny)
+    states, count = tiny.model.seedx.language.states, 0
+
+    def interrupting(*arguments):
+        nonlocal count
+        count += 1
+        done = states(*arguments)
+        if count == passes:
+            raise KeyboardInterrupt
+        return done
+
+    monkeypatch.setattr(tiny.model.seedx.language, "states", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.send("what now, and what then?", drawing="forbid", max_new_tokens=12)
+    monkeypatch.undo()
+    assert replies_alike(interrupted, other)
+
+
+def test_an_interrupt_while_an_image_is_decoded_leaves_the_session_as_it_was(tiny, monkeypatch):
+    interrupted, other = begun(tiny), begun(tiny)
+
+    def interrupting(requests):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tiny.engine.image_decoder, "decode", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.send("draw a cat", drawing="force", **SHORT)
+    monkeypatch.undo()
+    assert replies_alike(interrupted, other)
+
+
+def test_one_bad_row_of_a_batch_is_its_own_error(tiny, noise):
+    prompts = [("what is this?", [noise(96, 96)]), ("and this?", ["no/such/file.png"]), (" ", []), ("a " * 900, [])]
+    options = {"drawing": "forbid", **SHORT}
+    first, *errors = tiny.chat_batch([*prompts, ("count", [])], on_error="return", **options)
+    assert first.text == tiny.chat(*prompts[0], **options).text
+    assert errors.pop().text == tiny.chat("count", **options).text
+    assert [type(error) for error in errors] == [ImageError, SeedxError, ContextFullError]
+    with pytest.raises(SeedxError, match="does not exist"):
+        tiny.chat_batch(prompts, **options)
+    with pytest.raises(SeedxError, match="steps"):  # a mistake in the options is no row's
+        tiny.chat_batch(prompts, on_error="return", steps=10**9)
+
+
+def test_a_batch_of_nothing_is_empty(tiny):
+    assert tiny.chat_batch([]) == [] == tiny.chat_batch([], on_error="return")
+    assert tiny.draw_batch([], []) == [] == tiny.reply_batch([])
+    with pytest.raises(SeedxError, match="one seed a prompt"):
+        tiny.draw_batch(["a cat"], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"steps": 1001}, "steps is at most 1000"),
+        ({"sampler": "DDIMScheduler", "steps": 5000}, "steps is at most 1000"),
+        ({"temperature": float("nan")}, "temperature must be a finite number"),
+        ({"guidance": float("inf")}, "guidance must be a finite number"),
+    ],
+)
+def test_what_can_not_be_drawn_is_refused_before_anything_is_generated(tiny, monkeypatch, options, problem):
+    monkeypatch.setattr(tiny.model.seedx.language, "states", None)
+    with pytest.raises(SeedxError, match=problem):
+        tiny.draw("a cat", **options)
+
+
+def test_a_sampler_that_fails_at_a_number_of_steps_is_an_error_before(tiny, monkeypatch):
+    def failing(self, *arguments, **options):
+        raise IndexError("index 1 is out of bounds")
+
+    monkeypatch.setattr("diffusers.DDIMScheduler.step", failing)
+    with pytest.raises(SeedxError, match=r"DDIMScheduler can't draw in 3 steps \(index 1 is out of bounds\)"):
+        tiny.draw("a cat", sampler="DDIMScheduler", steps=3)
+
+
+def test_a_size_far_from_what_the_model_draws_warns(tiny):
+    with pytest.warns(SeedxWarning, match="draws well at about 96 x 96"):
+        tiny.engine.image_decoder.check(DrawSettings(size=(512, 512)))
+    with pytest.warns(SeedxWarning, match="ratio up to 8"):
+        tiny.engine.image_decoder.check(DrawSettings(size=(304, 32)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tiny.engine.image_decoder.check(DrawSettings(size=(128, 72)))
+
+
+def test_a_reply_aborted_before_its_image_was_drawn_continues_without_it(tiny):
+    """`<img>` was sampled, and what it opens was not read yet."""
+    rows = [
+        RowRequest(Prompt(encode([user("hi")], tiny.model.tokenizer, tiny.model.config, for_generation=True).input_ids))
+    ]
+    generation = tiny.engine.generation()
+    (row,) = generation.join(rows)
+    generation.step()
+    row.pending = [tiny.model.tokenizer.specials.image_start]
+    row.draw()
+    assert len(row.pending) == FREE and generation.leave(row, keep=True).pending == ()

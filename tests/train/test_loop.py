@@ -14,7 +14,8 @@ from toy import RECIPE, Toy, lines_of_one_rank, together
 
 from seedx.data.sample_errors import SampleError, SampleErrors
 from seedx.data.shard_reader import Data
-from seedx.train.engine.loop import train
+from seedx.errors import SeedxError
+from seedx.train.engine.loop import check_finite, train
 from seedx.train.engine.metrics import read_log, truncate_log
 from seedx.train.engine.optimizer import ModelEMA, build_optimizer, lr_factor, set_learning_rate
 
@@ -98,6 +99,19 @@ def test_a_step_that_is_not_finite_is_skipped(tmp_path):
     assert [note["step"] for note in notes] == [0, 1] and notes[1]["samples"] == ["toy, step 1"]
     assert torch.isfinite(stage.model.weight).all() and not torch.equal(stage.model.weight, start)
     assert read_log(tmp_path / "run/log.jsonl")[-1]["skipped_steps"] == 2
+
+
+def test_ruined_weights_are_not_written(tmp_path):
+    """A step of a finite loss that makes a weight infinite: neither a checkpoint nor a model is written over others."""
+    recipe = dataclasses.replace(RECIPE, steps=3, lr=1e39, warmup_steps=0, max_grad_norm=1e30, ema_decay=0.0)
+    with pytest.raises(SeedxError, match="after step 1 weights are not finite"):
+        train(Toy(recipe), recipe, tmp_path / "run", tmp_path / "out")
+    assert not list((tmp_path / "run/checkpoints").iterdir()) and not (tmp_path / "out").exists()
+    model = nn.Linear(2, 2)
+    check_finite(model, "toy")
+    model.bias.data[1] = float("nan")
+    with pytest.raises(SeedxError, match="toy: bias has values that are not finite"):
+        check_finite(model, "toy")
 
 
 def test_too_many_in_a_row_stop_the_run_with_its_samples_at_hand(tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from seedx.data.shard_reader import Data
@@ -60,6 +61,24 @@ def test_any_field_can_be_changed_by_its_path(path):
         ({"too_long": "keep"}, "too_long must be one of 'drop', 'truncate', not 'keep'"),
         ({"data": 3}, "data must be a list, not 3"),
         ({"losses": [1]}, "losses must be a table"),
+        ({"lr": float("nan")}, "lr must be a finite number, not nan"),
+        ({"lr": -1}, "lr must be at least 0"),
+        ({"lr": "nan"}, "lr must be of type float, not 'nan'"),
+        ({"max_grad_norm": float("inf")}, "max_grad_norm must be a finite number"),
+        ({"betas": [0.9]}, "betas are two numbers"),
+        ({"betas": [0.9, 1.0]}, "betas are two numbers"),
+        ({"betas": [0.9, "x"]}, "betas.1 must be of type float"),
+        ({"micro_batch_size": -1}, "micro_batch_size must be at least 0"),
+        ({"ema_decay": 1.5}, "ema_decay must be at most 1"),
+        ({"workers": -1}, "workers must be at least 0"),
+        ({"losses.text": float("nan")}, "losses.text must be a finite number"),
+        ({"options.ratio": float("inf")}, "options.ratio must be a finite number"),
+        ({"trained": [1]}, "trained.0 must be of type str"),
+        ({"data": [3]}, "data must be a list of tables"),
+        ({"data.0.source": 3}, "source and format of data are texts"),
+        ({"data.0.weight": float("nan")}, "weight of the data 'a.tar' must be a finite number"),
+        ({"data.0.limit": 1.5}, "limit of the data 'a.tar' must be of type int"),
+        ({"data.0.options.punsafe": float("nan")}, "must be a finite number"),
         ({"name": "../a"}, "must be the name of one folder"),
         ({"name": "/tmp/a"}, "must be the name of one folder"),
         ({"name": ".."}, "must be the name of one folder"),
@@ -73,6 +92,12 @@ def test_any_field_can_be_changed_by_its_path(path):
 def test_mistakes_are_explained(path, changed, message):
     with pytest.raises(ValueError, match=message):
         load_recipe(path, **changed)
+
+
+def test_numpys_integers_are_integers(path):
+    recipe = load_recipe(path, steps=np.int64(7), lr=np.float32(0.5))
+    assert (recipe.steps, recipe.lr) == (7, 0.5) and type(recipe.steps) is int
+    assert json.loads(json.dumps(as_json(recipe)))["steps"] == 7
 
 
 def test_files_that_are_no_recipes_are_explained(path, tmp_path):

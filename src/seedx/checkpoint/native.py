@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,10 @@ from seedx.checkpoint.parts import Model, build, modules, part_state
 from seedx.config import Config
 from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
+
+_OURS = re.compile(
+    r"config\.json|.*\.safetensors(\.index\.json)?|tokenizer.*|special_tokens_map\.json|added_tokens\.json"
+)
 
 
 def load(
@@ -94,7 +99,15 @@ def load_other_stage(folder: Path, model: Model, dtype: torch.dtype) -> Detokeni
 
 
 def save(model: Model, folder: str | Path, dtype: torch.dtype | None = None) -> None:
-    """Write a model, in the precision it has unless `dtype` is given. An older model in `folder` is replaced."""
+    """Write a model, in the precision it has unless `dtype` is given. An older model in `folder` is replaced.
+
+    Raises:
+        SeedxError: a weight is not finite.
+    """
+    for part, module in modules(model.seedx, model.detokenizer).items():
+        for name, tensor in part_state(part, module).items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise SeedxError(f"{part}: {name} has values that are not finite: the model is not written")
     with replacing(folder) as aside:
         write_config(model.config, aside)
         model.tokenizer.save(aside)
@@ -128,11 +141,13 @@ def read_part(folder: Path, part: str, expected: dict[str, Tensor] | None = None
 def replacing(folder: str | Path) -> Iterator[Path]:
     """An empty folder to write a model to, which takes the place of `folder` if the block ends without an error.
 
+    Files in `folder` that are no model's (notes, runs) stay.
+
     Raises:
         SeedxError: `folder` holds something that is not a model.
     """
     folder = Path(folder)
     if folder.exists() and not (folder / "config.json").is_file() and any(folder.iterdir()):
         raise SeedxError(f"{str(folder)!r} is not empty and holds no model; give another folder, or empty it")
-    with replacing_folder(folder) as aside:
+    with replacing_folder(folder, ours=lambda name: bool(_OURS.fullmatch(name))) as aside:
         yield aside

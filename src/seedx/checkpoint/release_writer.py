@@ -1,4 +1,4 @@
-"""A model folder written in the names and files of the release: the way back of `release.convert`.
+"""A model folder written in the names and files of the release: the way back of `convert`.
 
     qwen_vit_G.pt                                    the visual tokenizer
     agent/pytorch_model.bin                          both resamplers and the tile positions

@@ -35,7 +35,7 @@ def check(config: Config, file: Path) -> Config:
         if not _fits(value, hint):
             raise SeedxError(f"{file}: {path!r} must be {_words(hint)}, not {_short(value)}")
         for name, number in _numbers(value, path):
-            _check_number(name, number, file)
+            _check_number(name, float(number) if hint is float and abs(number) <= MOST else number, file)
     for path, width, heads in _widths(config):
         if width % heads:
             raise SeedxError(f"{file}: {path} {width} must be a multiple of its {heads} heads")

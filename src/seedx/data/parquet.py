@@ -84,8 +84,8 @@ def _rows_at_once(group: Any) -> int:
     unpacked = sum(max(0, column.total_uncompressed_size) for column in columns)
     if unpacked > MAX_BYTES and unpacked > MAX_RATIO * packed:
         raise ValueError(f"{packed} bytes unpack to {unpacked}")
-    repeated = sum(max(0, c.total_uncompressed_size) for c in columns if "RLE_DICTIONARY" in str(c.encodings))
-    return int(max(1, min(ROWS, MAX_BYTES // max(1, repeated))))
+    repeated: int = sum(max(0, c.total_uncompressed_size) for c in columns if "RLE_DICTIONARY" in str(c.encodings))
+    return max(1, min(ROWS, MAX_BYTES // max(1, repeated)))
 
 
 def _rows_of(batches: Any, start: int, end: int) -> Iterator[dict[str, Any] | SampleError]:

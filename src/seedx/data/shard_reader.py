@@ -19,12 +19,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from seedx.checks import all_finite, integer, number
 from seedx.data import formats
 from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
 from seedx.data.sources import Position, Unit, open_source
 from seedx.deprecated import rename_keys
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 from seedx.messages import Message
 
 OPEN = 4  # units of a source that a stream reads at a time; sources are split so that each stream has as many
@@ -52,6 +53,16 @@ class Data:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.source, str) or not isinstance(self.format, str):
+            raise SeedxError(
+                f"source and format of data are texts, not {shorten(self.source)} and {shorten(self.format)}"
+            )
+        where = f"of the data {shorten(self.source)}"
+        number(f"weight {where}", self.weight)
+        for name in ("limit", "epochs"):
+            if getattr(self, name) is not None:
+                integer(f"{name} {where}", getattr(self, name))
+        all_finite(f"options {where}", self.options)
         for name, value, right in (
             ("weight", self.weight, self.weight > 0),
             ("limit", self.limit, self.limit is None or self.limit > 0),

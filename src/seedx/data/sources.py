@@ -12,7 +12,8 @@ what the shards hold (benchmarks/sources.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from seedx import plugins
@@ -72,6 +73,24 @@ def open_source(source: str, parts: int = 1, run: str = "") -> list[Unit]:
         whole, split = _reader(path)
         units.extend([whole(path, path)] if each == 1 else split(path, each))
     return units
+
+
+def fingerprints(sources: Sequence[str]) -> dict[str, list[int]]:
+    """Size and modification time (ns) of every local file of these sources, by its path.
+
+    Raises:
+        SeedxError: as `open_source`.
+    """
+    found: dict[str, list[int]] = {}
+    for source in sources:
+        scheme, colon, _ = source.partition(":")
+        if colon and _function(scheme):
+            continue
+        for path in storage.expand(source):
+            if not storage.remote(path):
+                about = os.stat(path)
+                found[path] = [about.st_size, about.st_mtime_ns]
+    return found
 
 
 def _function(scheme: str) -> Callable[[str, int, str], list[Unit]] | None:

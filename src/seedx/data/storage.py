@@ -5,20 +5,22 @@ from __future__ import annotations
 import errno
 import glob
 import io
+import itertools
 import os
 import re
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, BinaryIO
 
 from seedx.errors import MissingPackageError, SeedxError
 
 TRIES = 4  # of a remote read, waiting 1, 2 and 4 seconds between them
+MOST_FILES = 1_000_000  # of one source
 BUFFER = 1 << 20  # bytes asked for at once from a remote file
 
 _BRACES = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
-_COUNT = re.compile(r"(\d+)\.\.(\d+)")
+_COUNT = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
 
 
 def remote(path: str) -> bool:
@@ -146,7 +148,10 @@ def expand(source: str) -> list[str]:
         SeedxError: a brace list that is not one, or no file of that name; local files must be there, remote ones are
             looked for when they are read.
     """
-    paths = list(dict.fromkeys(path for pattern in _braces(source) for path in _glob(pattern)))
+    patterns = list(itertools.islice(_braces(source), MOST_FILES + 1))
+    if len(patterns) > MOST_FILES:
+        raise SeedxError(f"the source {source!r} names over {MOST_FILES:,} files: check its braces")
+    paths = list(dict.fromkeys(path for pattern in patterns for path in _glob(pattern)))
     missing = [path for path in paths if not remote(path) and not os.path.exists(path)]
     if missing or not paths:
         what = f"{missing[0]!r} does not exist" if missing else "no file has such a name"
@@ -155,10 +160,11 @@ def expand(source: str) -> list[str]:
     return paths
 
 
-def _braces(source: str) -> list[str]:
+def _braces(source: str) -> Iterator[str]:
     found = _BRACES.search(source)
     if not found:
-        return [source]
+        yield source
+        return
     before, inner, after = source[: found.start()], found[1], source[found.end() :]
     count = _COUNT.fullmatch(inner)
     if count:
@@ -166,19 +172,25 @@ def _braces(source: str) -> list[str]:
         if first > last:
             raise SeedxError(f"the source {source!r} counts down in {found[0]}: write the smaller number first")
         width = max(map(len, count.groups())) if "0" in (count[1][0], count[2][0]) else 0
-        choices = [f"{number:0{width}d}" for number in range(first, last + 1)]
+        choices: Iterable[str] = (f"{number:0{width}d}" for number in range(first, last + 1))
     elif "," in inner:
         choices = inner.split(",")
     else:
         raise SeedxError(f"the source {source!r}: {found[0]} is neither a list {{a,b}} nor numbers {{000..127}}")
-    return [path for choice in choices for path in _braces(before + choice + after)]
+    for choice in choices:
+        yield from _braces(before + choice + after)
 
 
 def _glob(pattern: str) -> list[str]:
     if not glob.has_magic(pattern) or (not remote(pattern) and os.path.exists(pattern)):
         return [pattern]
     if not remote(pattern):
-        return sorted(glob.glob(pattern, recursive=True))
+        if pattern.startswith(("/**", "//**")):
+            raise SeedxError(f"the source {pattern!r} would search the whole file system: name a folder before the **")
+        found = list(itertools.islice(glob.iglob(pattern, recursive=True), MOST_FILES + 1))
+        if len(found) > MOST_FILES:
+            raise SeedxError(f"the source {pattern!r} matches over {MOST_FILES:,} files: name them more closely")
+        return sorted(found)
     chain, colons, last = pattern.rpartition("::")  # "simplecache::s3://...": the last one has the files
     files, inner = _filesystem(last)
     return [f"{chain}{colons}{files.unstrip_protocol(path)}" for path in sorted(files.glob(inner))]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import PIL.Image
 import torch
@@ -20,22 +21,12 @@ from torch import Tensor
 
 from seedx.checkpoint.parts import Model
 from seedx.engines.torch_runner import TorchRunner
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 from seedx.images import MAX_PIXELS, Source, open_image
-from seedx.inference.generate import (
-    Answer,
-    EndEvent,
-    Event,
-    Generation,
-    Prompt,
-    Row,
-    RowRequest,
-    RowState,
-    SamplingSettings,
-    TextEvent,
-)
+from seedx.inference.generate import Generation
 from seedx.inference.image_decoder import ImageDecoder, ImageRequest
 from seedx.inference.reply import Reply
+from seedx.inference.rows import Answer, EndEvent, Event, Prompt, Row, RowRequest, RowState, SamplingSettings, TextEvent
 from seedx.inference.settings import Drawing, Settings
 from seedx.messages import Image, Message, Text, assistant, images, map_images
 from seedx.prompt import encode, prepare
@@ -132,10 +123,13 @@ class Engine:
         Raises:
             SeedxError: the text is empty, or a picture can't be opened.
         """
+        if not isinstance(text, str):
+            raise SeedxError(f"a prompt is a text, not {shorten(text)}")
         prompt = self.variant.prompt(verb)
         if not text.strip() and "{it}" in prompt.text:
             raise SeedxError("the prompt is empty: say what you want to know or to see")
-        several = pictures if isinstance(pictures, (list, tuple)) else [] if pictures is None else [pictures]
+        listed = pictures if isinstance(pictures, (list, tuple)) else [] if pictures is None else [pictures]
+        several = cast("Sequence[Source]", listed)
         return prompt.message(text, [self.open_picture(picture) for picture in several], n)
 
     def respond(self, requests: Sequence[Request], keep_states: bool = False) -> Responses:
@@ -145,6 +139,13 @@ class Engine:
             SeedxError: a setting or a conversation that can't be; before anything is generated.
         """
         return Responses(self.generation(), [self.row_request(request) for request in requests], keep_states)
+
+    def check(self, request: Request) -> None:
+        """
+        Raises:
+            SeedxError: what `respond` would raise for this request.
+        """
+        self.generation().checked(self.row_request(request))
 
     def reply(self, requests: Sequence[Request]) -> list[Reply]:
         """The whole replies to all requests, their images decoded together. Errors are those of `respond`."""

@@ -21,147 +21,26 @@ Shapes:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
-from seedx.batch import Encoded
-from seedx.engines.runner import LanguageRunner, RunnerRow, RunnerState
+from seedx.engines.runner import LanguageRunner
 from seedx.engines.torch_runner import TorchRunner
-from seedx.errors import SeedxError
+from seedx.errors import ContextFullError, SeedxError
+from seedx.inference.rows import (
+    Answer,
+    EndEvent,
+    Event,
+    ImageEvent,
+    Prompt,
+    Row,
+    RowRequest,
+    RowState,
+)
 from seedx.inference.sampling import sample, suppress
-from seedx.inference.settings import Drawing
-from seedx.inference.text_stream import TextDecoder, TextStream
+from seedx.inference.text_stream import TextDecoder
 from seedx.model.seedx import SeedX
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """What one row reads.
-
-    Attributes:
-        ids: (T,) int64. If the last one is `<img>`, the reply starts with that image; if it is `<box_start>`, the
-            reply's text starts with that token, so that the box is whole.
-        tiles: pixels (R, 3, S, S) or features (R, Q, D) of the images that it reads, in order.
-        tile_positions: (R, 2) centres.
-        read_mask: (T,) bool, the placeholders of `tiles`; None: every placeholder.
-    """
-
-    ids: Tensor
-    tiles: Tensor | None = None
-    tile_positions: Tensor | None = None
-    read_mask: Tensor | None = None
-
-    @classmethod
-    def of(cls, encoded: Encoded, start: int = 0) -> Prompt:
-        """An encoded conversation from token `start` on; what is before holds no tile."""
-        mask = encoded.read_mask[start:]
-        return cls(encoded.input_ids[start:], encoded.tiles, encoded.tile_positions, mask)
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """
-    Attributes:
-        max_new_tokens: limit of a reply, the tokens of its images included.
-        temperature: 0 is greedy.
-        top_p: sample among the likeliest tokens that have this share together.
-        seed: of the sampling. A row's reply does not depend on its batch.
-        drawing: "auto": the model decides; "force": at least one image, in the place of the end if need be; "now": the
-            reply starts with one; "forbid": none.
-        release_suppression: outside spans, placeholders and `</img>` have the logit 0 (the release's rule, for parity).
-    """
-
-    max_new_tokens: int = 512
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-    drawing: Drawing = "auto"
-    release_suppression: bool = False
-
-    def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise SeedxError(f"max_new_tokens is at least 1, not {self.max_new_tokens}")
-        if self.temperature < 0 or not 0 < self.top_p <= 1:
-            raise SeedxError(f"temperature is 0 or more and top_p in (0, 1], not {self.temperature} and {self.top_p}")
-        if self.drawing not in get_args(Drawing):
-            raise SeedxError(f'drawing is "auto", "force", "now" or "forbid", not {self.drawing!r}')
-
-
-@dataclass(frozen=True)
-class TextEvent:
-    """The next piece of text."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class ImageEvent:
-    """An image: features (Kp, D) for the de-tokenizer, regressed from the states (K, dim) of its placeholders."""
-
-    features: Tensor
-    states: Tensor
-
-
-@dataclass(frozen=True)
-class EndEvent:
-    """The end of a row: "stop" by EOS, "length" by max_new_tokens or the context. `ids`: all its new tokens."""
-
-    reason: Literal["stop", "length"]
-    ids: list[int]
-
-
-Event: TypeAlias = TextEvent | ImageEvent | EndEvent
-
-
-@dataclass(frozen=True)
-class RowState:
-    """A row after its reply. The prompt that continues it holds only what is new.
-
-    Attributes:
-        read: what the runner has read.
-        pending: tokens of the reply that were sampled and not yet read.
-    """
-
-    read: RunnerState
-    pending: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class RowRequest:
-    """What a row joins with."""
-
-    prompt: Prompt
-    settings: SamplingSettings = field(default_factory=SamplingSettings)
-    state: RowState | None = None
-    adapter: str | None = None
-
-
-@dataclass
-class Answer:
-    """All of one row: its texts and images in order."""
-
-    parts: list[TextEvent | ImageEvent] = field(default_factory=list)
-    reason: str = ""
-    ids: list[int] = field(default_factory=list)
-
-    def add(self, event: Event) -> None:
-        if isinstance(event, EndEvent):
-            self.reason, self.ids = event.reason, event.ids
-        elif isinstance(event, TextEvent) and self.parts and isinstance(self.parts[-1], TextEvent):
-            self.parts[-1] = TextEvent(self.parts[-1].text + event.text)
-        else:
-            self.parts.append(event)
-
-    @property
-    def text(self) -> str:
-        return "".join(part.text for part in self.parts if isinstance(part, TextEvent))
-
-    @property
-    def images(self) -> list[Tensor]:
-        return [part.features for part in self.parts if isinstance(part, ImageEvent)]
 
 
 def generate(model: SeedX, tokenizer: TextDecoder, requests: Sequence[RowRequest]) -> list[Answer]:
@@ -200,7 +79,7 @@ class Generation:
             SeedxError: an empty prompt, one longer than the context, placeholders that do not fit the tiles, no room
                 for a forced image, or an unknown adapter. The message numbers the prompts from 0.
         """
-        rows = [self._checked(number, request) for number, request in enumerate(requests)]
+        rows = [self.checked(request, number) for number, request in enumerate(requests)]
         read = self._read([request.prompt for request in requests])
         for row, request, tiles in zip(rows, requests, read, strict=True):
             prompt, pending = request.prompt, request.state.pending if request.state else ()
@@ -236,25 +115,33 @@ class Generation:
         """Remove a row, at its end or before.
 
         Returns:
-            What continues it, if it is to be kept; None if not, or if its prompt was not read to the end.
+            What continues it, if it is to be kept; None if not, or if its prompt was not read to the end. An image
+            that was begun and not drawn is no part of it.
         """
         self.rows.remove(row)
         read = self.runner.close_row(row.place, keep and not row.unread)
-        return None if read is None else RowState(read, tuple(row.pending))
+        return None if read is None else RowState(read, tuple(row.pending[: row.begun]))
 
-    def _checked(self, number: int, request: RowRequest) -> Row:
+    def checked(self, request: RowRequest, number: int = 0) -> Row:
+        """A row that can join. Nothing is embedded or read.
+
+        Raises:
+            SeedxError: as `join`.
+        """
         row, prompt = Row(request, self.model, self.tokenizer), request.prompt
         queries = row.queries
         if not row.unread:
             raise SeedxError(f"prompt {number} is empty")
         if row.left < 1:
             length = row.length + row.unread
-            raise SeedxError(f"prompt {number} has {length} tokens, but the context holds {row.context}: shorten it")
+            raise ContextFullError(
+                f"prompt {number} has {length} tokens, but the context holds {row.context}: shorten it"
+            )
         last = int(prompt.ids[-1]) if len(prompt.ids) else None
         opened = last == row.specials.image_start
         needed = queries + 1 if opened else queries + 2 if row.settings.drawing in ("force", "now") else 0
         if row.left < needed:
-            raise SeedxError(
+            raise ContextFullError(
                 f"prompt {number}: an image takes {needed} tokens, and the context and max_new_tokens leave {row.left}"
             )
         tiles, marked = 0 if prompt.tiles is None else len(prompt.tiles), int(self._read_mask(prompt).sum())
@@ -344,86 +231,3 @@ class Generation:
             for i, token in zip(at, sampled.tolist(), strict=True):
                 tokens[i] = token
         return tokens
-
-
-class Row:
-    """One reply in progress: what its tokens may be, without the model."""
-
-    embeds: Tensor  # (unread, dim) of the prompt, what has been read cut off
-    place: RunnerRow
-
-    def __init__(self, request: RowRequest, model: SeedX, tokenizer: TextDecoder) -> None:
-        self.settings, self.specials = request.settings, tokenizer.specials
-        self.context, self.queries = model.config.language.context, model.config.bridge.queries
-        self.text = TextStream(tokenizer)
-        self.generator = torch.Generator().manual_seed(request.settings.seed)
-        state = request.state
-        self.length = state.read.length if state else 0  # tokens that the language model has read
-        self.unread = len(request.prompt.ids) + (len(state.pending) if state else 0)  # tokens of the prompt
-        self.pending: list[int] = []  # sampled and not read yet
-        self.new: list[int] = []
-        self.span: int | None = None  # where the placeholders of an image to draw begin in `pending`
-        self.images = 0
-        self.running = True
-
-    @property
-    def left(self) -> int:
-        """How many more tokens this reply may have."""
-        held = self.length + self.unread + len(self.pending)
-        return min(self.settings.max_new_tokens - len(self.new), self.context - held)
-
-    @property
-    def may_draw(self) -> bool:
-        # The release starts a span even if it is cut off.
-        room = self.settings.release_suppression or self.left >= self.queries + 2
-        return self.settings.drawing != "forbid" and room
-
-    def next_counts(self, limit: int | None) -> tuple[int, int]:
-        """How many tokens of the prompt and of those sampled the next pass reads."""
-        if limit is not None and self.unread > limit:
-            return limit, 0
-        left_out = self.span is not None and not self.left  # the `</img>` that ends a reply
-        return self.unread, len(self.pending) - left_out
-
-    def read(self, of_prompt: int, sampled: int) -> None:
-        """So many tokens have been read."""
-        self.length += of_prompt + sampled
-        self.unread -= of_prompt
-        self.embeds, self.pending = self.embeds[of_prompt:], self.pending[sampled:]
-
-    def take(self, token: int) -> list[Event]:
-        """Continue with `token`."""
-        if self.settings.drawing == "force" and not self.images:
-            last_chance = self.left == self.queries + 2
-            token = self.specials.image_start if last_chance or token == self.specials.eos else token
-        if token == self.specials.image_start:
-            self.draw_now()
-            return _texts(self.text.flush())
-        self.new.append(token)
-        if token == self.specials.eos:
-            return self.finish("stop")
-        self.pending = [token]
-        events = _texts(self.text.push(token))
-        return events if self.left else events + self.finish("length")
-
-    def draw_now(self) -> None:
-        """Continue with `<img>`."""
-        self.new.append(self.specials.image_start)
-        self.pending = [self.specials.image_start]
-        self.draw()
-
-    def draw(self) -> None:
-        """After `<img>` the rest of its span is pending, too."""
-        tail = self.specials.image(self.queries)[1:]
-        self.span = len(self.pending)
-        self.pending += tail
-        self.new += tail
-        self.images += 1
-
-    def finish(self, reason: Literal["stop", "length"]) -> list[Event]:
-        self.running = False
-        return [*_texts(self.text.flush()), EndEvent(reason, self.new[: self.settings.max_new_tokens])]
-
-
-def _texts(piece: str) -> list[Event]:
-    return [TextEvent(piece)] if piece else []

@@ -20,8 +20,8 @@ from tqdm import tqdm
 from seedx.checkpoint.parts import Model
 from seedx.errors import SeedxError, SeedxWarning
 from seedx.inference.settings import DrawSettings
-from seedx.model.denoise import denoise
-from seedx.model.detokenizer import Detokenizer, scheduler
+from seedx.model.denoise import check_schedule, denoise
+from seedx.model.detokenizer import Detokenizer
 from seedx.model.vision import negative_features, pool_features
 from seedx.tiling import BICUBIC, one_tile, thumbnail, to_picture, to_tensor
 from seedx.variants import variant_of
@@ -46,19 +46,26 @@ class ImageDecoder:
         self.model, self.progress = model, progress
         self.variant = variant_of(model.config)
         self.factor = model.detokenizer.vae.factor
+        self._schedules: set[tuple[str, int]] = set()  # that were checked
         self._negatives: dict[int, Tensor] = {}
 
     def check(self, settings: DrawSettings) -> None:
         """Find mistakes before a reply is generated.
 
         Raises:
-            SeedxError: a size that the autoencoder can't decode, or an unknown sampler.
+            SeedxError: a size that the autoencoder can't decode, an unknown sampler, or steps that it can't take.
         """
+        config = self.model.config.detokenizer
         if settings.size and any(side % self.factor for side in settings.size):
             wide, high = settings.size
             raise SeedxError(f"width and height must be multiples of {self.factor}, not {wide} x {high}")
-        if settings.sampler:
-            scheduler(settings.sampler, self.model.config.detokenizer)
+        if settings.sampler or settings.steps:
+            schedule = (settings.sampler or config.sampler, settings.steps or config.steps)
+            if schedule not in self._schedules:
+                check_schedule(*schedule, config)
+                self._schedules.add(schedule)
+        if settings.size:
+            warn_of_size(settings.size, config.image_size)
 
     def check_condition(self) -> None:
         """
@@ -177,3 +184,15 @@ class ImageDecoder:
     def _features(self, pixels: Tensor) -> Tensor:
         positions = self.model.seedx.vision.positions
         return self.model.seedx.encode_images(pixels.to(positions.device, positions.dtype))
+
+
+def warn_of_size(size: Size, side: int) -> None:
+    """Warn of a size that is far from what the model was trained to draw: `side` x `side`, or as many pixels."""
+    pixels = size[0] * size[1] / side**2
+    if not 0.5 <= pixels <= 2 or not 1 / LONGEST <= size[0] / size[1] <= LONGEST:
+        warnings.warn(
+            f"the model draws well at about {side} x {side} pixels in all, with a ratio up to {LONGEST:g}: "
+            f"{size[0]} x {size[1]} may look wrong",
+            SeedxWarning,
+            stacklevel=2,
+        )

@@ -10,14 +10,16 @@ import dataclasses
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Literal, Unpack, overload
 
 import PIL.Image
 import torch
 
 from seedx.checkpoint import native
 from seedx.checkpoint.hub import Hub
+from seedx.checkpoint.model_card import push
 from seedx.checkpoint.parts import Model
+from seedx.checks import integer
 from seedx.errors import SeedxError, SeedxWarning
 from seedx.images import MAX_PIXELS, Source
 from seedx.inference.engine import Engine, Request
@@ -38,6 +40,8 @@ from seedx.inference.stories import stories
 from seedx.messages import Box, Message
 from seedx.slides import Slide
 from seedx.variants import Verb
+
+OnError = Literal["raise", "return"]
 
 
 def load(
@@ -83,6 +87,28 @@ class Pipeline:
     @property
     def model(self) -> Model:
         return self.engine.model
+
+    def save(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
+        """Write the model to a folder, in the precision it has unless `dtype` is given."""
+        native.save(self.model, folder, dtype)
+
+    def push_to_hub(
+        self, repository: str, *, private: bool = True, scores: str = "", dtype: torch.dtype | None = None
+    ) -> str:
+        """Upload the model, with a card that says what it is, from what, and under which licences.
+
+        Args:
+            repository: "organisation/name"; made if it is not there.
+            scores: Markdown for the card, such as a table with the commands that gave it.
+            dtype: precision to store; None: as the model has it.
+
+        Returns:
+            the address of the commit.
+
+        Raises:
+            SeedxError: the hub refuses it.
+        """
+        return push(self.model, repository, private=private, scores=scores, dtype=dtype)
 
     def session(self) -> Session:
         """A conversation of several turns, which keeps its pictures and its state."""
@@ -171,7 +197,7 @@ class Pipeline:
         Raises:
             SeedxError: less than one frame, or as `chat`.
         """
-        if frames < 1:
+        if integer("frames", frames) < 1:
             raise SeedxError(f"a story has at least one picture, not {frames}")
         verb: Verb = "story" if image is None else "story_more"
         opening = [self.engine.turn(prompt, () if image is None else (image,), verb, frames)]
@@ -186,11 +212,47 @@ class Pipeline:
         """
         return Slide.parse(self.chat(prompt, condition=False, **options).content)
 
+    @overload
     def chat_batch(
-        self, prompts: Sequence[tuple[str, Source | Sequence[Source] | None]], **options: Unpack[ReplyOptions]
-    ) -> list[Reply]:
-        """Replies to many prompts together; each is what `chat` gives alone. Options are those of `reply_batch`."""
-        return self.reply_batch([[self.engine.turn(text, pictures)] for text, pictures in prompts], **options)
+        self,
+        prompts: Sequence[tuple[str, Source | Sequence[Source] | None]],
+        *,
+        on_error: Literal["raise"] = "raise",
+        **options: Unpack[ReplyOptions],
+    ) -> list[Reply]: ...
+
+    @overload
+    def chat_batch(
+        self,
+        prompts: Sequence[tuple[str, Source | Sequence[Source] | None]],
+        *,
+        on_error: OnError,
+        **options: Unpack[ReplyOptions],
+    ) -> list[Reply] | list[Reply | SeedxError]: ...
+
+    def chat_batch(
+        self,
+        prompts: Sequence[tuple[str, Source | Sequence[Source] | None]],
+        *,
+        on_error: OnError = "raise",
+        **options: Unpack[ReplyOptions],
+    ) -> list[Reply] | list[Reply | SeedxError]:
+        """Replies to many prompts together; each is what `chat` gives alone. Options are those of `reply_batch`.
+
+        Args:
+            on_error: what a prompt that can't be answered does: an empty text, a picture that can't be opened, more
+                than the context holds. "raise": the call raises its error. "return": the error is that row's result,
+                and the other rows are answered.
+        """
+        if on_error not in ("raise", "return"):
+            raise SeedxError(f'on_error is "raise" or "return", not {on_error!r}')
+        if on_error == "raise":
+            return self.reply_batch([[self.engine.turn(text, pictures)] for text, pictures in prompts], **options)
+        self.engine.image_decoder.check(settings_of_reply(options))  # a mistake in the options is no row's
+        tried = [self._tried(text, pictures, options) for text, pictures in prompts]
+        replies = iter(self.reply_batch([turn for turn in tried if not isinstance(turn, SeedxError)], **options))
+        results: list[Reply | SeedxError] = [turn if isinstance(turn, SeedxError) else next(replies) for turn in tried]
+        return results
 
     def reply_batch(
         self,
@@ -213,6 +275,8 @@ class Pipeline:
         """
         settings = settings_from(Settings, options)
         seeds = [settings.seed] * len(conversations) if seeds is None else seeds
+        if len(seeds) != len(conversations):
+            raise SeedxError(f"one seed a prompt: {len(conversations)} prompts came with {len(seeds)} seeds")
         return self.engine.reply(
             [
                 Request(
@@ -301,6 +365,18 @@ class Pipeline:
             ]
         )
 
+    def _tried(
+        self, text: str, pictures: Source | Sequence[Source], options: ReplyOptions
+    ) -> list[Message[PIL.Image.Image]] | SeedxError:
+        """A conversation of one turn that can be answered, or why it can't be."""
+        try:
+            turn = [self.engine.turn(text, pictures)]
+            drawing, condition = options.get("drawing", "auto"), options.get("condition")
+            self.engine.check(Request(turn, settings_of_reply(options), drawing, condition))
+        except SeedxError as error:
+            return error
+        return turn
+
     def open(self, picture: Source) -> PIL.Image.Image:
         """A picture as the model reads it: RGB, upright.
 
@@ -308,3 +384,8 @@ class Pipeline:
             SeedxError: it can't be opened.
         """
         return self.engine.open_picture(picture)
+
+
+def settings_of_reply(options: ReplyOptions) -> Settings:
+    """The settings among the options of a reply."""
+    return settings_from(Settings, {k: v for k, v in options.items() if k not in ("drawing", "condition")})

@@ -6,21 +6,23 @@ change it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Generator, Iterator, Sequence
 from typing import Unpack
 
 import PIL.Image
 
+from seedx.errors import SeedxError
 from seedx.images import Source
 from seedx.inference.engine import Engine, Request, Responses
-from seedx.inference.generate import EndEvent, ImageEvent, RowState
 from seedx.inference.reply import Reply
+from seedx.inference.rows import EndEvent, ImageEvent, RowState
 from seedx.inference.settings import Drawing, Options, Settings, settings_from
 from seedx.messages import Box, Image, Message, Text, assistant, merge_texts
 
 
 class Session:
-    """Made by `Pipeline.session`.
+    """Made by `Pipeline.session`. A session is for one thread; a turn begins once the one before it has ended.
 
     Attributes:
         messages: the conversation so far.
@@ -30,6 +32,7 @@ class Session:
         self.messages: list[Message[PIL.Image.Image]] = []
         self._engine = engine
         self._state: RowState | None = None
+        self._turn = threading.Lock()  # held while a reply is generated
 
     def send(
         self,
@@ -50,8 +53,9 @@ class Session:
             **options: fields of `Settings`. Images after a reply's first have the seeds that follow.
 
         Raises:
-            SeedxError: an empty text, an unknown option, a picture that can't be opened, or no room left in the model's
-                context. The conversation is then as before.
+            SeedxError: an empty text, an unknown option, a picture that can't be opened, no room left in the model's
+                context, or a stream that is still open. The conversation is then as before, as after any other error
+                and after an interrupt.
         """
         *_, reply = self.stream(text, images, drawing=drawing, condition=condition, **options)
         assert isinstance(reply, Reply)
@@ -65,15 +69,31 @@ class Session:
         drawing: Drawing = "auto",
         condition: bool | None = None,
         **options: Unpack[Options],
+    ) -> Generator[Text | Image[PIL.Image.Image] | Reply, None, None]:
+        """As `send`, but yield pieces of text and images as they come, and the whole `Reply` at the end.
+
+        A stream that is closed before its end (`stream.close()`) keeps what came until then.
+        """
+        if not self._turn.acquire(blocking=False):
+            raise SeedxError(
+                "the reply before this turn has not ended: read its stream to the end or close it (stream.close()), "
+                "and use a session in one thread only"
+            )
+        try:
+            yield from self._begin(text, images, drawing, condition, options)
+        finally:
+            self._turn.release()
+
+    def _begin(
+        self, text: str, images: Source | Sequence[Source], drawing: Drawing, condition: bool | None, options: Options
     ) -> Iterator[Text | Image[PIL.Image.Image] | Reply]:
-        """As `send`, but yield pieces of text and images as they come, and the whole `Reply` at the end."""
         settings, turn = settings_from(Settings, options), self._engine.turn(text, images)
         request = Request([*self.messages, turn], settings, drawing, condition, state=self._state)
         responses = self._engine.respond([request], keep_states=True)  # raises before anything has changed
         yield from self._stream(request, responses)
 
     def _stream(self, request: Request, responses: Responses) -> Iterator[Text | Image[PIL.Image.Image] | Reply]:
-        before = list(self.messages)
+        before, kept = list(self.messages), False
         parts: list[Text | Image[PIL.Image.Image]] = []
         reason = ""
         self.messages = [*request.conversation, assistant("")]
@@ -89,11 +109,14 @@ class Session:
                 else:
                     parts.append(Text(event.text))
                 self.messages[-1] = assistant(*parts)
+                kept = True
                 yield parts[-1]
+                kept = False
+            kept = True
         finally:
             responses.close()
-            if responses.states[0] is None:  # the turn was not read: it did not happen
-                self.messages = before
-            else:
+            if kept and responses.states[0] is not None:
                 self._state = responses.states[0]
+            else:  # an error or an interrupt: the turn did not happen, and the state before it is as it was
+                self.messages = before
         yield Reply(tuple(part for part in merge_texts(parts) if not isinstance(part, Box)), reason)

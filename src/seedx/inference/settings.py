@@ -8,12 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, TypeVar
 
+from seedx.checks import integer, number
 from seedx.config import from_dict
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 
 Drawing = Literal["auto", "force", "now", "forbid"]
 ImageDrawing = Literal["force", "now"]  # of a verb that returns an image
 S = TypeVar("S", bound="DrawSettings")
+
+SEEDS = (-(2**63), 2**63 - 1)
+LARGEST_SIDE = 16_384  # pixels
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,23 @@ class DrawSettings:
     """Scale of the guidance by the condition image; 1 is neutral."""
 
     def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 1:
-            raise SeedxError(f"steps is at least 1, not {self.steps}")
-        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
-            raise SeedxError(f"size is a width and a height in pixels, not {self.size}")
+        self._take(seed=integer("seed", self.seed, *SEEDS))
+        if self.steps is not None:
+            self._take(steps=integer("steps", self.steps, 1))
+        if self.size is not None:
+            if not isinstance(self.size, list | tuple) or len(self.size) != 2:
+                raise SeedxError(f"size is a width and a height in pixels, not {shorten(self.size)}")
+            self._take(size=tuple(integer("a side of size", side, 1, LARGEST_SIDE) for side in self.size))
+        if not isinstance(self.sampler, str | None):
+            raise SeedxError(f"sampler is the name of a diffusers scheduler, not {shorten(self.sampler)}")
+        for name in ("guidance", "image_guidance"):
+            if getattr(self, name) is not None:
+                self._take(**{name: number(name, getattr(self, name))})
+
+    def _take(self, **values: object) -> None:
+        """Set checked values: plain ints and floats in place of numpy's."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,16 @@ class Settings(DrawSettings):
     """Limit of a reply, the tokens of its images included."""
     release_suppression: bool = False
     """Outside images, their tokens have the logit 0, as in the release, and can win: for comparisons with it alone."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._take(
+            temperature=number("temperature", self.temperature, 0),
+            top_p=number("top_p", self.top_p, 0, 1),
+            max_new_tokens=integer("max_new_tokens", self.max_new_tokens, 1),
+        )
+        if self.top_p == 0:
+            raise SeedxError("top_p is more than 0: 1 samples among all tokens, temperature=0 takes the likeliest")
 
 
 class DrawOptions(TypedDict, total=False):

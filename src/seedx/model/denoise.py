@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seedx.config import DetokenizerConfig
 from seedx.errors import SeedxError
 from seedx.model.autoencoder import settings_of
 from seedx.model.detokenizer import Detokenizer, scheduler, set_timesteps
@@ -81,6 +82,30 @@ def denoise(
         if callback:
             callback(index + 1, len(schedule.timesteps), latents)
     return (model.vae.decode(latents).float() / 2 + 0.5).clamp(0, 1)
+
+
+def check_schedule(sampler: str, steps: int, config: DetokenizerConfig) -> None:
+    """Run a sampler on a single value, so that what it can't do is known before anything is generated.
+
+    Raises:
+        SeedxError: an unknown sampler, or a number of steps that it can't take.
+    """
+    schedule = scheduler(sampler, config)
+    most = int(schedule.config.num_train_timesteps)
+    if steps > most:
+        raise SeedxError(
+            f"steps is at most {most}, the steps of the noise that the model was trained with, not {steps}"
+        )
+    generator = torch.Generator().manual_seed(0)
+    options = {"generator": generator} if "generator" in settings_of(schedule.step) else {}
+    try:
+        set_timesteps(schedule, steps)
+        value = torch.ones(1, 1, 1, 1)
+        for timestep in schedule.timesteps:
+            schedule.scale_model_input(value, timestep)
+            value = schedule.step(torch.zeros_like(value), timestep, value, **options, return_dict=False)[0]
+    except Exception as error:  # each of diffusers' schedulers fails in its own way
+        raise SeedxError(f"{sampler} can't draw in {steps} steps ({error}): give another number of steps") from error
 
 
 def branches(features: Tensor, negative: Tensor, condition: Tensor | None, g: float, g_image: float) -> list[Branch]:

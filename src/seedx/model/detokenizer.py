@@ -16,6 +16,8 @@ import dataclasses
 import functools
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -181,14 +183,22 @@ def scheduler(name: str, config: DetokenizerConfig) -> Any:
     others = settings_of(class_of("DDPMScheduler").__init__) + settings_of(class_of(config.sampler).__init__)
     settings = SDXL_SCHEDULER | config.scheduler
     ours = {key: value for key, value in settings.items() if key in known or key not in (*others, *SDXL_SCHEDULER)}
-    return build(name, ours)
+    with _tensors_as_arrays():
+        return build(name, ours)
 
 
 def set_timesteps(schedule: Any, steps: int, device: torch.device | None = None) -> None:
-    """`schedule.set_timesteps`, without the warning that numpy gives where diffusers turns tensors into arrays."""
+    """`schedule.set_timesteps`, without numpy's warning."""
+    with _tensors_as_arrays():
+        schedule.set_timesteps(steps, device=device)
+
+
+@contextmanager
+def _tensors_as_arrays() -> Iterator[None]:
+    """Without the warning that numpy gives where diffusers' schedulers turn tensors into arrays."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
-        schedule.set_timesteps(steps, device=device)
+        yield
 
 
 def coordinates(latents: Tensor, frequencies: int) -> Tensor:

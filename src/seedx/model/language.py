@@ -12,13 +12,14 @@ Shapes:
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
-from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRotaryEmbedding
 
 from seedx.config import LanguageConfig
 from seedx.errors import SeedxError
@@ -26,6 +27,9 @@ from seedx.model.attention import LLAMA_ATTENTION, Documents, register_llama_att
 from seedx.model.cache import Cache
 
 HEAD_SCALE = 3.0  # of a new row of the output head, in means of the old rows (the release)
+
+# How a layer takes the cache; older versions of transformers name it otherwise, and would ignore the new name.
+CACHE = "cache" if "cache" in inspect.signature(LlamaDecoderLayer.forward).parameters else "past_key_values"
 
 
 class Language(nn.Module):
@@ -62,7 +66,7 @@ class Language(nn.Module):
         rotations = self.llm.model.rotary_emb(embeds, position_ids)
         x = embeds
         for layer in self.llm.model.layers:
-            x = layer(x, attention_mask=mask, documents=documents, position_embeddings=rotations, cache=cache)
+            x = layer(x, attention_mask=mask, documents=documents, position_embeddings=rotations, **{CACHE: cache})
         return self.llm.model.norm(x)
 
     def head(self, states: Tensor) -> Tensor:

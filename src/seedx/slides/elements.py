@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import PIL.Image
@@ -10,6 +11,8 @@ import PIL.Image
 Corners = tuple[float, float, float, float]  # x0, y0, x1, y1
 
 EMU_PER_POINT = 12_700
+FONT_SIZES = (1, 400)  # points, that a font may have
+LONGEST_TITLE = 255  # characters, in the properties of a presentation's file
 STEP = 1 / 224  # one loc token: places are no finer
 
 
@@ -76,6 +79,13 @@ class ImageElement(Element):
         return any(most - least > PLAIN for least, most in part.getextrema())  # type: ignore[misc]
 
 
+def clean(text: str) -> str:
+    """A text without what no file of a presentation can hold: control characters but for tabs and line breaks, halves
+    of surrogate pairs, and the two characters that XML excludes."""
+    return _UNWRITABLE.sub("", text)
+
+
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 PLAIN = 60  # brightest minus darkest of a channel, up to which a region is plain: JPEG and noise stay below
 
 

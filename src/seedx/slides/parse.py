@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import PIL.Image
 
-from seedx.errors import SeedxError
+from seedx.checks import is_finite
+from seedx.errors import SeedxError, shorten
 from seedx.messages import Image, Text
-from seedx.slides.elements import EMU_PER_POINT, Element, ImageElement, Paragraph, TextElement
+from seedx.slides.elements import EMU_PER_POINT, FONT_SIZES, Element, ImageElement, Paragraph, TextElement, clean
 from seedx.slides.form import PLACE
 from seedx.slides.reader import Reader
 from seedx.tokens import LOCS, from_loc
@@ -19,15 +19,14 @@ from seedx.tokens import LOCS, from_loc
 SIZE = (12_192_000, 6_858_000)  # EMU; of a slide without one: 16:9
 SIDES = (914_400, 51_206_400)  # EMU: the limits of presentation programs, 1 to 56 inches
 FONT_SIZE = 18  # points; of a text without one, as in presentation programs
-FONT_SIZES = (1, 400)  # points
 FAR = (-1, 2)  # slides: a place further outside is an error
 TEXT_WORDS = ("text", "title", "body", "textbox", "paragraph")
 IMAGE_WORDS = ("image", "picture", "photo", "img", "figure")
 
 Size = tuple[int, int]
 
-_LOC = re.compile(r"<loc-(\d+)>")
-_POINTS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:pt)?\s*")
+_LOC = re.compile(r"<loc-(\d{1,9})>")
+_POINTS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s{0,9}(?:pt)?")
 
 
 def parse(content: Sequence[Text | Image[PIL.Image.Image]]) -> tuple[Size, tuple[Element, ...], tuple[str, ...]]:
@@ -37,7 +36,7 @@ def parse(content: Sequence[Text | Image[PIL.Image.Image]]) -> tuple[Size, tuple
     builder = Builder(reader)
     found = values.get("elements")
     if not isinstance(found, list) or not found:
-        raise SeedxError(f'a slide has a list "elements" that is not empty, not {found!r}')
+        raise SeedxError(f'a slide has a list "elements" that is not empty, not {shorten(found)}')
     elements = builder.elements(found, builder.size(values))
     return builder.size(values), elements, tuple(dict.fromkeys(reader.repairs))
 
@@ -68,7 +67,7 @@ class Builder:
 
     def _kind(self, values: Any) -> str:
         if not isinstance(values, dict):
-            raise SeedxError(f"an element of a slide is an object in braces, not {values!r}")
+            raise SeedxError(f"an element of a slide is an object in braces, not {shorten(values)}")
         kind = values.get("type")
         if kind in ("text", "image"):
             return str(kind)
@@ -76,7 +75,7 @@ class Builder:
             if (isinstance(kind, str) and kind.lower() in words) or (kind is None and _content(meant) in values):
                 self._repaired(f"took an element of type {kind!r} as {meant}")
                 return meant
-        raise SeedxError(f'an element of a slide is of type "text" or "image", not {kind!r}')
+        raise SeedxError(f'an element of a slide is of type "text" or "image", not {shorten(kind)}')
 
     def _give_pictures(self, images: list[dict[str, Any]]) -> None:
         """Pictures without an element go to elements without a picture."""
@@ -102,11 +101,13 @@ class Builder:
             if int(match[1]) >= len(LOCS):
                 self._repaired(f"cut {value} to {LOCS[-1]}")
             return from_loc(int(match[1]))
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise SeedxError(f'the "{name}" of an element is a loc token such as <loc-12>, not {value!r}')
+        if isinstance(value, bool) or not isinstance(value, int | float) or not is_finite(value):
+            raise SeedxError(f'the "{name}" of an element is a loc token such as <loc-12>, not {shorten(value)}')
         fraction = value if abs(value) <= 1 else value / len(LOCS) if abs(value) <= len(LOCS) else value / side
         if not FAR[0] <= fraction <= FAR[1]:
-            raise SeedxError(f'"{name}": {value} is far outside of the slide: write a loc token such as <loc-12>')
+            raise SeedxError(
+                f'"{name}": {shorten(value)} is far outside of the slide: write a loc token such as <loc-12>'
+            )
         self._repaired(f'read "{name}": {value} as {fraction:.3f} of the slide')
         return float(fraction)
 
@@ -115,7 +116,7 @@ class Builder:
             self._repaired("made a list of the only paragraph")
             found = [found]
         if not isinstance(found, list):
-            raise SeedxError(f'a text has a list "paragraphs", not {found!r}')
+            raise SeedxError(f'a text has a list "paragraphs", not {shorten(found)}')
         return tuple(self._paragraph(one) for one in found if one is not None)
 
     def _paragraph(self, found: Any) -> Paragraph:
@@ -130,18 +131,22 @@ class Builder:
             self._repaired("joined the texts of a paragraph")
             words = " ".join(words)
         if not isinstance(words, str):
-            raise SeedxError(f'a paragraph is {{"texts": words, "font_size": points}}, not {found!r}')
-        return Paragraph(words, self._font_size(found))
+            raise SeedxError(f'a paragraph is {{"texts": words, "font_size": points}}, not {shorten(found)}')
+        if (cleaned := clean(words)) != words:
+            self._repaired("left out control characters of a text")
+        return Paragraph(cleaned, self._font_size(found))
 
     def _font_size(self, found: dict[str, Any]) -> float:
         value = found.get("font_size", "missing")
         if value is None:
             return FONT_SIZE
-        if isinstance(value, str) and (match := _POINTS.fullmatch(value)):
+        if isinstance(value, str) and (match := _POINTS.fullmatch(value.strip())):
             value = float(match[1])
             self._repaired(f"read a font size as {value:g} points")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            self._repaired(f"took {FONT_SIZE} points as a font size ({value})")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not is_finite(value) or value <= 0:
+            self._repaired(
+                f"took {FONT_SIZE} points as a font size ({value if value == 'missing' else shorten(value)})"
+            )
             return FONT_SIZE
         if value >= EMU_PER_POINT:
             value = value / EMU_PER_POINT

@@ -9,8 +9,9 @@ from typing import Any
 
 import PIL.Image
 
+from seedx.atomic import replacing_file
 from seedx.errors import SeedxError
-from seedx.slides.elements import Element, ImageElement, TextElement, inside
+from seedx.slides.elements import FONT_SIZES, LONGEST_TITLE, Element, ImageElement, TextElement, clean, inside
 from seedx.slides.picture import EMPTY
 from seedx.slides.space import GAP, LINE, Size
 
@@ -39,8 +40,9 @@ def save(size: Size, elements: Sequence[Element], title: str | None, path: str |
             _write(frame.text_frame, element)
     if placeholder is not None:
         placeholder.element.getparent().remove(placeholder.element)
-    presentation.core_properties.title = title or ""
-    presentation.save(str(path))
+    presentation.core_properties.title = clean(title or "")[:LONGEST_TITLE]
+    with replacing_file(Path(path)) as aside:
+        presentation.save(str(aside))
 
 
 def _picture(shapes: Any, element: ImageElement, size: Size) -> None:
@@ -65,6 +67,7 @@ def _write(frame: Any, element: TextElement) -> None:
     frame.margin_left = frame.margin_right = frame.margin_top = frame.margin_bottom = 0
     for index, paragraph in enumerate(element.paragraphs):
         row = frame.paragraphs[0] if index == 0 else frame.add_paragraph()
-        row.text, row.alignment = paragraph.text, PP_ALIGN.LEFT
-        row.font.size, row.font.name = Pt(paragraph.font_size), FONT
-        row.line_spacing, row.space_after = Pt(paragraph.font_size * LINE), Pt(paragraph.font_size * GAP)
+        row.text, row.alignment = clean(paragraph.text), PP_ALIGN.LEFT
+        points = min(max(paragraph.font_size, FONT_SIZES[0]), FONT_SIZES[1])
+        row.font.size, row.font.name = Pt(points), FONT
+        row.line_spacing, row.space_after = Pt(points * LINE), Pt(points * GAP)

@@ -19,6 +19,7 @@ from seedx.errors import SeedxError
 from seedx.messages import Image, Text
 
 PICTURE = "\0"  # stands for a picture in the text that is read
+LONGEST_NUMBER = 300  # characters: a longer one is read as a float, which may be infinite
 DEEPEST = 12  # brackets within brackets; a slide has five
 
 _SPACE = re.compile(r"\s*")
@@ -44,6 +45,8 @@ class Reader:
         self._pictures = iter([part.image for part in content if isinstance(part, Image)])
         parts = (part.text.replace(PICTURE, "") if isinstance(part, Text) else PICTURE for part in content)
         self._text = "".join(parts)
+        self._last_end = max(self._text.rfind(sign) for sign in f",}}]{PICTURE}")  # of a value
+        self._closing = len(self._text.rstrip("}] \n\t"))  # from here on there is nothing but closing brackets
         self._at = self._depth = self._unclosed = 0
 
     def read(self) -> dict[str, Any]:
@@ -131,13 +134,13 @@ class Reader:
         if match and match[0][0] == "<":
             self._at = match.end()
             return match[0]
-        if not re.search(r"[,}\]\0]", self._text[self._at :]):  # cut off before its end, or right after it
+        if self._at > self._last_end:  # cut off before its end, or right after it
             self._at = len(self._text)
             return None
         if not match:
             raise self._refused("a value: a text in quotes, a number or a loc token")
         self._at = match.end()
-        return json.loads(match[0])
+        return float(match[0]) if len(match[0]) > LONGEST_NUMBER else json.loads(match[0])
 
     def _string(self, quote: str) -> str:
         """A quote that what follows can't come after is part of the text."""
@@ -189,13 +192,16 @@ class Reader:
 
     def _separated(self, after_another: bool) -> None:
         """Note a comma that is not there."""
-        if after_another and self._text[: self._at].rstrip(f" \n\t{PICTURE}")[-1] != ",":
+        before = self._at - 1
+        while self._text[before] in f" \n\t\r{PICTURE}":
+            before -= 1
+        if after_another and self._text[before] != ",":
             self.repairs.append("put in a missing comma")
 
     def _one_too_many(self) -> bool:
         """Whether a } in a list is to be left out. It is not if it closes the object around the list, whose ] was
         left out: a text, whose paragraphs these are, or the slide at the end."""
-        return self._depth == 2 and bool(self._text[self._at :].strip("}] \n\t"))
+        return self._depth == 2 and self._at < self._closing
 
     def _attach(self, values: dict[str, Any]) -> None:
         """The next picture becomes the image of these values, which may hold the name of a file there."""

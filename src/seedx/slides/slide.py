@@ -12,7 +12,7 @@ from pathlib import Path
 import PIL.Image
 
 from seedx.messages import Image, Text
-from seedx.slides.elements import Element, ImageElement, TextElement
+from seedx.slides.elements import LONGEST_TITLE, Element, ImageElement, TextElement
 from seedx.slides.form import PLACE
 from seedx.slides.parse import parse
 from seedx.slides.space import covered, fits, moved, pushed_in, smaller
@@ -45,7 +45,11 @@ class Slide:
             SeedxError: it can't be understood; the message shows what was expected and what is there.
         """
         size, elements, repairs = parse(content)
-        return cls(*size, elements, repairs)
+        slide = cls(*size, elements, repairs)
+        if slide.title and len(slide.title) > LONGEST_TITLE:
+            cut = f"cut the title to {LONGEST_TITLE} characters in the properties of a .pptx"
+            return dataclasses.replace(slide, repairs=(*repairs, cut))
+        return slide
 
     @property
     def texts(self) -> list[TextElement]:

@@ -22,8 +22,8 @@ Size = tuple[int, int]  # of the slide in EMU
 
 @functools.lru_cache(256)
 def font(pixels: float) -> ImageFont.FreeTypeFont:
-    """Pillow's own font, the same everywhere."""
-    found = ImageFont.load_default(pixels)
+    """Pillow's own font, the same everywhere; at least a pixel high, which is the smallest that FreeType sets."""
+    found = ImageFont.load_default(max(pixels, 1))
     assert isinstance(found, ImageFont.FreeTypeFont), "Pillow was built without FreeType"
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from seedx.atomic import replacing_file
 from seedx.errors import MissingPackageError, SeedxError
 from seedx.train.engine.metrics import read_log
 
@@ -40,7 +41,8 @@ def plot(runs: Sequence[Path], out: Path) -> Path:
     formats = figure.canvas.get_supported_filetypes()
     if out.suffix.lower().removeprefix(".") not in formats:
         raise SeedxError(f"{str(out)!r} must end in the name of an image format: {', '.join(sorted(formats))}")
-    figure.savefig(out, dpi=110)
+    with replacing_file(out) as aside:
+        figure.savefig(aside, dpi=110)
     return out
 
 

@@ -17,18 +17,29 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from seedx.checks import all_finite, integer, number
 from seedx.config import from_dict, nearest
 from seedx.data.shard_reader import Data
 from seedx.errors import SeedxError, shorten
 from seedx.images import TRAINING_MAX_PIXELS
 from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
+
+INFINITE = float("inf")
+RANGES: dict[str, tuple[float, float]] = {  # of fields, the bounds included
+    **dict.fromkeys(
+        ("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "max_pixels", "log_every"), (1, INFINITE)
+    ),
+    **dict.fromkeys(("micro_batch_size", "warmup_steps", "workers", "sample_every", "keep_last"), (0, INFINITE)),
+    **dict.fromkeys(("lr", "weight_decay", "eps", "max_grad_norm", "max_skipped_steps"), (0, INFINITE)),
+    **dict.fromkeys(("min_lr_ratio", "ema_decay", "max_sample_errors"), (0, 1)),
+    "save_seconds": (0, INFINITE),
+}
 
 # Fields that a resumed run may have otherwise: none of them changes what is learnt.
 NOT_LEARNT = (
@@ -136,12 +147,17 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(Recipe).items():
-            _check(name, hint, getattr(self, name))
+            object.__setattr__(self, name, _checked(name, hint, getattr(self, name)))
         if self.name in ("", ".", "..") or re.search(r"[/\\\x00-\x1f]", self.name) or len(self.name.encode()) > 200:
             raise SeedxError(f"name must be the name of one folder, without slashes, not {shorten(self.name)}")
-        for name in ("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "max_pixels", "log_every"):
-            if getattr(self, name) < 1:
-                raise SeedxError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name, (lowest, highest) in RANGES.items():
+            number(name, getattr(self, name), lowest, highest)
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise SeedxError(f"betas are two numbers from 0 to less than 1, not {list(self.betas)}")
+        for table in ("losses", "lr_factors"):
+            for name, value in getattr(self, table).items():
+                number(f"{table}.{name}", value, 0)
+        all_finite("options", self.options)
 
     def micro_rows(self, ranks: int) -> int:
         """Rows of one forward on one of so many ranks.
@@ -240,19 +256,29 @@ def _key(at: Any, name: str, path: str, way: list[str]) -> Any:
     return name
 
 
-def _check(name: str, hint: Any, value: Any) -> None:
-    """Check a value against its type hint; an int will do for a float."""
-    if typing.get_origin(hint) is Literal:
-        if value not in typing.get_args(hint):
-            raise SeedxError(f"{name} must be one of {', '.join(map(repr, typing.get_args(hint)))}, not {value!r}")
-        return
-    wanted = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}.get(hint)
-    if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and hint is not bool)):
-        raise SeedxError(f"{name} must be of type {hint.__name__}, not {value!r}")
-    whole = typing.get_origin(hint) or hint
-    if whole in (dict, tuple) and not isinstance(value, whole) and not isinstance(hint, types.UnionType):
-        kind = "a table" if whole is dict else "a list"
-        raise SeedxError(f"{name} must be {kind}, not {value!r}")
+def _checked(name: str, hint: Any, value: Any) -> Any:
+    """A value that fits its type hint, numpy's numbers as plain ones; an int will do for a float.
+
+    Raises:
+        SeedxError: it does not fit.
+    """
+    whole, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if whole is Literal:
+        if value not in inner:
+            raise SeedxError(f"{name} must be one of {', '.join(map(repr, inner))}, not {shorten(value)}")
+    elif whole is int:
+        return integer(name, value)
+    elif whole is float:
+        return number(name, value)
+    elif whole in (bool, str) and not isinstance(value, whole):
+        raise SeedxError(f"{name} must be of type {whole.__name__}, not {shorten(value)}")
+    elif whole in (dict, tuple) and not isinstance(value, whole):
+        raise SeedxError(f"{name} must be {'a table' if whole is dict else 'a list'}, not {shorten(value)}")
+    elif whole is tuple and inner[0] in (str, float):
+        return tuple(_checked(f"{name}.{index}", inner[0], each) for index, each in enumerate(value))
+    elif whole is tuple and not all(isinstance(each, inner[0]) for each in value):
+        raise SeedxError(f"{name} must be a list of tables, not {shorten(value)}")
+    return value
 
 
 def _plain(value: Any) -> Any:

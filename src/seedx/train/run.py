@@ -1,7 +1,8 @@
 """The table of stages, and how a recipe is run.
 
 FOLDER/                the model: parts that stages write, and the next ones start from
-FOLDER/runs/NAME/      a run: recipe.json, log.jsonl, checkpoints/, samples/, skipped_steps.jsonl
+FOLDER/runs/NAME/      a run: recipe.json, shards.json, log.jsonl, checkpoints/, samples/,
+                       skipped_steps.jsonl; run.lock while it trains
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
 from seedx import plugins
 from seedx.config import nearest
+from seedx.data.sources import fingerprints
 from seedx.errors import SeedxError
 from seedx.train.engine import checkpoint_files, components
 from seedx.train.engine.loop import train
 from seedx.train.engine.parallel import World, init_distributed, report_failure, shutdown
+from seedx.train.engine.run_lock import run_lock
 from seedx.train.old_recipes import upgrade_recipe
 from seedx.train.planning.describe import describe
 from seedx.train.recipe import Recipe, as_json, differences, load_recipe
@@ -59,9 +63,12 @@ def run(
     if threads:
         torch.set_num_threads(threads)
     ranks = init_distributed()
-    with report_failure(ranks):
-        store_recipe(recipe, folder / "runs" / recipe.name, accept_changes, ranks)
-        done = train(build(recipe, folder), recipe, folder / "runs" / recipe.name, folder, ranks)
+    place = folder / "runs" / recipe.name
+    with report_failure(ranks), run_lock(place) if ranks.first else nullcontext():
+        store_recipe(recipe, place, accept_changes, ranks)
+        if ranks.first:
+            note_changed_shards(recipe, place)
+        done = train(build(recipe, folder), recipe, place, folder, ranks)
         if done and ranks.first:
             copy_other_parts(recipe, folder)
     shutdown(ranks)
@@ -114,6 +121,20 @@ def store_recipe(recipe: Recipe, run: Path, accept_changes: bool, ranks: World) 
     if ranks.first:
         run.mkdir(parents=True, exist_ok=True)
         components.replace_text(file, json.dumps(as_json(recipe), indent=1) + "\n")
+
+
+def note_changed_shards(recipe: Recipe, run: Path) -> None:
+    """Warn of local files of the data that changed since the run was last started: samples that are read again may be
+    others. Their sizes and times are in shards.json."""
+    file, now = run / "shards.json", fingerprints([data.source for data in recipe.data])
+    if file.exists() and checkpoint_files.steps(run / "checkpoints"):
+        before = json.loads(file.read_text(encoding="utf-8"))
+        changed = [path for path in now if path in before and before[path] != now[path]]
+        if changed:
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            log.warning("the data changed since the last checkpoint: %s%s; the run resumes on it", changed[0], more)
+    if now:
+        components.replace_text(file, json.dumps(now) + "\n")
 
 
 def copy_other_parts(recipe: Recipe, folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seedx.inference.settings import Settings
 from seedx.verbs.options import SETTINGS, TINY, Source
-from seedx.verbs.output import box_lines, boxes_as_json, check_target, file_errors, print_json
+from seedx.verbs.output import box_lines, boxes_as_json, check_target, print_json, save_image
 
 
 def ground(
@@ -39,5 +39,4 @@ def ground(
     if out:
         from seedx.draw_boxes import mark_boxes
 
-        with file_errors():
-            mark_boxes(model.open(image), boxes).save(out)
+        save_image(mark_boxes(model.open(image), boxes), out)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seedx.atomic import replacing_file
 from seedx.errors import SeedxError
 
 if TYPE_CHECKING:
@@ -66,9 +67,24 @@ def write_image(file: Path, draw: Callable[[], PIL.Image.Image]) -> None:
     """Make an image, write it to `file` and print its size and the time."""
     start = time.perf_counter()
     image = draw()
-    with file_errors():
-        image.save(file)
+    save_image(image, file)
     print(f"{file}: {image.width} x {image.height} in {time.perf_counter() - start:.1f} s")
+
+
+def save_image(image: PIL.Image.Image, file: Path) -> None:
+    """Write an image by the ending of the file's name; the file is written aside, so a full disk keeps the old one.
+
+    Raises:
+        SeedxError: it can't be written.
+    """
+    with file_errors(), replacing_file(file) as aside:
+        image.save(aside)
+
+
+def write_text(file: Path, text: str) -> None:
+    """As `save_image`, for a text."""
+    with file_errors(), replacing_file(file) as aside:
+        aside.write_text(text, encoding="utf-8")
 
 
 def keep_images(images: Iterable[PIL.Image.Image], folder: Path) -> list[Path]:
@@ -79,7 +95,7 @@ def keep_images(images: Iterable[PIL.Image.Image], folder: Path) -> list[Path]:
             folder.mkdir(parents=True, exist_ok=True)
             names = (folder / f"seedx-{number}.png" for number in itertools.count(1))
             files.append(next(name for name in names if not name.exists()))
-            image.save(files[-1])
+        save_image(image, files[-1])
     return files
 
 

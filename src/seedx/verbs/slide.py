@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from seedx.errors import SeedxError
 from seedx.inference.settings import Settings
 from seedx.verbs.options import SETTINGS, TINY, Source
-from seedx.verbs.output import check_target, file_errors
+from seedx.verbs.output import check_target, file_errors, save_image, write_text
 
 if TYPE_CHECKING:
     from seedx.slides import Slide
@@ -41,8 +41,7 @@ def slide(
     start = time.perf_counter()
     made = model.slide(prompt, **dataclasses.asdict(settings))
     made = made if as_written else made.fitted()
-    with file_errors():
-        _write(made, out)
+    _write(made, out)
     print(f"{out}: {made.title or 'no title'}, in {time.perf_counter() - start:.1f} s")
     notes = [f"repaired: {repair}" for repair in made.repairs] + [f"problem: {problem}" for problem in made.problems()]
     print("\n".join(notes), file=sys.stderr, end="\n" if notes else "")
@@ -51,8 +50,9 @@ def slide(
 def _write(slide: Slide, file: Path) -> None:
     match file.suffix.lower():
         case ".pptx":
-            slide.to_pptx(file)
+            with file_errors():
+                slide.to_pptx(file)
         case ".json":
-            file.write_text(slide.to_json(), encoding="utf-8")
+            write_text(file, slide.to_json())
         case _:
-            slide.to_image().save(file)
+            save_image(slide.to_image(), file)

@@ -8,7 +8,7 @@ from pathlib import Path
 from seedx.errors import SeedxError
 from seedx.inference.settings import ImageDrawing, Settings
 from seedx.verbs.options import SETTINGS, TINY, Source
-from seedx.verbs.output import file_errors
+from seedx.verbs.output import file_errors, save_image, write_text
 
 
 def story(
@@ -39,8 +39,8 @@ def story(
     with file_errors():
         out.mkdir(parents=True, exist_ok=True)
         for number, (text, picture) in enumerate(told, 1):
-            picture.save(out / f"{number}.png")
+            save_image(picture, out / f"{number}.png")
             lines.append(f"{text}\n\n![]({number}.png)")
-        (out / "story.md").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+        write_text(out / "story.md", "\n\n".join(lines) + "\n")
     for number, (text, _) in enumerate(told, 1):
         print(f"{out / f'{number}.png'}  {text}")

@@ -12,6 +12,7 @@ somebody who knows compare.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import platform
@@ -38,9 +39,11 @@ from seedx.inference import pipeline
 from seedx.inference.engine import Request
 from seedx.inference.pipeline import Pipeline
 from seedx.terminal import new_table
+from seedx.tiling import BICUBIC, thumbnail, to_tensor
 
 QUESTION = "What is in the picture?"
 CAPTION = "a red circle on a blue square"
+LONGEST = 160  # characters of a line's numbers; the report has all
 LARGEST = 1e4  # of the deviation of a module's output: beyond it, something is wrong
 
 
@@ -136,12 +139,18 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 def is_released(part: str, expected: Mapping[str, Tensor]) -> bool:
     """Whether a part has the names and shapes of the released 17B model."""
     name = "detokenizer" if part.endswith("_stage") else part
+    return {key: tensor.shape for key, tensor in expected.items()} in [each[name] for each in _released()]
+
+
+@functools.cache
+def _released() -> list[dict[str, dict[str, torch.Size]]]:
+    """Names and shapes by part of the released model with either stage of the de-tokenizer."""
+    found = []
     for condition in (True, False):
         sizes = dataclasses.replace(SEED_X_17B.detokenizer, condition=condition)
-        theirs = part_state(name, modules(*build(dataclasses.replace(SEED_X_17B, detokenizer=sizes)))[name])
-        if {k: t.shape for k, t in theirs.items()} == {k: t.shape for k, t in expected.items()}:
-            return True
-    return False
+        parts = modules(*build(dataclasses.replace(SEED_X_17B, detokenizer=sizes)))
+        found.append({part: {k: t.shape for k, t in part_state(part, each).items()} for part, each in parts.items()})
+    return found
 
 
 def picture() -> PIL.Image.Image:
@@ -163,8 +172,10 @@ def probes(model: Pipeline, steps: int | None) -> dict[str, Callable[[], dict[st
         "output resampler": lambda: _statistics(
             core.seedx.draw_features(_states(model, shown)[:, -1:].expand(-1, 4, -1))
         ),
-        "de-tokenizer resampler": lambda: _statistics(core.detokenizer.context(_features(model, shown))[0]),
-        "U-Net": lambda: _statistics(_denoised(core, _features(model, shown))),
+        "de-tokenizer resampler": lambda: _statistics(
+            core.detokenizer.context(model.engine.image_decoder.encode([shown]))[0]
+        ),
+        "U-Net": lambda: _statistics(_denoised(core, model.engine.image_decoder.encode([shown]))),
         "autoencoder": lambda: _round_trip(core, shown),
         "answer": lambda: _answer(model, shown),
         "drawing": lambda: _drawing(model, steps),
@@ -201,11 +212,9 @@ def _run(name: str, run: Callable[[], dict[str, Any]], outputs: dict[str, Any]) 
         outputs[name] = {"error": text}
         return Check(name, False, text, time.perf_counter() - start)
     outputs[name] = numbers
-    shown = ", ".join(
-        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in numbers.items()
-    )
+    shown = [f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value!r}" for key, value in numbers.items()]
     sane = numbers.get("not_finite", 0) == 0 and 0 < numbers.get("deviation", 1.0) < LARGEST
-    return Check(name, sane, shown, time.perf_counter() - start)
+    return Check(name, sane, ", ".join(shown)[:LONGEST], time.perf_counter() - start)
 
 
 def _of_part(part: str, facts: dict[str, Any], seconds: float) -> Check:
@@ -229,8 +238,9 @@ def _statistics(values: Tensor) -> dict[str, Any]:
 
 
 def _features(model: Pipeline, shown: PIL.Image.Image) -> Tensor:
-    """(1, Q, D) from the visual tokenizer."""
-    return model.engine.image_decoder.encode([shown])
+    """(1, Q, D) from the visual tokenizer, of the whole picture as one tile."""
+    vision, tile = model.model.seedx.vision, model.model.config.tiling.tile
+    return vision(thumbnail(shown, tile)[None].to(vision.positions.device, vision.positions.dtype))
 
 
 def _states(model: Pipeline, shown: PIL.Image.Image) -> Tensor:
@@ -258,8 +268,6 @@ def _denoised(core: Model, features: Tensor) -> Tensor:
 
 def _round_trip(core: Model, shown: PIL.Image.Image) -> dict[str, Any]:
     """Encoded and decoded: the error in decibels, as PSNR of values in -1..1."""
-    from seedx.tiling import BICUBIC, to_tensor
-
     side = core.config.detokenizer.image_size
     pixels = to_tensor(shown.resize((side, side), BICUBIC), (0.5,) * 3, (0.5,) * 3)[None].to(core.detokenizer.device)
     decoded = core.detokenizer.vae.decode(core.detokenizer.vae.encode(pixels)).float()

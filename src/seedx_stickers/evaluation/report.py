@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from seedx.atomic import replacing_file
 from seedx.draw_boxes import mark_boxes
 from seedx.html import facts, figures, filled
 from seedx.inference.reply import Reply
@@ -64,7 +65,8 @@ class Report:
             table=_table(scores),
             sections="\n".join(self._sections),
         )
-        file.write_text(text, encoding="utf-8")
+        with replacing_file(file) as aside:
+            aside.write_text(text, encoding="utf-8")
         return file
 
 

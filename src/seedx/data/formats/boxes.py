@@ -18,10 +18,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from PIL.Image import Transpose
+
 from seedx.data.formats.fields import Fields
 from seedx.data.formats.filters import stored_form
 from seedx.errors import shorten
-from seedx.images import Transpose
 from seedx.messages import Box, Image, Part, Text
 
 Style = Literal["none", "shikra", "kosmos"]

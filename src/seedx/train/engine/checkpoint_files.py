@@ -91,6 +91,11 @@ def mark_broken(path: Path) -> None:
     path.rename(broken)
 
 
+def any_broken(folder: Path) -> bool:
+    """Whether a checkpoint was marked as broken, at this start of the run or an earlier one."""
+    return any(folder.glob(f"step-*{BROKEN}"))
+
+
 def _manifest(path: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())

@@ -53,7 +53,7 @@ class CheckpointReader(dcp.FileSystemReader):
         file = self.folder / ".metadata"
         try:
             with file.open("rb") as stream:
-                metadata = _Unpickler(stream, file).load()
+                metadata: Metadata = _Unpickler(stream, file).load()
         except (SeedxError, OSError, MemoryError):
             raise
         except Exception as error:  # a broken pickle fails in any way

@@ -118,7 +118,7 @@ class CheckpointManager:
             if self.world.first:
                 checkpoint_files.mark_broken(path)
                 log.warning("%s is broken (%s), trying the one before", path, problems[0])
-        if steps:
+        if steps or self._together(lambda: checkpoint_files.any_broken(self.folder))[0]:
             raise SeedxError(f"every checkpoint in {self.folder} is broken; to start over, remove that folder")
         return None
 

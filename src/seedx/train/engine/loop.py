@@ -34,6 +34,7 @@ from seedx.train.engine.parallel import (
     clip_grad_norm,
     full_parameters,
     gather_model,
+    local_shard,
     meta_copy,
     optimizer_parameters,
     shard,
@@ -60,6 +61,7 @@ def train(stage: Stage, recipe: Recipe, run: Path, folder: Path, world: World | 
     if done:
         result = gather_model(stage.model, trainer.frame, trainer.average.values if trainer.average else None)
         if result is not None:
+            check_finite(result, recipe.name)
             stage.save(result, folder)
     return done
 
@@ -116,6 +118,18 @@ class Trainer:
         return start
 
     def _save(self, step: int) -> None:
+        """
+        Raises:
+            SeedxError: on all ranks, where weights are not finite on one: the checkpoints before stay.
+        """
+        parameters = optimizer_parameters(self.stage.model).values()
+        ruined = any(not torch.isfinite(local_shard(parameter)).all() for parameter in parameters)
+        if self._votes(ruined)[0]:
+            self.checkpoints.wait()
+            raise SeedxError(
+                f"{self.recipe.name}: after step {step} weights are not finite, so no checkpoint of them is written; "
+                "lower lr, and run the same command to resume from the last checkpoint"
+            )
         self.checkpoints.save(step, self._state(), -statistics.fmean(self.losses) if self.losses else None)
         self.losses, self.saved = [], time.monotonic()
 
@@ -243,6 +257,19 @@ class Trainer:
             folder = self.run / "samples"
             folder.mkdir(exist_ok=True)
             side_by_side(pictures).save(folder / f"{step + 1:08d}.png")
+
+
+def check_finite(model: nn.Module, name: str) -> None:
+    """
+    Raises:
+        SeedxError: a trained parameter is not finite: it must not replace one that is.
+    """
+    for key, parameter in model.named_parameters():
+        if parameter.requires_grad and not torch.isfinite(parameter).all():
+            raise SeedxError(
+                f"{name}: {key} has values that are not finite, so nothing is written over the model; lower lr, and "
+                "start the run again under another name"
+            )
 
 
 def prepare_blocks(model: nn.Module, recipe: Recipe) -> None:
