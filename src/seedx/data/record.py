@@ -10,7 +10,7 @@ from seedx.data import storage
 from seedx.data.sample_errors import SampleError
 from seedx.errors import shorten
 
-MAX_BYTES = 256 << 20  # of a record with its pictures, and of a file that it names
+MAX_BYTES = 64 << 20  # of a record with its pictures, and of a file that it names
 MAX_JSON = 32 << 20  # of its JSON, which takes up to twenty times as much as Python's objects
 
 
