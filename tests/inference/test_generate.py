@@ -316,7 +316,7 @@ def test_users_mistakes(model):
     error("has 512 tokens, but the context holds 512", [ids_of([5] * 512)])
     error("prompt 0 has 2 tiles", [dataclasses.replace(READ, tiles=READ.tiles[:2])])
     error("top_p in", [DRAW], top_p=0.0)
-    error("max_new_tokens is at least 1", [DRAW], max_new_tokens=0)
+    error("max_new_tokens must be at least 1", [DRAW], max_new_tokens=0)
     error('drawing is "auto"', [DRAW], drawing="always")
     with pytest.raises(SeedxError, match="no adapter 'snow'"):
         generate_rows(model, TOKENIZER, [RowRequest(DRAW, adapter="snow")])
