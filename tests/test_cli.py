@@ -282,7 +282,7 @@ def test_a_mistake_is_one_line(arguments, problem, capsys, tmp_path, monkeypatch
         (["draw"], "PROMPT"),
         (["draw", "a cat", "--stpes", "3"], "--steps INT"),
         (["draw", "a cat", "--steps", "many"], "--steps"),
-        (["draw", "a cat", "--steps", "0"], "steps is at least 1, not 0"),
+        (["draw", "a cat", "--steps", "0"], "steps must be at least 1, not 0"),
         (["chat", "hi", "--drawing", "maybe"], "'maybe'"),
         (["eval", "export", "mmbench", "file", "--out", "here"], "'mmbench'"),
         (["convert", "a", "b", "--to", "onnx"], "'onnx'"),
