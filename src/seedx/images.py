@@ -83,6 +83,7 @@ Source: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | PIL.Image.Image | NDArray[np.uint8] "
     "| Tensor | Renderable"
 )
+Pictures: TypeAlias = "Source | Sequence[Source] | None"  # one, several in a list or a tuple, or none
 
 
 def open_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:

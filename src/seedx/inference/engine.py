@@ -22,7 +22,7 @@ from torch import Tensor
 from seedx.checkpoint.parts import Model
 from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import SeedxError, shorten
-from seedx.images import MAX_PIXELS, Source, open_image
+from seedx.images import MAX_PIXELS, Pictures, Source, open_image
 from seedx.inference.generate import Generation
 from seedx.inference.image_decoder import ImageDecoder, ImageRequest
 from seedx.inference.reply import Reply
@@ -111,9 +111,7 @@ class Engine:
         """
         return map_images(messages, self.open_picture)
 
-    def turn(
-        self, text: str, pictures: Source | Sequence[Source] | None = (), verb: Verb = "chat", n: int = 1
-    ) -> Message[PIL.Image.Image]:
+    def turn(self, text: str, pictures: Pictures = (), verb: Verb = "chat", n: int = 1) -> Message[PIL.Image.Image]:
         """What a user says, its pictures opened and before the text, as the verb asks this model.
 
         Args:

@@ -21,7 +21,7 @@ from seedx.checkpoint.model_card import push
 from seedx.checkpoint.parts import Model
 from seedx.checks import integer
 from seedx.errors import SeedxError, SeedxWarning
-from seedx.images import MAX_PIXELS, Source
+from seedx.images import MAX_PIXELS, Pictures, Source
 from seedx.inference.engine import Engine, Request
 from seedx.inference.image_decoder import ImageRequest
 from seedx.inference.reply import Reply
@@ -114,9 +114,7 @@ class Pipeline:
         """A conversation of several turns, which keeps its pictures and its state."""
         return Session(self.engine)
 
-    def chat(
-        self, prompt: str, images: Source | Sequence[Source] | None = (), **options: Unpack[ReplyOptions]
-    ) -> Reply:
+    def chat(self, prompt: str, images: Pictures = (), **options: Unpack[ReplyOptions]) -> Reply:
         """The reply to one prompt, with pictures or none. Options and errors are those of `Session.send`."""
         return self.chat_batch([(prompt, images)], **options)[0]
 
@@ -215,7 +213,7 @@ class Pipeline:
     @overload
     def chat_batch(
         self,
-        prompts: Sequence[tuple[str, Source | Sequence[Source] | None]],
+        prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: Literal["raise"] = "raise",
         **options: Unpack[ReplyOptions],
@@ -224,7 +222,7 @@ class Pipeline:
     @overload
     def chat_batch(
         self,
-        prompts: Sequence[tuple[str, Source | Sequence[Source] | None]],
+        prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: OnError,
         **options: Unpack[ReplyOptions],
@@ -232,7 +230,7 @@ class Pipeline:
 
     def chat_batch(
         self,
-        prompts: Sequence[tuple[str, Source | Sequence[Source] | None]],
+        prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: OnError = "raise",
         **options: Unpack[ReplyOptions],
@@ -366,7 +364,7 @@ class Pipeline:
         )
 
     def _tried(
-        self, text: str, pictures: Source | Sequence[Source], options: ReplyOptions
+        self, text: str, pictures: Pictures, options: ReplyOptions
     ) -> list[Message[PIL.Image.Image]] | SeedxError:
         """A conversation of one turn that can be answered, or why it can't be."""
         try:

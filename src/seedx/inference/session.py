@@ -7,13 +7,13 @@ change it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from typing import Unpack
 
 import PIL.Image
 
 from seedx.errors import SeedxError
-from seedx.images import Source
+from seedx.images import Pictures
 from seedx.inference.engine import Engine, Request, Responses
 from seedx.inference.reply import Reply
 from seedx.inference.rows import EndEvent, ImageEvent, RowState
@@ -37,7 +37,7 @@ class Session:
     def send(
         self,
         text: str,
-        images: Source | Sequence[Source] | None = (),
+        images: Pictures = (),
         *,
         drawing: Drawing = "auto",
         condition: bool | None = None,
@@ -64,7 +64,7 @@ class Session:
     def stream(
         self,
         text: str,
-        images: Source | Sequence[Source] | None = (),
+        images: Pictures = (),
         *,
         drawing: Drawing = "auto",
         condition: bool | None = None,
@@ -85,7 +85,7 @@ class Session:
             self._turn.release()
 
     def _begin(
-        self, text: str, images: Source | Sequence[Source], drawing: Drawing, condition: bool | None, options: Options
+        self, text: str, images: Pictures, drawing: Drawing, condition: bool | None, options: Options
     ) -> Iterator[Text | Image[PIL.Image.Image] | Reply]:
         settings, turn = settings_from(Settings, options), self._engine.turn(text, images)
         request = Request([*self.messages, turn], settings, drawing, condition, state=self._state)

@@ -240,7 +240,8 @@ def _statistics(values: Tensor) -> dict[str, Any]:
 def _features(model: Pipeline, shown: PIL.Image.Image) -> Tensor:
     """(1, Q, D) from the visual tokenizer, of the whole picture as one tile."""
     vision, tile = model.model.seedx.vision, model.model.config.tiling.tile
-    return vision(thumbnail(shown, tile)[None].to(vision.positions.device, vision.positions.dtype))
+    features: Tensor = vision(thumbnail(shown, tile)[None].to(vision.positions.device, vision.positions.dtype))
+    return features
 
 
 def _states(model: Pipeline, shown: PIL.Image.Image) -> Tensor:
