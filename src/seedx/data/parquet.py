@@ -51,9 +51,16 @@ class ParquetRows:
                     yield row, SampleError(fields.cause, where, fields.detail)
                 else:
                     yield row, Record(where, fields, folder)
-        except (MemoryError, MissingPackageError):
+        except MissingPackageError:
             raise
-        except (arrow.ArrowException, OSError, ValueError, LookupError, TypeError, ArithmeticError) as error:
+        except (
+            arrow.ArrowException,
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            ArithmeticError,
+        ) as error:  # with pages of 2 GB
             if _unreachable(error):
                 raise
             yield END, SampleError("broken parquet", f"{self.path}:{row}", str(error))
