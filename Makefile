@@ -7,6 +7,8 @@ FILES := src tests benchmarks examples docs
 THREADS ?= 2
 INPUTS ?= 100000
 TINY := runs/tiny
+# A process for each core, of one thread each.
+TESTS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test fuzz check format tiny drawings judge claims docs wheel golden clean
@@ -18,7 +20,7 @@ demo: $(VENV)/.demo ## set up, then read, point, draw and edit on real files: de
 	$(BIN)/seedx demo $(if $(QUICK),--quick)
 
 test: $(VENV)/.dev ## set up what the tests need, and run them
-	$(BIN)/python -m pytest -q
+	$(TESTS)
 
 fuzz: $(VENV)/.dev ## random changes of valid files for every parser, in limited memory (INPUTS=100000)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --inputs $(INPUTS)
@@ -27,7 +29,7 @@ check: $(VENV)/.dev ## format, lint, types, fast tests
 	$(BIN)/ruff format --check $(FILES)
 	$(BIN)/ruff check $(FILES)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(TESTS) -m "not slow"
 
 format: $(VENV)/.dev ## put the code in form
 	$(BIN)/ruff format $(FILES)

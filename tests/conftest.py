@@ -15,6 +15,11 @@ from seedx.tokenizer import train_tokenizer
 from seedx_stickers import tasks
 
 
+def pytest_collection_modifyitems(items):
+    """Slow tests first: no process is left with one at the end."""
+    items.sort(key=lambda item: "slow" not in item.keywords)
+
+
 @pytest.fixture(autouse=True)
 def as_many_threads_as_before():
     """What a test sets for itself does not reach the next one: bits depend on the number of threads."""

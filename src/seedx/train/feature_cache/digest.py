@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -34,7 +35,8 @@ def digest(
             made.update(tensor_bytes(tensor))
     for name, file in sorted(source_files(sources).items()):
         made.update(f"{name} ".encode())
-        made.update(_code(file) if file.suffix == ".py" else file.read_bytes())
+        content = file.read_bytes()
+        made.update(_code(content) if file.suffix == ".py" else content)
     return made.hexdigest()
 
 
@@ -63,21 +65,24 @@ def source_files(names: Iterable[str]) -> dict[str, Path]:
         found[name] = file = Path(spec.origin)
         parent = name.rpartition(".")[0]
         waiting += [parent] if parent else []
-        waiting += [other for other in _imports(file) if other.partition(".")[0] in inside and _is_module(other)]
+        imported = (other for other in _imports(file.read_bytes()) if other.partition(".")[0] in inside)
+        waiting += [other for other in imported if _is_module(other)]
         if file.name == "__init__.py":
             data = [path for path in file.parent.iterdir() if path.is_file() and path.suffix not in (".py", ".pyc")]
             found |= {f"{name}/{path.name}": path for path in data}
     return found
 
 
-def _imports(file: Path) -> Iterator[str]:
+@functools.cache  # by content: several digests are of the same files
+def _imports(source: bytes) -> tuple[str, ...]:
     """Absolute imports anywhere in a file; of `from a import b` both a and a.b, which may be a module."""
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+    return tuple(found)
 
 
 def _is_module(name: str) -> bool:
@@ -87,9 +92,10 @@ def _is_module(name: str) -> bool:
         return False
 
 
-def _code(file: Path) -> bytes:
+@functools.cache
+def _code(source: bytes) -> bytes:
     """What of a file can change a result: all but comments, layout and docstrings."""
-    tree = ast.parse(file.read_bytes())
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
