@@ -1,4 +1,4 @@
-"""Models on the hub, against a local stand-in of its API: what is asked for, and in which order."""
+"""Models on the hub, against a local stand-in of its API: the requests and their order."""
 
 from __future__ import annotations
 

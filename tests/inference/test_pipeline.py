@@ -1,4 +1,4 @@
-"""The verbs, on a model with random weights: what goes in and out, and how mistakes are told."""
+"""The verbs, on a model with random weights: inputs, outputs and the errors of mistakes."""
 
 import dataclasses
 import struct

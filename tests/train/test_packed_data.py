@@ -1,4 +1,4 @@
-"""Steps that are fetched ahead are the same ones, and what goes wrong is told where it would have been."""
+"""Steps that are fetched ahead are the same ones, and an error is raised at the step that it belongs to."""
 
 import threading
 

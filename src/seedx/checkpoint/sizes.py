@@ -50,7 +50,7 @@ def sizes_of(
         condition: whether the second stage of the de-tokenizer is the one to draw with.
 
     Raises:
-        SeedxError: a weight by which a size is told is missing, or a config.json can't be read.
+        SeedxError: a weight that a size follows from is missing, or a config.json can't be read.
     """
     vision = _vision(_Shapes("visual_encoder", official["visual_encoder"]), _beside(parts.get("visual_encoder")))
     agent, stage = _Shapes("agent", official["agent"]), "second_stage" if condition else "first_stage"
@@ -79,7 +79,9 @@ class _Shapes:
 
     def __call__(self, name: str, axis: int) -> int:
         if name not in self.state or axis >= self.state[name].dim():
-            raise SeedxError(f"{self.part}: {name!r} is missing, by which the model's sizes are told; is it complete?")
+            raise SeedxError(
+                f"{self.part}: {name!r} is missing, which the model's sizes follow from; is the file complete?"
+            )
         return int(self.state[name].shape[axis])
 
     def count(self, pattern: str) -> int:
