@@ -16,8 +16,8 @@ from PIL import Image
 
 from seedx.config import TINY
 from seedx.tiling import choose_grid
-from seedx_stickers.art import BACKGROUNDS, OBJECTS, aspect, sized
-from seedx_stickers.scenes import TILE, Scene, box, render, sample, worn_box
+from seedx_stickers.art import BACKGROUNDS, OBJECTS
+from seedx_stickers.scenes import TILE, Scene, box, drawings, render, sample, worn_box
 from seedx_stickers.signs import LETTERS, letter_boxes
 from seedx_stickers.tasks.panorama import panorama_scene
 from seedx_stickers.tasks.reading import other_size
@@ -51,16 +51,19 @@ def label(scene: Scene) -> tuple[Image.Image, np.ndarray, np.ndarray]:
     rows = [(INDEX[scene.background], 0.0, 0.0, 1.0, 1.0, 0)]
     shorter = min(scene.width, scene.height)
     for sticker in scene.stickers:
-        drawings = [(sticker.name, box(scene, sticker), sticker.x, sticker.y, sticker.size * shorter)]
-        for thing in sticker.wears:
-            x0, y0, x1, y1 = worn_box(scene, sticker, thing)
-            wide = (x1 - x0) * scene.width
-            longer = max(wide, wide / aspect(thing))
-            drawings.append((thing, (x0, y0, x1, y1), (x0 + x1) / 2, (y0 + y1) / 2, longer))
-        for name, corners, x, y, longer in drawings:
-            drawing = sized(name, max(2, round(longer)))
-            where = (round(x * scene.width - drawing.width / 2), round(y * scene.height - drawing.height / 2))
-            numbers.paste(len(rows), where, drawing.getchannel("A").point(lambda a: 255 * (a > 127)))
+        own = [box(scene, sticker), *(worn_box(scene, sticker, thing) for thing in sticker.wears)]
+        for name, corners, (drawing, x, y) in zip(
+            (sticker.name, *sticker.wears), own, drawings(scene, sticker), strict=True
+        ):
+            mask, where = drawing.getchannel("A").point(lambda a: 255 * (a > 127)), (0, 0)
+            corner = (round(x - drawing.width / 2), round(y - drawing.height / 2))
+            if sticker.turn:  # around the sticker's own centre, whichever drawing it is
+                whole = Image.new("L", numbers.size)
+                whole.paste(mask, corner)
+                mask = whole.rotate(sticker.turn, center=(sticker.x * scene.width, sticker.y * scene.height))
+            else:
+                where = corner
+            numbers.paste(len(rows), where, mask)
             rows.append((INDEX[name], *corners, 0))
     for sign in scene.signs:
         for letter, (left, top, right, bottom) in zip(
