@@ -33,6 +33,7 @@ from seedx_stickers.art import OBJECTS
 from seedx_stickers.scenes import TILE
 from seedx_stickers.signs import LETTERS
 from seedx_stickers.training.pixels import as_tile
+from seedx_stickers.training.vision_picture import PictureHead, cell_order, picture_loss
 from seedx_stickers.training.vision_tiles import CELLS, NAMES, sample_tile
 
 COLOURS = 6 * CELLS  # redrawn pixels along a side
@@ -56,18 +57,19 @@ class Labelled:
 
 class Head(nn.Module):
     """Features (N, L, D), each about `cells` neighbouring cells of a row -> names (N, PARTS, PARTS, names), corners
-    (N, PARTS, PARTS, 4), colours (N, 3, COLOURS, COLOURS), centres (N, CELLS, CELLS, 2)."""
+    (N, PARTS, PARTS, 4), colours (N, 3, COLOURS, COLOURS), centres (N, CELLS, CELLS, 2). `order`: the cell of each, as in `cell_order`."""
 
-    def __init__(self, dim: int, cells: int) -> None:
+    def __init__(self, dim: int, cells: int, order: Tensor) -> None:
         super().__init__()
         self.cells = cells
+        self.register_buffer("place", order.argsort(), persistent=False)
         self.norm = nn.LayerNorm(dim)
         self.hidden = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(3 * dim, cells * (4 * len(NAMES) + 4 * 4 + 3 * 36 + 2))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         x = self.out(F.gelu(self.hidden(self.norm(features)))).unflatten(-1, (self.cells, -1))
-        x = x.flatten(1, 2).unflatten(1, (CELLS, CELLS)).float()
+        x = x.flatten(1, 2)[:, self.place].unflatten(1, (CELLS, CELLS)).float()
         names, corners, colours, centres = x.split([4 * len(NAMES), 4 * 4, 3 * 36, 2], dim=-1)
         return _parts(names), _parts(corners), F.pixel_shuffle(colours.permute(0, 3, 1, 2), 6), centres
 
@@ -75,16 +77,17 @@ class Head(nn.Module):
 class LetterHead(nn.Module):
     """Features (N, L, D), each about `cells` neighbouring cells of a row -> letters (N, PARTS, PARTS, 1 + letters)."""
 
-    def __init__(self, dim: int, cells: int) -> None:
+    def __init__(self, dim: int, cells: int, order: Tensor) -> None:
         super().__init__()
         self.cells = cells
+        self.register_buffer("place", order.argsort(), persistent=False)
         self.norm = nn.LayerNorm(dim)
         self.hidden = nn.Linear(dim, 2 * dim)
         self.out = nn.Linear(2 * dim, cells * 4 * (1 + len(LETTERS)))
 
     def forward(self, features: Tensor) -> Tensor:
         x = self.out(F.gelu(self.hidden(self.norm(features)))).unflatten(-1, (self.cells, -1))
-        return _parts(x.flatten(1, 2).unflatten(1, (CELLS, CELLS)).float())
+        return _parts(x.flatten(1, 2)[:, self.place].unflatten(1, (CELLS, CELLS)).float())
 
 
 def _parts(x: Tensor) -> Tensor:
@@ -94,35 +97,39 @@ def _parts(x: Tensor) -> Tensor:
 
 
 class Pretrained(nn.Module):
-    def __init__(self, config: VisionConfig) -> None:
+    def __init__(self, config: VisionConfig, picture: bool = False, squares: bool = False) -> None:
         super().__init__()
         self.vision = VisionTransformer(config)
+        raster, order = torch.arange(CELLS**2), cell_order(squares, config.pool)
         widths = {
-            "patches": (config.width, 1),
-            "all": (config.output_dim, 1),
-            "pooled": (config.output_dim, config.pool),
+            "patches": (config.width, 1, raster),
+            "all": (config.output_dim, 1, order),
+            "pooled": (config.output_dim, config.pool, order),
         }
         self.heads = nn.ModuleDict({name: Head(*sizes) for name, sizes in widths.items()})
         self.letters = nn.ModuleDict({name: LetterHead(*sizes) for name, sizes in widths.items()})
-        see_locally(self.vision)
+        see_locally(self.vision, order)
+        self.picture = PictureHead(config.output_dim, config.pool, order) if picture else None
 
     def forward(
         self, pixels: Tensor, noise: Tensor, pooled_noise: Tensor
-    ) -> tuple[dict[str, tuple[Tensor, ...]], Tensor]:
-        """The heads' predictions, by name of the features, and the pooled features. The noise is relative to the
-        standard deviation of an image's features."""
+    ) -> tuple[dict[str, tuple[Tensor, ...]], Tensor, Tensor | None]:
+        """The heads' predictions, by name of the features, the pooled features, and the redrawn picture. The noise is
+        relative to the standard deviation of an image's features."""
         patches = self.vision.patches(pixels)
         features = self.vision.read(patches)
         noisy = {"patches": patches}
         pooled = pool_features(features, self.vision.config.pool)
         for name, x, added in (("all", features, noise), ("pooled", pooled, pooled_noise)):
             noisy[name] = x + added * x.detach().float().std(dim=(1, 2), keepdim=True)
-        return {name: (*self.heads[name](x), self.letters[name](x)) for name, x in noisy.items()}, pooled
+        redrawn = self.picture(noisy["pooled"]) if self.picture else None
+        return {name: (*self.heads[name](x), self.letters[name](x)) for name, x in noisy.items()}, pooled, redrawn
 
 
 @torch.no_grad()
-def see_locally(vision: VisionTransformer) -> None:
-    """Start with positions that tell patches apart, and with every query looking at the patches of its own place.
+def see_locally(vision: VisionTransformer, order: Tensor) -> None:
+    """Start with positions that tell patches apart, and with every query looking at the patches of its own place, by
+    the `order` of cells.
 
     From random weights an attention pool begins as the mean of the whole tile, and learns last what belongs where.
     """
@@ -136,10 +143,18 @@ def see_locally(vision: VisionTransformer) -> None:
         return math.sqrt(2) * torch.cos(places @ frequencies + phases)
 
     vision.positions.copy_(code(POSITION_GRID))
-    pool.query.copy_(code(CELLS))
-    turned = nn.init.orthogonal_(torch.empty(width, width))
-    pool.attn.in_proj_weight[:width] = turned
-    pool.attn.in_proj_weight[width : 2 * width] = turned
+    # What the pool adds to every query is the position of its number, not of its cell.
+    query = code(CELLS)[order]
+    dim = vision.config.output_dim
+    if isinstance(pool.kv_proj, nn.Linear):  # wider features: the patches in the first channels, nothing in the others
+        pool.kv_proj.weight.copy_(torch.eye(dim, width))
+        query = F.pad(query, (0, dim - width))
+    query = query + pool.positions[order] - pool.positions
+    pool.query.copy_(query)
+    pool.ln_q.weight.fill_(float(query.std()))
+    turned = nn.init.orthogonal_(torch.empty(dim, dim))
+    pool.attn.in_proj_weight[:dim] = turned
+    pool.attn.in_proj_weight[dim : 2 * dim] = turned
 
 
 @dataclass(frozen=True)
@@ -150,11 +165,19 @@ class Options:
         signs: fraction of tiles with printed words.
         hold: penalise changes of the pooled features of pictures such as the model draws, from those of the folder's
             visual tokenizer: a de-tokenizer trained on these can then be used as it is.
+        picture: weight of redrawing the whole tile from the pooled features; 0: leave that out.
+        squares: whether a pooled feature is about a square of the tile, or about a strip of a row.
+        looks: fraction of the other tiles in other looks (`varied.py`).
+        drawings: fraction of the tiles that are drawings as text asks for.
     """
 
     noise: float = 0.25
     signs: float = 0.0
     hold: bool = False
+    picture: float = 0.0
+    squares: bool = False
+    looks: float = 0.0
+    drawings: float = 0.0
 
 
 class VisionStage(GeneratedDataStage):
@@ -164,7 +187,9 @@ class VisionStage(GeneratedDataStage):
         self.options: Options = from_dict(Options, recipe.options, "options.")
         weights = {f"{which}.{name}": weight for which in READ for name, weight in WEIGHTS.items()}
         source = components.source(recipe, folder, runs=True)
-        self.model = Pretrained(source.config.vision)
+        self.model = Pretrained(source.config.vision, self.options.picture > 0, self.options.squares)
+        if self.options.picture:
+            weights["pooled.picture"] = self.options.picture
         self.before: VisionTransformer | None = None
         if source.run:
             read_run(self.model, source.run)
@@ -180,7 +205,8 @@ class VisionStage(GeneratedDataStage):
 
     def batch(self, step: int) -> Labelled:
         rng = random.Random(f"vision/{self.recipe.seed}/{step}")
-        tiles = (sample_tile(rng, self.options.signs) for _ in range(self.recipe.global_batch_size))
+        shares = self.options.signs, self.options.looks, self.options.drawings
+        tiles = (sample_tile(rng, *shares) for _ in range(self.recipe.global_batch_size))
         pixels, names, corners, letters, drawn = (
             torch.from_numpy(np.stack(column)) for column in zip(*tiles, strict=True)
         )
@@ -203,6 +229,8 @@ class VisionStage(GeneratedDataStage):
         counts = {f"{which}.{name}": count for which in READ for name, count in each.items()}
         if self.before is not None:
             counts["pooled.held"] = int(batch.drawn.sum()) * batch.pooled_noise[0].numel()
+        if self.options.picture:
+            counts["pooled.picture"] = counts["picture.error"] = batch.pixels.numel()
         return counts | {"samples": len(batch.pixels)}
 
     def losses(self, batch: Labelled) -> dict[str, Tensor]:
@@ -210,12 +238,15 @@ class VisionStage(GeneratedDataStage):
         colours = F.avg_pool2d(pixels, TILE // COLOURS)
         things, printed = batch.names < len(OBJECTS), batch.letters > 0
         losses: dict[str, Tensor] = {}
-        read, pooled = self.model(as_tile(pixels), batch.noise, batch.pooled_noise)
+        read, pooled, redrawn = self.model(as_tile(pixels), batch.noise, batch.pooled_noise)
         if self.before is not None:
             with torch.no_grad():
                 before = self.before.to(pixels.device)(as_tile(pixels[batch.drawn]))
             before = pool_features(before, self.before.config.pool)
             losses["pooled.held"] = (pooled[batch.drawn] - before).float().square().sum()
+        if redrawn is not None:
+            losses["pooled.picture"] = picture_loss(redrawn, pixels, batch.drawn)
+            losses["picture.error"] = (redrawn - pixels).detach().square().sum()
         for which, (names, corners, drawn, centres, letters) in read.items():
             named = F.cross_entropy(names.flatten(0, 2), batch.names.flatten(), reduction="none")
             spelt = F.cross_entropy(letters.flatten(0, 2), batch.letters.flatten(), reduction="none")

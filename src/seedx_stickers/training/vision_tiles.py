@@ -17,12 +17,15 @@ from PIL import Image
 from seedx.config import TINY
 from seedx.tiling import choose_grid
 from seedx_stickers.art import BACKGROUNDS, OBJECTS
+from seedx_stickers.looks import PLAIN
 from seedx_stickers.scenes import TILE, Scene, box, drawings, render, sample, worn_box
 from seedx_stickers.signs import LETTERS, letter_boxes
 from seedx_stickers.tasks.panorama import panorama_scene
-from seedx_stickers.tasks.reading import other_size
+from seedx_stickers.tasks.reading import FACES, other_size
 from seedx_stickers.tasks.signs import LONGEST, signed_scene, with_sign
 from seedx_stickers.training.pixels import dress
+from seedx_stickers.training.scene_samples import plain
+from seedx_stickers.varied import varied
 
 CELLS = 8
 PARTS = 2 * CELLS  # named parts along a side
@@ -87,28 +90,49 @@ def tile_label(scene: Scene, window: tuple[float, float, float, float]) -> Tile:
     found = rows[numbers[lines[:, None], columns[None, :]]]
     corners = (found[..., 1:5] - np.array([x0, y0, x0, y0])) / np.array([x1 - x0, y1 - y0] * 2)
     names, letters = found[..., 0].astype(np.int64), found[..., 5].astype(np.int64)
-    drawn = window == (0, 0, 1, 1) and not scene.signs
+    drawn = window == (0, 0, 1, 1) and not scene.signs and _is_plain(scene)
     return Tile(np.asarray(image), names, corners.clip(0, 1).astype(np.float32), letters, drawn)
 
 
-def sample_tile(rng: random.Random, signs: float) -> Tile:
+def sample_tile(rng: random.Random, signs: float, looks: float = 0.0, drawings: float = 0.0) -> Tile:
     """A tile as the model meets it: a whole picture of any size, squeezed, or one of the tiles that it is cut into.
 
     Args:
         signs: the share with printed words.
+        looks: of all but the drawings, the share in other looks.
+        drawings: the share that is a drawing as the model makes them.
     """
+    if drawings and rng.random() < drawings:
+        return tile_label(drawn_scene(rng), (0, 0, 1, 1))
     if rng.random() < signs:
         scene = page(rng) if rng.random() < 0.6 else signed_scene(rng, any_size=0.5)
     elif rng.random() < 0.1:
         scene = panorama_scene(rng)
     else:
         scene = dress(rng, sample(rng, other_size(rng) if rng.random() < 0.55 else (TILE, TILE)))
+    varies = looks > 0 and rng.random() < looks
     columns, lines = choose_grid((scene.width, scene.height), TINY.tiling)
     if columns * lines == 1 or rng.random() < 0.3:
-        return tile_label(scene, (0, 0, 1, 1))
+        return tile_label(varied(rng, scene) if varies else scene, (0, 0, 1, 1))
     column, line = rng.randrange(columns), rng.randrange(lines)
     window = (column / columns, line / lines, (column + 1) / columns, (line + 1) / lines)
-    return tile_label(_no_larger(scene, columns * TILE, lines * TILE), window)
+    scene = _no_larger(scene, columns * TILE, lines * TILE)
+    return tile_label(varied(rng, scene) if varies else scene, window)
+
+
+def drawn_scene(rng: random.Random) -> Scene:
+    """A picture such as the model draws: two in five as text asks for, a quarter one large thing alone, else sampled."""
+    kind = rng.random()
+    if kind < 0.4:
+        return plain(rng)
+    if kind < 0.65:
+        name = rng.choice(FACES if rng.random() < 0.6 else list(OBJECTS))
+        return dress(rng, sample(rng, count=1, names=[name], sizes=(0.3, 0.7)), 0.15)
+    return dress(rng, sample(rng))
+
+
+def _is_plain(scene: Scene) -> bool:
+    return scene.ground is None and all(sticker.style == PLAIN and not sticker.turn for sticker in scene.stickers)
 
 
 def page(rng: random.Random) -> Scene:
