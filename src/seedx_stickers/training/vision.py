@@ -33,7 +33,7 @@ from seedx_stickers.art import OBJECTS
 from seedx_stickers.scenes import TILE
 from seedx_stickers.signs import LETTERS
 from seedx_stickers.training.pixels import as_tile
-from seedx_stickers.training.vision_picture import PictureHead, cell_order, picture_loss
+from seedx_stickers.training.vision_picture import PictureHead, picture_loss
 from seedx_stickers.training.vision_tiles import CELLS, NAMES, sample_tile
 
 COLOURS = 6 * CELLS  # redrawn pixels along a side
@@ -57,19 +57,18 @@ class Labelled:
 
 class Head(nn.Module):
     """Features (N, L, D), each about `cells` neighbouring cells of a row -> names (N, PARTS, PARTS, names), corners
-    (N, PARTS, PARTS, 4), colours (N, 3, COLOURS, COLOURS), centres (N, CELLS, CELLS, 2). `order`: the cell of each, as in `cell_order`."""
+    (N, PARTS, PARTS, 4), colours (N, 3, COLOURS, COLOURS), centres (N, CELLS, CELLS, 2)."""
 
-    def __init__(self, dim: int, cells: int, order: Tensor) -> None:
+    def __init__(self, dim: int, cells: int) -> None:
         super().__init__()
         self.cells = cells
-        self.register_buffer("place", order.argsort(), persistent=False)
         self.norm = nn.LayerNorm(dim)
         self.hidden = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(3 * dim, cells * (4 * len(NAMES) + 4 * 4 + 3 * 36 + 2))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         x = self.out(F.gelu(self.hidden(self.norm(features)))).unflatten(-1, (self.cells, -1))
-        x = x.flatten(1, 2)[:, self.place].unflatten(1, (CELLS, CELLS)).float()
+        x = x.flatten(1, 2).unflatten(1, (CELLS, CELLS)).float()
         names, corners, colours, centres = x.split([4 * len(NAMES), 4 * 4, 3 * 36, 2], dim=-1)
         return _parts(names), _parts(corners), F.pixel_shuffle(colours.permute(0, 3, 1, 2), 6), centres
 
@@ -77,17 +76,16 @@ class Head(nn.Module):
 class LetterHead(nn.Module):
     """Features (N, L, D), each about `cells` neighbouring cells of a row -> letters (N, PARTS, PARTS, 1 + letters)."""
 
-    def __init__(self, dim: int, cells: int, order: Tensor) -> None:
+    def __init__(self, dim: int, cells: int) -> None:
         super().__init__()
         self.cells = cells
-        self.register_buffer("place", order.argsort(), persistent=False)
         self.norm = nn.LayerNorm(dim)
         self.hidden = nn.Linear(dim, 2 * dim)
         self.out = nn.Linear(2 * dim, cells * 4 * (1 + len(LETTERS)))
 
     def forward(self, features: Tensor) -> Tensor:
         x = self.out(F.gelu(self.hidden(self.norm(features)))).unflatten(-1, (self.cells, -1))
-        return _parts(x.flatten(1, 2)[:, self.place].unflatten(1, (CELLS, CELLS)).float())
+        return _parts(x.flatten(1, 2).unflatten(1, (CELLS, CELLS)).float())
 
 
 def _parts(x: Tensor) -> Tensor:
@@ -97,19 +95,18 @@ def _parts(x: Tensor) -> Tensor:
 
 
 class Pretrained(nn.Module):
-    def __init__(self, config: VisionConfig, picture: bool = False, squares: bool = False) -> None:
+    def __init__(self, config: VisionConfig, picture: bool = False) -> None:
         super().__init__()
         self.vision = VisionTransformer(config)
-        raster, order = torch.arange(CELLS**2), cell_order(squares, config.pool)
         widths = {
-            "patches": (config.width, 1, raster),
-            "all": (config.output_dim, 1, order),
-            "pooled": (config.output_dim, config.pool, order),
+            "patches": (config.width, 1),
+            "all": (config.output_dim, 1),
+            "pooled": (config.output_dim, config.pool),
         }
         self.heads = nn.ModuleDict({name: Head(*sizes) for name, sizes in widths.items()})
         self.letters = nn.ModuleDict({name: LetterHead(*sizes) for name, sizes in widths.items()})
-        see_locally(self.vision, order)
-        self.picture = PictureHead(config.output_dim, config.pool, order) if picture else None
+        see_locally(self.vision)
+        self.picture = PictureHead(config.output_dim, config.pool) if picture else None
 
     def forward(
         self, pixels: Tensor, noise: Tensor, pooled_noise: Tensor
@@ -127,9 +124,8 @@ class Pretrained(nn.Module):
 
 
 @torch.no_grad()
-def see_locally(vision: VisionTransformer, order: Tensor) -> None:
-    """Start with positions that tell patches apart, and with every query looking at the patches of its own place, by
-    the `order` of cells.
+def see_locally(vision: VisionTransformer) -> None:
+    """Start with positions that tell patches apart, and with every query looking at the patches of its own place.
 
     From random weights an attention pool begins as the mean of the whole tile, and learns last what belongs where.
     """
@@ -143,18 +139,10 @@ def see_locally(vision: VisionTransformer, order: Tensor) -> None:
         return math.sqrt(2) * torch.cos(places @ frequencies + phases)
 
     vision.positions.copy_(code(POSITION_GRID))
-    # What the pool adds to every query is the position of its number, not of its cell.
-    query = code(CELLS)[order]
-    dim = vision.config.output_dim
-    if isinstance(pool.kv_proj, nn.Linear):  # wider features: the patches in the first channels, nothing in the others
-        pool.kv_proj.weight.copy_(torch.eye(dim, width))
-        query = F.pad(query, (0, dim - width))
-    query = query + pool.positions[order] - pool.positions
-    pool.query.copy_(query)
-    pool.ln_q.weight.fill_(float(query.std()))
-    turned = nn.init.orthogonal_(torch.empty(dim, dim))
-    pool.attn.in_proj_weight[:dim] = turned
-    pool.attn.in_proj_weight[dim : 2 * dim] = turned
+    pool.query.copy_(code(CELLS))
+    turned = nn.init.orthogonal_(torch.empty(width, width))
+    pool.attn.in_proj_weight[:width] = turned
+    pool.attn.in_proj_weight[width : 2 * width] = turned
 
 
 @dataclass(frozen=True)
@@ -166,7 +154,6 @@ class Options:
         hold: penalise changes of the pooled features of pictures such as the model draws, from those of the folder's
             visual tokenizer: a de-tokenizer trained on these can then be used as it is.
         picture: weight of redrawing the whole tile from the pooled features; 0: leave that out.
-        squares: whether a pooled feature is about a square of the tile, or about a strip of a row.
         looks: fraction of the other tiles in other looks (`varied.py`).
         drawings: fraction of the tiles that are drawings as text asks for.
     """
@@ -175,7 +162,6 @@ class Options:
     signs: float = 0.0
     hold: bool = False
     picture: float = 0.0
-    squares: bool = False
     looks: float = 0.0
     drawings: float = 0.0
 
@@ -187,7 +173,7 @@ class VisionStage(GeneratedDataStage):
         self.options: Options = from_dict(Options, recipe.options, "options.")
         weights = {f"{which}.{name}": weight for which in READ for name, weight in WEIGHTS.items()}
         source = components.source(recipe, folder, runs=True)
-        self.model = Pretrained(source.config.vision, self.options.picture > 0, self.options.squares)
+        self.model = Pretrained(source.config.vision, self.options.picture > 0)
         if self.options.picture:
             weights["pooled.picture"] = self.options.picture
         self.before: VisionTransformer | None = None

@@ -23,12 +23,11 @@ OTHER_TILES = 0.15  # weight of tiles that are no drawings
 
 
 class PictureHead(nn.Module):
-    """(N, L, D), each about `cells` neighbouring cells -> (N, 3, S, S) in -1..1."""
+    """(N, L, D), each about `cells` neighbouring cells of a row -> (N, 3, S, S) in -1..1."""
 
-    def __init__(self, dim: int, cells: int, order: Tensor) -> None:
+    def __init__(self, dim: int, cells: int) -> None:
         super().__init__()
         self.cells = cells
-        self.register_buffer("place", order.argsort(), persistent=False)
         self.norm = nn.LayerNorm(dim)
         self.hidden = nn.Linear(dim, 4 * dim)
         self.out = nn.Linear(4 * dim, cells * 3 * SIDE**2)
@@ -38,7 +37,7 @@ class PictureHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         x = self.out(F.gelu(self.hidden(self.norm(features)))).unflatten(-1, (self.cells, -1)).flatten(1, 2)
-        x = x[:, self.place].unflatten(1, (CELLS, CELLS)).permute(0, 3, 1, 2)
+        x = x.unflatten(1, (CELLS, CELLS)).permute(0, 3, 1, 2)
         picture = F.pixel_shuffle(x, SIDE)
         return (picture + self.finer(picture)).float()
 
@@ -57,16 +56,3 @@ def picture_loss(drawn: Tensor, pixels: Tensor, drawing: Tensor) -> Tensor:
     """Sum of the weighted squared errors, over three channels. drawing: (N,) whether a tile is a whole drawing."""
     share = torch.where(drawing, 1.0, OTHER_TILES)[:, None, None, None]
     return (share * detail(pixels) * (drawn - pixels).square()).sum()
-
-
-def cell_order(squares: bool, pool: int) -> Tensor:
-    """(CELLS²,) the cell, in raster order, that each query is about.
-
-    `squares`: every four consecutive queries, whose mean is a pooled feature, are about a square of 2 x 2 cells;
-    otherwise about a strip of a row.
-    """
-    cells = torch.arange(CELLS**2).view(CELLS, CELLS)
-    if not squares:
-        return cells.flatten()
-    assert pool == 4, "squares are of 2 x 2 cells"
-    return cells.unflatten(0, (-1, 2)).unflatten(2, (-1, 2)).transpose(1, 2).flatten()
