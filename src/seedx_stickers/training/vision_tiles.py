@@ -18,7 +18,8 @@ from seedx.config import TINY
 from seedx.tiling import choose_grid
 from seedx_stickers.art import BACKGROUNDS, OBJECTS
 from seedx_stickers.looks import PLAIN
-from seedx_stickers.scenes import TILE, Scene, box, drawings, render, sample, worn_box
+from seedx_stickers.odd_pictures import OddPicture
+from seedx_stickers.scenes import TILE, Scene, box, drawings, sample, worn_box
 from seedx_stickers.signs import LETTERS, letter_boxes
 from seedx_stickers.tasks.panorama import panorama_scene
 from seedx_stickers.tasks.reading import FACES, other_size
@@ -28,8 +29,9 @@ from seedx_stickers.training.scene_samples import plain
 from seedx_stickers.varied import varied
 
 CELLS = 8
+ODD = 0.04  # the share of pictures that are no drawings, of those in any look
 PARTS = 2 * CELLS  # named parts along a side
-NAMES = [*OBJECTS, *BACKGROUNDS]
+NAMES = [*OBJECTS, *BACKGROUNDS, "other ground", "odd"]  # odd: what is no drawing of stickers
 INDEX = {name: i for i, name in enumerate(NAMES)}
 
 
@@ -51,7 +53,7 @@ class Tile(NamedTuple):
 def label(scene: Scene) -> tuple[Image.Image, np.ndarray, np.ndarray]:
     """Picture, (H, W) number of the drawing under each pixel (0: none), a row per drawing: name, corners, letter."""
     numbers = Image.new("L", (scene.width, scene.height), 0)
-    rows = [(INDEX[scene.background], 0.0, 0.0, 1.0, 1.0, 0)]
+    rows = [(INDEX[_ground_name(scene)], 0.0, 0.0, 1.0, 1.0, 0)]
     shorter = min(scene.width, scene.height)
     for sticker in scene.stickers:
         own = [box(scene, sticker), *(worn_box(scene, sticker, thing) for thing in sticker.wears)]
@@ -73,8 +75,14 @@ def label(scene: Scene) -> tuple[Image.Image, np.ndarray, np.ndarray]:
             sign.text, letter_boxes(sign, scene.width, scene.height), strict=True
         ):
             numbers.paste(len(rows), (round(left), round(top), round(right), round(bottom)))
-            rows.append((INDEX[scene.background], 0.0, 0.0, 1.0, 1.0, 1 + LETTERS.index(letter)))
-    return render(scene), np.asarray(numbers), np.array(rows, dtype=np.float32)
+            rows.append((INDEX[_ground_name(scene)], 0.0, 0.0, 1.0, 1.0, 1 + LETTERS.index(letter)))
+    return scene.render(), np.asarray(numbers), np.array(rows, dtype=np.float32)
+
+
+def _ground_name(scene: Scene) -> str:
+    if isinstance(scene, OddPicture) and scene.kind != "empty":
+        return "odd"
+    return scene.background if scene.ground is None or scene.ground.name == scene.background else "other ground"
 
 
 def tile_label(scene: Scene, window: tuple[float, float, float, float]) -> Tile:
@@ -104,20 +112,22 @@ def sample_tile(rng: random.Random, signs: float, looks: float = 0.0, drawings: 
     """
     if drawings and rng.random() < drawings:
         return tile_label(drawn_scene(rng), (0, 0, 1, 1))
-    if rng.random() < signs:
+    if looks and rng.random() < ODD:
+        scene: Scene = OddPicture.sample(rng)
+    elif rng.random() < signs:
         scene = page(rng) if rng.random() < 0.6 else signed_scene(rng, any_size=0.5)
     elif rng.random() < 0.1:
         scene = panorama_scene(rng)
     else:
         scene = dress(rng, sample(rng, other_size(rng) if rng.random() < 0.55 else (TILE, TILE)))
-    varies = looks > 0 and rng.random() < looks
+    varies = looks > 0 and not isinstance(scene, OddPicture) and rng.random() < looks
     columns, lines = choose_grid((scene.width, scene.height), TINY.tiling)
     if columns * lines == 1 or rng.random() < 0.3:
-        return tile_label(varied(rng, scene) if varies else scene, (0, 0, 1, 1))
+        return tile_label(varied(rng, scene, named=rng.random() < 0.6) if varies else scene, (0, 0, 1, 1))
     column, line = rng.randrange(columns), rng.randrange(lines)
     window = (column / columns, line / lines, (column + 1) / columns, (line + 1) / lines)
     scene = _no_larger(scene, columns * TILE, lines * TILE)
-    return tile_label(varied(rng, scene) if varies else scene, window)
+    return tile_label(varied(rng, scene, named=rng.random() < 0.6) if varies else scene, window)
 
 
 def drawn_scene(rng: random.Random) -> Scene:
@@ -132,7 +142,7 @@ def drawn_scene(rng: random.Random) -> Scene:
 
 
 def _is_plain(scene: Scene) -> bool:
-    return scene.ground is None and all(sticker.style == PLAIN and not sticker.turn for sticker in scene.stickers)
+    return type(scene) is Scene and scene.ground is None and all(sticker.style == PLAIN and not sticker.turn for sticker in scene.stickers)
 
 
 def page(rng: random.Random) -> Scene:
