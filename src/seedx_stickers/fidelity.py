@@ -13,7 +13,7 @@ from PIL import Image
 from seedx_stickers.scenes import Scene, Sticker, box, render
 
 AROUND = 7  # pixels: detail is what differs from the mean around it
-REACH = 3  # pixels by which a drawing may be off
+REACH = 4  # pixels by which a drawing may be off
 
 
 def fidelity(picture: Image.Image, scene: Scene, sticker: Sticker, truth: Image.Image | None = None) -> float:
