@@ -139,10 +139,13 @@ def see_locally(vision: VisionTransformer) -> None:
         return math.sqrt(2) * torch.cos(places @ frequencies + phases)
 
     vision.positions.copy_(code(POSITION_GRID))
-    pool.query.copy_(code(CELLS))
-    turned = nn.init.orthogonal_(torch.empty(width, width))
-    pool.attn.in_proj_weight[:width] = turned
-    pool.attn.in_proj_weight[width : 2 * width] = turned
+    dim = vision.config.output_dim
+    if isinstance(pool.kv_proj, nn.Linear):  # wider features: the patches are in their first channels
+        pool.kv_proj.weight.copy_(torch.eye(dim, width))
+    pool.query.copy_(F.pad(code(CELLS), (0, dim - width)))
+    turned = nn.init.orthogonal_(torch.empty(dim, dim))
+    pool.attn.in_proj_weight[:dim] = turned
+    pool.attn.in_proj_weight[dim : 2 * dim] = turned
 
 
 @dataclass(frozen=True)
