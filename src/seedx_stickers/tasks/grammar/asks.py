@@ -195,7 +195,7 @@ def boxes(w: Wording, scene: Scene) -> Turn | None:
         return None
     words, sticker = rng.choice(named)
     if rng.random() < 0.2:
-        prompt = w.say("order", do=w.part("ask_box", x=words, **{"is": _is(words)}))
+        prompt = w.say("plain_question", q=w.part("ask_box", x=words, **{"is": _is(words)}))
     else:
         prompt = w.say("order", do=w.part("order_find", x=words))
     return Turn(prompt, _boxed(scene, [sticker]))
