@@ -80,6 +80,8 @@ class Variant:
         free_stage: the stage of the de-tokenizer that draws without a condition, if the model has both. With a
             condition it is always the second.
         bracketed: boxes are written in [[ ]].
+        language: there is a language model. Without one the model has a visual tokenizer and a de-tokenizer, to
+            reconstruct pictures, and `language` and `bridge` of its config mean nothing.
         bilinear: `reconstruct` reads its picture resized bilinearly, as the release's transform does; else as pictures
             are read (bicubic).
     """
@@ -98,6 +100,7 @@ class Variant:
     edits: bool = False
     free_stage: Literal["first", "second"] = "first"
     bracketed: bool = False
+    language: bool = True
     bilinear: bool = True
 
     def prompt(self, verb: Verb) -> VerbPrompt:
@@ -148,6 +151,7 @@ VARIANTS = {
         caption=VerbPrompt("", document=True),
         draw=VerbPrompt(document=True, at_once=True),
     ),
+    "detokenizer": Variant(title="SEED-X's de-tokenizer", language=False),
 }
 
 

@@ -24,11 +24,13 @@ from torch import Tensor
 from seedx import tokenizer
 from seedx.checkpoint import native, weights
 from seedx.checkpoint.hub import locate
-from seedx.checkpoint.layouts import STAGES
+from seedx.checkpoint.layouts import STAGES, stage_folder
 from seedx.checkpoint.parts import build, modules, part_state
 from seedx.checkpoint.peft_names import to_peft
 from seedx.checkpoint.release import to_release
 from seedx.config import LoraConfig
+from seedx.errors import SeedxError
+from seedx.variants import variant_of
 
 SHARD_BYTES = 5 * 1000**3  # as transformers splits files by default
 
@@ -55,6 +57,8 @@ def write_release(
     """
     folder = locate(name)
     config = native.read_config(folder)
+    if not variant_of(config).language:
+        raise SeedxError(f"{folder} has no language model: --to writes whole models")
     seedx, detokenizer = build(config)
     parts = modules(seedx, detokenizer)
 
@@ -73,12 +77,13 @@ def write_release(
     if weights.find(folder, other):
         stages[other] = other
     with native.replacing(target) as aside:
-        for place in ("agent", "llm", *(f"seed_detokenizer/{stage}" for stage in stages), "vae", "tokenizer", "unet"):
+        places = {stage: stage_folder(config.variant, stage) for stage in stages}
+        for place in ("agent", "llm", *places.values(), "vae", "tokenizer", "unet"):
             (aside / place).mkdir(parents=True)
         tokenizer.load(folder).save(aside / "tokenizer")
         for part, theirs, file in (
             ("vision", "visual_encoder", "qwen_vit_G.pt"),
-            *((part, stage, f"seed_detokenizer/{stage}/pytorch_model.bin") for stage, part in stages.items()),
+            *((part, stage, f"{places[stage]}/pytorch_model.bin") for stage, part in stages.items()),
         ):
             torch.save(weights.stored(official(part, theirs), dtype, report(part)), aside / file)
         agent = weights.stored(official("bridge", "agent"), dtype, report("bridge"))
