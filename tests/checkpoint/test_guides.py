@@ -30,7 +30,7 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def commands(page: str) -> list[tuple[str, str]]:
     """The shell commands and the Python blocks of a page, in order."""
     text = (GUIDE / page).read_text(encoding="utf-8").replace(" \\\n        ", " ")
-    return re.findall(r"^    ((?:seedx|pip|hf) .*)|^```python\n(.*?)```", text, re.MULTILINE | re.DOTALL)
+    return re.findall(r"^    ((?:seedx|pip|hf) [^\n]*)|^```python\n(.*?)```", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
