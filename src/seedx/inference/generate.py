@@ -217,6 +217,7 @@ class Generation:
             at = [i for i, row in enumerate(rows) if row.settings.release_suppression is release]
             if at:
                 logits[at] = suppress(logits[at], rows[0].specials, rows[0].queries, release)
+        logits[:, self.tokenizer.vocab_size :] = -torch.inf
         cannot_draw = [i for i, row in enumerate(rows) if not row.may_draw]
         if cannot_draw:
             logits[cannot_draw, rows[0].specials.image_start] = -torch.inf
