@@ -3,6 +3,7 @@
     config.json               every size, `config.from_dict`
     vision.safetensors        `SeedX.vision`
     language.safetensors      `SeedX.language`; a part too large for one file is stored in shards, see `weights.py`
+    language.gguf             the same for llama.cpp, beside it or in its place; see `gguf_file.py`
     bridge.safetensors        the rest of `SeedX`: both resamplers and the tile positions
     vae.safetensors           `Detokenizer.vae`
     detokenizer.safetensors   the rest of `Detokenizer`: resampler and U-Net
@@ -38,7 +39,7 @@ from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
 
 _OURS = re.compile(
-    r"config\.json|.*\.safetensors(\.index\.json)?|tokenizer.*|special_tokens_map\.json|added_tokens\.json"
+    r"config\.json|.*\.safetensors(\.index\.json)?|.*\.gguf|tokenizer.*|special_tokens_map\.json|added_tokens\.json"
 )
 
 
@@ -71,6 +72,11 @@ def load(
     if weights.find(folder, other_name(config)):
         model.load_other_stage = functools.partial(load_other_stage, folder, model, dtype)
     return model
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder is one of this library's, and not a download of the release's files."""
+    return (folder / "config.json").is_file() and bool(weights.find(folder, "bridge"))
 
 
 def other_name(config: Config) -> str:
