@@ -17,7 +17,7 @@ from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 from checkpoint import mock_release
 from seedx import cli
 from seedx.checkpoint import gguf_file, mapped, native
-from seedx.checkpoint.gguf_convert import KINDS, LANGUAGE, convert_folder
+from seedx.checkpoint.gguf_convert import KINDS, convert_folder
 from seedx.checkpoint.hub import locate
 from seedx.checkpoint.weights import read as read_weights
 from seedx.errors import MissingPackageError, SeedxError
@@ -48,7 +48,7 @@ def read(file):
 
 def test_transformers_reads_the_same_weights(folders, weights):
     """Its reader undoes llama.cpp's order of rows and its names by code of its own."""
-    file = folders / "f16" / LANGUAGE
+    file = folders / "f16" / native.GGUF
     sizes = load_gguf_checkpoint(file, return_tensors=False)["config"]
     model = LlamaForCausalLM(LlamaConfig(**{key: value for key, value in sizes.items() if key != "architectures"}))
     found = load_gguf_checkpoint(file, return_tensors=True, model_to_load=model)["tensors"]
@@ -59,7 +59,7 @@ def test_transformers_reads_the_same_weights(folders, weights):
 
 @pytest.mark.parametrize(("kind", "levels", "matrix"), [("q8_0", 127, "Q8_0"), ("q4_0", 8, "Q4_0")])
 def test_values_are_within_half_a_step_of_their_block(folders, weights, kind, levels, matrix):
-    values, types = read(folders / kind / LANGUAGE)
+    values, types = read(folders / kind / native.GGUF)
     assert types["blk.3.ffn_up.weight"].name == matrix and types["token_embd.weight"].name == "Q8_0"
     assert types["output.weight"].name == "Q8_0" and types["blk.0.attn_norm.weight"].name == "F32"
     for name in ("mlp.up_proj", "mlp.down_proj", "self_attn.v_proj", "self_attn.o_proj"):
@@ -79,7 +79,7 @@ def test_rows_that_fit_no_block_stay_in_half_precision(tmp_path):
     """The mock release has rows of 16 values."""
     release = mock_release.make(tmp_path)
     assert cli.main(["convert", str(release), str(tmp_path / "out"), "--variant", "seed_x_i", "--gguf", "q4_0"]) == 0
-    values, types = read(tmp_path / "out" / LANGUAGE)
+    values, types = read(tmp_path / "out" / native.GGUF)
     assert types["blk.0.attn_v.weight"].name == "F16"
     official = mock_release.random_state("llm", 20 + mock_release.MODELS.index("seed_x_i"))
     np.testing.assert_allclose(
@@ -95,7 +95,7 @@ def test_a_folder_keeps_its_other_parts(folders):
         assert not (folders / kind / "language.safetensors").exists()
         for part in ("vision", "bridge", "detokenizer", "vae"):
             assert (folders / kind / f"{part}.safetensors").samefile(BUNDLED / f"{part}.safetensors")
-    sizes = [(folders / kind / LANGUAGE).stat().st_size for kind in KINDS]
+    sizes = [(folders / kind / native.GGUF).stat().st_size for kind in KINDS]
     assert sizes[0] > sizes[1] > sizes[2] and not list(folders.glob("*/half.gguf"))
 
 
@@ -105,7 +105,7 @@ def test_other_parts_in_another_precision(tmp_path):
 
 
 def test_a_file_of_another_model_is_refused(folders, tmp_path):
-    file = gguf_file.GgufFile(folders / "q8_0" / LANGUAGE)
+    file = gguf_file.GgufFile(folders / "q8_0" / native.GGUF)
     file.check(CONFIG.language)
     for change, named in (
         ({"layers": 7}, "llama.block_count must be 7.*not 6"),
@@ -115,7 +115,7 @@ def test_a_file_of_another_model_is_refused(folders, tmp_path):
         with pytest.raises(SeedxError, match=named):
             file.check(dataclasses.replace(CONFIG.language, **change))
     (tmp_path / "junk.gguf").write_bytes(b"<html>not found</html>")
-    (tmp_path / "cut.gguf").write_bytes((folders / "q8_0" / LANGUAGE).read_bytes()[:500_000])
+    (tmp_path / "cut.gguf").write_bytes((folders / "q8_0" / native.GGUF).read_bytes()[:500_000])
     for name in ("junk.gguf", "cut.gguf"):
         with pytest.raises(SeedxError, match="can't be read as GGUF"):
             gguf_file.GgufFile(tmp_path / name)

@@ -21,7 +21,6 @@ from seedx.errors import SeedxError
 
 Kind = Literal["f16", "q8_0", "q4_0", "q6_k", "q5_k_m", "q4_k_m"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-LANGUAGE = "language.gguf"
 
 Progress = Callable[[str, int], None]
 
@@ -44,7 +43,7 @@ def write_language(
         raise SeedxError(f"a GGUF file is of kind {', '.join(KINDS)}, not {kind!r}")
     report = functools.partial(progress, "language") if progress else None
     if kind == "f16" or kind == "q8_0" or kind == "q4_0":
-        gguf_file.write(folder / LANGUAGE, config, tensors, kind, report)
+        gguf_file.write(folder / native.GGUF, config, tensors, kind, report)
         return
     llama_cpp.package()  # its lack shows before the long work
     needed = 3 * sum(tensor.numel() for tensor in tensors.values())  # half precision, and at most half of that again
@@ -56,7 +55,7 @@ def write_language(
     half = folder / "half.gguf"
     try:
         gguf_file.write(half, config, tensors, "f16", report)
-        quantize(half, folder / LANGUAGE, kind)
+        quantize(half, folder / native.GGUF, kind)
     finally:
         half.unlink(missing_ok=True)
 

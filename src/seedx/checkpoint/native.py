@@ -38,13 +38,19 @@ from seedx.config import Config
 from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
 
+GGUF = "language.gguf"
 _OURS = re.compile(
     r"config\.json|.*\.safetensors(\.index\.json)?|.*\.gguf|tokenizer.*|special_tokens_map\.json|added_tokens\.json"
 )
 
 
 def load(
-    name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None, hub: Hub | None = None
+    name: str | Path,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    hub: Hub | None = None,
+    *,
+    language: bool = True,
 ) -> Model:
     """Load a model for inference.
 
@@ -53,6 +59,7 @@ def load(
         dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere. The autoencoder is always float32: SDXL's
             overflows in half precision.
         hub: how a hub id is fetched.
+        language: False: another engine runs the language model, whose module stays without weights (on "meta").
 
     Raises:
         SeedxError: no such model, or weights that do not fit its config.json.
@@ -63,12 +70,17 @@ def load(
         dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
     seedx, detokenizer = build(config)
     for part, module in modules(seedx, detokenizer).items():
+        if part == "language" and not language:
+            continue
         precision = torch.float32 if part == "vae" else dtype
         stored = read_part(folder, part, part_state(part, module))
         module.load_state_dict({key: t.to(device, precision) for key, t in stored.items()}, strict=False, assign=True)
     if config.language.tie_embeddings:
         seedx.language.llm.tie_weights()
-    model = Model(config, seedx.to(device).eval(), detokenizer.to(device).eval(), tokenizer.load(folder))
+    for child in seedx.children():
+        if language or child is not seedx.language:
+            child.to(device)
+    model = Model(config, seedx.eval(), detokenizer.to(device).eval(), tokenizer.load(folder))
     if weights.find(folder, other_name(config)):
         model.load_other_stage = functools.partial(load_other_stage, folder, model, dtype)
     return model
@@ -108,8 +120,12 @@ def save(model: Model, folder: str | Path, dtype: torch.dtype | None = None) -> 
     """Write a model, in the precision it has unless `dtype` is given. An older model in `folder` is replaced.
 
     Raises:
-        SeedxError: a weight is not finite.
+        SeedxError: a weight is not finite, or the language model is a GGUF file.
     """
+    if any(parameter.is_meta for parameter in model.seedx.language.parameters()):
+        raise SeedxError(
+            "the language model is a GGUF file here: copy the model's folder, or load it for torch to save it"
+        )
     for part, module in modules(model.seedx, model.detokenizer).items():
         for name, tensor in part_state(part, module).items():
             if tensor.is_floating_point() and not torch.isfinite(tensor).all():
@@ -135,6 +151,11 @@ def read_part(folder: Path, part: str, expected: dict[str, Tensor] | None = None
         SeedxError: the part is not there, or does not have these names and shapes.
     """
     files = weights.find(folder, part)
+    if not files and part == "language" and (folder / GGUF).is_file():
+        raise SeedxError(
+            f"{folder} has its language model as GGUF, which the engine llama_cpp runs; for torch, convert the model "
+            "without --gguf"
+        )
     if not files:
         raise SeedxError(f"{folder} holds no {part}.safetensors; save or convert the model again")
     tensors = weights.read(*files)
