@@ -14,6 +14,7 @@ from seedx.errors import SeedxError
 if TYPE_CHECKING:
     import torch
 
+    from seedx.checkpoint.adapters import Adapters
     from seedx.inference.pipeline import Pipeline
 
 __all__ = ["SeedxError", "__version__", "load"]
@@ -28,6 +29,7 @@ def load(
     dtype: torch.dtype | None = None,
     max_pixels: int | None = None,
     progress: bool = False,
+    adapter: Adapters | None = None,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
@@ -44,6 +46,7 @@ def load(
         dtype=dtype,
         max_pixels=max_pixels,
         progress=progress,
+        adapter=adapter,
         revision=revision,
         cache_dir=cache_dir,
         local_files_only=local_files_only,

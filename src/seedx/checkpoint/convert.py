@@ -16,13 +16,14 @@ from seedx.checkpoint import native, peft_names, weights
 from seedx.checkpoint.download import QWEN_PREFIX, Part, Selection, complete, survey
 from seedx.checkpoint.layouts import LAYOUTS, STAGES, stage_of
 from seedx.checkpoint.parts import build, modules, part_state
-from seedx.checkpoint.peft_names import Merged, Update
+from seedx.checkpoint.peft_names import Merged
 from seedx.checkpoint.release import from_release
 from seedx.checkpoint.shared_parts import origin, take, write_record
 from seedx.checkpoint.sizes import sizes_of
 from seedx.config import Config
 from seedx.damage import damage
 from seedx.errors import SeedxError
+from seedx.model.lora import Update
 
 Progress = Callable[[str, int], None]
 

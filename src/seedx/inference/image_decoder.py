@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from seedx.checkpoint.parts import Model
 from seedx.errors import SeedxError, SeedxWarning
+from seedx.inference.adapters import LoadedAdapters
 from seedx.inference.settings import DrawSettings
 from seedx.model.denoise import check_schedule, denoise
 from seedx.model.detokenizer import Detokenizer
@@ -34,16 +35,19 @@ HALF = (0.5, 0.5, 0.5)  # mean and deviation that bring pixels to -1..1
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """One image to decode: its features (Kp, D) or (Q, D), how, and the image whose detail it keeps, if any."""
+    """One image to decode: its features (Kp, D) or (Q, D), how, and the image whose detail it keeps, if any; and the
+    adapter, as in `Request`."""
 
     features: Tensor
     settings: DrawSettings = field(default_factory=DrawSettings)
     condition: PIL.Image.Image | None = None
+    adapter: str | None = None
 
 
 class ImageDecoder:
-    def __init__(self, model: Model, progress: bool = False) -> None:
+    def __init__(self, model: Model, progress: bool = False, adapters: LoadedAdapters | None = None) -> None:
         self.model, self.progress = model, progress
+        self.adapters = adapters or LoadedAdapters(model, {})
         self.variant = variant_of(model.config)
         self.factor = model.detokenizer.vae.factor
         self._schedules: set[tuple[str, int]] = set()  # that were checked
@@ -139,7 +143,8 @@ class ImageDecoder:
         """Equal for requests that are decoded together: they may differ in seed, features and condition image."""
         s = request.settings
         how = (s.steps, s.sampler, s.guidance, s.image_guidance)
-        return self._size(request), request.condition is None, len(request.features), how
+        adapter = self.adapters.of_drawing(request.adapter)
+        return self._size(request), request.condition is None, len(request.features), adapter, how
 
     def _decode(self, requests: Sequence[ImageRequest]) -> list[PIL.Image.Image]:
         """Images of one kind."""
@@ -147,7 +152,11 @@ class ImageDecoder:
         detokenizer = self.stage(requests[0].condition is not None)
         features = torch.stack([request.features for request in requests])
         conditions = [request.condition for request in requests if request.condition is not None]
-        with tqdm(desc="drawing", unit="step", delay=1, leave=False, disable=not self.progress) as bar:
+        adapter = self.adapters.of_drawing(requests[0].adapter)
+        with (
+            tqdm(desc="drawing", unit="step", delay=1, leave=False, disable=not self.progress) as bar,
+            self.adapters.drawing(detokenizer, adapter),
+        ):
 
             def show(step: int, steps: int, latents: Tensor) -> None:
                 bar.total = steps

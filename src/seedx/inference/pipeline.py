@@ -16,6 +16,7 @@ import PIL.Image
 import torch
 
 from seedx.checkpoint import native
+from seedx.checkpoint.adapters import Adapters, read_adapters
 from seedx.checkpoint.hub import Hub
 from seedx.checkpoint.model_card import push
 from seedx.checkpoint.parts import Model
@@ -31,9 +32,11 @@ from seedx.inference.settings import (
     DrawOptions,
     DrawSettings,
     ImageDrawing,
+    ImageOptions,
     Options,
     ReplyOptions,
     Settings,
+    SettingsOptions,
     settings_from,
 )
 from seedx.inference.stories import stories
@@ -51,6 +54,7 @@ def load(
     dtype: torch.dtype | None = None,
     max_pixels: int | None = None,
     progress: bool = False,
+    adapter: Adapters | None = None,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
@@ -62,12 +66,16 @@ def load(
         dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere.
         max_pixels: pictures with more are refused before they are decoded; None: `images.MAX_PIXELS`.
         progress: show a bar on stderr when drawing takes longer than a second.
+        adapter: folders of adapters that stay apart from the model (`checkpoint/adapters.py`). One folder: every
+            request has it that names no other. Several, in a list (named by their folders) or {name: folder}: a request
+            names one, by the option `adapter`.
         revision: of a hub id: a branch, tag or commit; None: the main branch.
         cache_dir: where downloads are kept; None: the cache of huggingface_hub.
         local_files_only: use what was downloaded before, without the network.
 
     Raises:
-        SeedxError: no such model, weights that do not fit its config.json, or a device that is not there.
+        SeedxError: no such model, weights that do not fit its config.json, a device that is not there, or an adapter
+            that is none or another model's.
     """
     try:
         torch.empty(0, device=device)
@@ -75,7 +83,10 @@ def load(
         raise SeedxError(f"torch can't use the device {str(device)!r} here: {str(error).splitlines()[0]}") from error
     hub = Hub(revision, cache_dir, local_files_only)
     limit = MAX_PIXELS if max_pixels is None else max_pixels
-    return Pipeline(Engine(native.load(name, device, dtype, hub), max_pixels=limit, progress=progress))
+    adapters = {} if adapter is None else read_adapters(adapter)
+    default = next(iter(adapters)) if isinstance(adapter, str | Path) else None
+    model = native.load(name, device, dtype, hub)
+    return Pipeline(Engine(model, max_pixels=limit, progress=progress, adapters=adapters, adapter=default))
 
 
 class Pipeline:
@@ -88,8 +99,24 @@ class Pipeline:
     def model(self) -> Model:
         return self.engine.model
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the loaded adapters."""
+        return tuple(self.engine.adapters.by_name)
+
+    def merge_adapter(self, adapter: str | None = None) -> None:
+        """Merge an adapter into the model's weights, as if the model had been trained so. `save` then writes it whole.
+
+        Args:
+            adapter: its name; None: the default.
+
+        Raises:
+            SeedxError: there is none of this name.
+        """
+        self.engine.merge_adapter(adapter)
+
     def save(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Write the model to a folder, in the precision it has unless `dtype` is given."""
+        """Write the model to a folder, without its adapters, in the precision it has unless `dtype` is given."""
         native.save(self.model, folder, dtype)
 
     def push_to_hub(
@@ -163,14 +190,14 @@ class Pipeline:
         return [dataclasses.replace(box, label=box.label or phrase.strip()) for box in boxes]
 
     def reconstruct(
-        self, image: Source, condition: Source | None = None, **options: Unpack[DrawOptions]
+        self, image: Source, condition: Source | None = None, **options: Unpack[ImageOptions]
     ) -> PIL.Image.Image:
         """The picture drawn from its features alone, or, with a condition, with the detail of that picture as well.
 
         Raises:
             SeedxError: a condition, and a model without the second stage of the de-tokenizer.
         """
-        seed = settings_from(DrawSettings, options).seed
+        seed = options.get("seed", 0)
         return self.reconstruct_batch([image], None if condition is None else [condition], [seed], **options)[0]
 
     def story(
@@ -216,6 +243,7 @@ class Pipeline:
         prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: Literal["raise"] = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[ReplyOptions],
     ) -> list[Reply]: ...
 
@@ -225,6 +253,7 @@ class Pipeline:
         prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: OnError,
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[ReplyOptions],
     ) -> list[Reply] | list[Reply | SeedxError]: ...
 
@@ -233,6 +262,7 @@ class Pipeline:
         prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: OnError = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[ReplyOptions],
     ) -> list[Reply] | list[Reply | SeedxError]:
         """Replies to many prompts together; each is what `chat` gives alone. Options are those of `reply_batch`.
@@ -241,14 +271,19 @@ class Pipeline:
             on_error: what a prompt that can't be answered does: an empty text, a picture that can't be opened, more
                 than the context holds. "raise": the call raises its error. "return": the error is that row's result,
                 and the other rows are answered.
+            adapters: one a prompt, in place of the option `adapter`.
         """
         if on_error not in ("raise", "return"):
             raise SeedxError(f'on_error is "raise" or "return", not {on_error!r}')
         if on_error == "raise":
-            return self.reply_batch([[self.engine.turn(text, pictures)] for text, pictures in prompts], **options)
+            turns = [[self.engine.turn(text, pictures)] for text, pictures in prompts]
+            return self.reply_batch(turns, adapters=adapters, **options)
         self.engine.image_decoder.check(settings_of_reply(options))  # a mistake in the options is no row's
+        names = [options.get("adapter")] * len(prompts) if adapters is None else adapters
         tried = [self._tried(text, pictures, options) for text, pictures in prompts]
-        replies = iter(self.reply_batch([turn for turn in tried if not isinstance(turn, SeedxError)], **options))
+        asked = [(turn, name) for turn, name in zip(tried, names, strict=True) if not isinstance(turn, SeedxError)]
+        turns, used = [turn for turn, _ in asked], [name for _, name in asked]
+        replies = iter(self.reply_batch(turns, adapters=used, **options))
         results: list[Reply | SeedxError] = [turn if isinstance(turn, SeedxError) else next(replies) for turn in tried]
         return results
 
@@ -261,7 +296,9 @@ class Pipeline:
         condition: bool | None = None,
         seeds: Sequence[int] | None = None,
         grids: tuple[str, ...] | None = None,
-        **options: Unpack[Options],
+        adapters: Sequence[str | None] | None = None,
+        adapter: str | None = None,
+        **options: Unpack[SettingsOptions],
     ) -> list[Reply]:
         """The next messages of many conversations, together; each may have had any number of turns.
 
@@ -270,11 +307,14 @@ class Pipeline:
             condition: images keep to the last one given or drawn before the reply; None: as the model was trained.
             seeds: one a conversation, in place of the option `seed`.
             grids: the only ones that pictures are read in, such as "1x1"; None: the model's.
+            adapters: one a conversation, in place of the option `adapter`.
         """
         settings = settings_from(Settings, options)
         seeds = [settings.seed] * len(conversations) if seeds is None else seeds
-        if len(seeds) != len(conversations):
-            raise SeedxError(f"one seed a prompt: {len(conversations)} prompts came with {len(seeds)} seeds")
+        adapters = [adapter] * len(conversations) if adapters is None else adapters
+        for what, given in (("seed", seeds), ("adapter", adapters)):
+            if len(given) != len(conversations):
+                raise SeedxError(f"one {what} a prompt: {len(conversations)} prompts came with {len(given)} {what}s")
         return self.engine.reply(
             [
                 Request(
@@ -284,8 +324,9 @@ class Pipeline:
                     condition,
                     tiling,
                     grids,
+                    adapter=name,
                 )
-                for each, seed in zip(conversations, seeds, strict=True)
+                for each, seed, name in zip(conversations, seeds, adapters, strict=True)
             ]
         )
 
@@ -295,13 +336,15 @@ class Pipeline:
         seeds: Sequence[int] | None = None,
         *,
         drawing: ImageDrawing | None = None,
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[PIL.Image.Image]:
-        """`draw` for many prompts, a seed each, or the option `seed` for all."""
+        """`draw` for many prompts, a seed and an adapter each, or the options `seed` and `adapter` for all."""
         if drawing is None:
             drawing = "now" if self.engine.variant.draw.at_once else "force"
         turns = [[self.engine.turn(prompt, verb="draw")] for prompt in prompts]
-        return [reply.images[0] for reply in self.reply_batch(turns, drawing=drawing, seeds=seeds, **options)]
+        replies = self.reply_batch(turns, drawing=drawing, seeds=seeds, adapters=adapters, **options)
+        return [reply.images[0] for reply in replies]
 
     def edit_batch(
         self,
@@ -311,9 +354,11 @@ class Pipeline:
         *,
         drawing: ImageDrawing | None = None,
         condition: bool | None = None,
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[PIL.Image.Image]:
-        """`edit` for many pictures, an instruction and a seed each, or the option `seed` for all."""
+        """`edit` for many pictures: an instruction, a seed and an adapter each, or the options `seed` and `adapter` for
+        all."""
         self._check_edits(condition)
         turns = [
             [self.engine.turn(text, picture, "edit")] for picture, text in zip(pictures, instructions, strict=True)
@@ -324,6 +369,7 @@ class Pipeline:
             condition=condition is not False,
             seeds=seeds,
             grids=self.engine.variant.edit_grids,
+            adapters=adapters,
             **options,
         )
         return [reply.images[0] for reply in replies]
@@ -350,6 +396,8 @@ class Pipeline:
         pictures: Sequence[Source],
         conditions: Sequence[Source] | None,
         seeds: Sequence[int],
+        *,
+        adapter: str | None = None,
         **options: Unpack[DrawOptions],
     ) -> list[PIL.Image.Image]:
         """`reconstruct` for many pictures, a seed each, and a condition each or None for all."""
@@ -358,7 +406,7 @@ class Pipeline:
         kept = [None] * len(opened) if conditions is None else [self.open(picture) for picture in conditions]
         return decoder.decode(
             [
-                ImageRequest(features, dataclasses.replace(settings, seed=seed), condition)
+                ImageRequest(features, dataclasses.replace(settings, seed=seed), condition, adapter)
                 for features, seed, condition in zip(decoder.encode(opened), seeds, kept, strict=True)
             ]
         )
@@ -386,4 +434,5 @@ class Pipeline:
 
 def settings_of_reply(options: ReplyOptions) -> Settings:
     """The settings among the options of a reply."""
-    return settings_from(Settings, {k: v for k, v in options.items() if k not in ("drawing", "condition")})
+    others = ("drawing", "condition", "adapter")
+    return settings_from(Settings, {k: v for k, v in options.items() if k not in others})

@@ -92,13 +92,29 @@ class DrawOptions(TypedDict, total=False):
     image_guidance: float | None
 
 
-class Options(DrawOptions, total=False):
+class ImageOptions(DrawOptions, total=False):
+    """The same, and the adapter: see `Options`."""
+
+    adapter: str | None
+
+
+class SettingsOptions(DrawOptions, total=False):
     """The fields of `Settings` as keyword arguments."""
 
     temperature: float
     top_p: float
     max_new_tokens: int
     release_suppression: bool
+
+
+class Options(SettingsOptions, total=False):
+    """The same, and the adapter.
+
+    Attributes:
+        adapter: a loaded adapter for this request; "base": the model without one; None: the model's default.
+    """
+
+    adapter: str | None
 
 
 class ReplyOptions(Options, total=False):

@@ -22,6 +22,8 @@ class Source:
     """Where the model runs: cpu, cuda, mps."""
     max_pixels: int | None = None
     """Images with more pixels are refused before they are decoded; by default about 13,000 x 13,000."""
+    adapter: str | None = None
+    """Folder of an adapter, which the model answers and draws with."""
 
     def load(self, progress: bool = True) -> Pipeline:
         """
@@ -36,7 +38,7 @@ class Source:
 
         limit = MAX_PIXELS if self.max_pixels is None else self.max_pixels
         progress = progress and sys.stderr.isatty()
-        return pipeline.load(self.model, device=self.device, max_pixels=limit, progress=progress)
+        return pipeline.load(self.model, device=self.device, max_pixels=limit, progress=progress, adapter=self.adapter)
 
 
 TINY = Source()
