@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import torch
 from torch import nn
@@ -63,13 +64,14 @@ class LoadedAdapters:
         name = self.named(adapter)
         return name if name is not None and "unet" in self.by_name[name].parts else None
 
-    def drawing(self, stage: Detokenizer, adapter: str | None) -> AbstractContextManager[None]:
-        """Passes of the stage's U-Net inside have the adapter of `of_drawing`.
+    def drawing(self, stage: Detokenizer, adapter: str | None) -> Callable[[], AbstractContextManager[None]]:
+        """What passes of the stage's U-Net run within, to have a request's adapter.
 
         Raises:
             SeedxError: it was trained on the other stage.
         """
-        return nullcontext() if adapter is None else self.unet(stage).use([adapter])
+        name = self.of_drawing(adapter)
+        return nullcontext if name is None else partial(self.unet(stage).use, [name])
 
     def unet(self, stage: Detokenizer) -> LoraSwitch:
         """Those that change the U-Net, on one stage of the de-tokenizer."""

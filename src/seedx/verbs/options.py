@@ -18,12 +18,12 @@ class Source:
 
     model: str = "tiny"
     """"tiny" (bundled), a folder, or a hub id."""
+    adapter: str | None = None
+    """Folder of an adapter, which the model answers and draws with."""
     device: str = "cpu"
     """Where the model runs: cpu, cuda, mps."""
     max_pixels: int | None = None
     """Images with more pixels are refused before they are decoded; by default about 13,000 x 13,000."""
-    adapter: str | None = None
-    """Folder of an adapter, which the model answers and draws with."""
 
     def load(self, progress: bool = True) -> Pipeline:
         """
@@ -33,12 +33,12 @@ class Source:
         Raises:
             SeedxError: there is no such model or device.
         """
-        from seedx.images import MAX_PIXELS
         from seedx.inference import pipeline
 
-        limit = MAX_PIXELS if self.max_pixels is None else self.max_pixels
         progress = progress and sys.stderr.isatty()
-        return pipeline.load(self.model, device=self.device, max_pixels=limit, progress=progress, adapter=self.adapter)
+        return pipeline.load(
+            self.model, adapter=self.adapter, device=self.device, max_pixels=self.max_pixels, progress=progress
+        )
 
 
 TINY = Source()
