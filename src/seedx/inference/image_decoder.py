@@ -142,7 +142,7 @@ class ImageDecoder:
     def kind(self, request: ImageRequest) -> object:
         """Equal for requests that are decoded together: they may differ in seed, features and condition image."""
         s = request.settings
-        how = (s.steps, s.sampler, s.guidance, s.image_guidance)
+        how = (s.steps, s.sampler, s.guidance, s.image_guidance, s.guidance_interval, s.cache_interval)
         adapter = self.adapters.of_drawing(request.adapter)
         return self._size(request), request.condition is None, len(request.features), adapter, how
 
@@ -163,6 +163,8 @@ class ImageDecoder:
             sampler=settings.sampler,
             guidance=settings.guidance,
             image_guidance=settings.image_guidance,
+            guidance_interval=settings.guidance_interval,
+            cache_interval=settings.cache_interval,
             adapter=self.adapters.drawing(stage, requests[0].adapter),
         )
 

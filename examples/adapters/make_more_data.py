@@ -1,7 +1,7 @@
 """What the adapters of this folder learn from, as a user would bring it: answers in another tone, and framed pictures.
 
     python examples/finetune/make_data.py     # the wintry edits
-    python examples/adapters/make_data.py     # the rest
+    python examples/adapters/make_more_data.py   # the rest
 
 writes examples/adapters/data: pictures/, pirate.jsonl (questions with a pirate's answers) and pictures in a
 wooden frame: with the plain one as the condition in framed.jsonl, alone in framed_alone.jsonl.
