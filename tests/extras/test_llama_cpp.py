@@ -12,9 +12,11 @@ import pytest
 import torch
 
 import seedx
+from random_adapters import language_updates
 from replies import requests
 from seedx import cli
 from seedx.checkpoint import llama_cpp, native
+from seedx.checkpoint.adapters import Adapter, sampled, write_adapter
 from seedx.engines.llama_context import SEQUENCES
 from seedx.engines.llama_runner import LlamaRunner
 from seedx.engines.runner import RunnerState
@@ -23,6 +25,7 @@ from seedx.errors import ContextFullError, MissingPackageError, SeedxError
 from seedx.inference.engine import Request
 from seedx.inference.rows import Answer, EndEvent
 from seedx.inference.settings import Settings
+from seedx.model.lora import LoraSwitch, Update
 
 EXAMPLES = requests.EXAMPLES
 DRAWINGS = tuple(prompt for prompt, _ in requests.DRAW)
@@ -36,7 +39,7 @@ def rms(one, other):
 
 @pytest.mark.slow
 def test_every_verb_replies_as_by_torch(by_llama):
-    """Questions, boxes, drawings, edits, stories, slides, batches and sessions, of which torch's replies are on file."""
+    """Questions, boxes, drawings, edits, stories, a slide, a batch and sessions, whose replies by torch are on file."""
     recorded, found = requests.read(), requests.replies(by_llama)
     assert len(recorded) >= 50 and recorded.keys() == found.keys()
     for name, each in recorded.items():
@@ -241,8 +244,6 @@ def test_a_full_context_and_too_many_rows_are_errors(by_llama):
         runner.open_row()
     with pytest.raises(SeedxError, match=f"at most {SEQUENCES} requests"):
         runner.open_row()
-    with pytest.raises(SeedxError, match="there is no adapter 'winter'"):
-        by_llama.engine.generation().runner.open_row(adapter="winter")
 
 
 def test_a_session_keeps_its_state_and_drops_an_aborted_turn(by_llama, by_torch):
@@ -309,3 +310,66 @@ def test_a_missing_package_names_make_llama(folders, monkeypatch):
     llama_cpp.package.cache_clear()
     with pytest.raises(MissingPackageError, match="`make llama` builds"):
         seedx.load(folders / "f16")
+
+
+def test_each_row_has_its_own_adapter(folders):
+    """Against torch: its rows of one pass have different adapters, llama.cpp's are read one adapter after the other."""
+    by_torch, by_llama = seedx.load("tiny"), seedx.load(folders / "f16")
+    llm = by_torch.model.seedx.language.llm
+    updates = {name: language_updates(llm, seed) for seed, name in enumerate(("winter", "night"))}
+    for name, each in updates.items():
+        by_llama.engine.llama.add_adapter(name, each)
+    runners = TorchRunner(by_torch.model.seedx.language, LoraSwitch(llm, updates)), LlamaRunner(by_llama.engine.llama)
+    adapters, found = ("night", None, "winter", "night", None), []
+    for runner in runners:
+        rows = [runner.open_row(adapter=adapter) for adapter in adapters]
+        with torch.inference_mode():
+            embeds = [runner.embed(torch.tensor(IDS[i:])) for i in range(len(rows))]
+            states = runner.forward(rows, embeds, [3, 3, 10, 1, 3])
+            found.append((states, runner.logits(rows)))
+    for ours, theirs in zip(found[0][0], found[1][0], strict=True):
+        torch.testing.assert_close(theirs, ours, atol=0.05, rtol=0.02)
+    torch.testing.assert_close(found[1][1], found[0][1], atol=0.1, rtol=0.02)
+    assert (found[0][1][0] - found[0][1][1]).abs().max() > 1  # the adapters change much
+    state = runners[1].close_row(rows[0], keep=True)
+    with pytest.raises(SeedxError, match="continues with the adapter"):
+        runners[1].open_row(state, adapter="winter")
+    assert runners[1].open_row(state, adapter="night").length == len(IDS)
+    with pytest.raises(SeedxError, match="there is no adapter 'summer' here; loaded are: winter, night"):
+        runners[1].open_row(adapter="summer")
+
+
+def test_an_adapter_is_loaded_with_the_model(folders, by_torch, tmp_path):
+    llm = by_torch.model.seedx.language.llm
+    write_adapter(tmp_path / "winter", "language", language_updates(llm, 3, size=0.6), llm)
+    by_torch, by_llama = (seedx.load(name, adapter=tmp_path / "winter") for name in ("tiny", folders / "q8_0"))
+    plain = seedx.load(folders / "q8_0").chat("describe the picture", [EXAMPLES / "meadow.png"], drawing="forbid")
+    replies = [
+        model.chat(
+            "describe the picture", [EXAMPLES / "meadow.png"], drawing="forbid", adapter=adapter, max_new_tokens=9
+        )
+        for model in (by_torch, by_llama)
+        for adapter in (None, "base")
+    ]
+    texts = [reply.text for reply in replies]
+    assert texts[0] == texts[2] and texts[1] == texts[3] and texts[0] != texts[1] and plain.text.startswith(texts[1])
+    with pytest.raises(SeedxError, match="merged into a GGUF file"):
+        by_llama.merge_adapter("winter")
+    other = {"language": [each + 1 for each in sampled("language", llm)]}
+    header = Adapter("other", {"language": language_updates(llm, 3)}, other)
+    with pytest.raises(SeedxError, match="was trained on another model"):
+        header.check_sampled("language", by_llama.engine.llama.sampled(), 0.1)
+
+
+def test_an_adapter_that_does_not_fit_is_refused(folders):
+    model = seedx.load(folders / "f16").engine.llama
+    name = "model.layers.0.mlp.down_proj.weight"
+    with pytest.raises(SeedxError, match="the adapter 'wrong' does not fit this model"):
+        model.add_adapter("wrong", {name: Update(torch.zeros(2, 30), torch.zeros(256, 2), 1.0)})
+    with pytest.raises(SeedxError, match="the adapter 'wrong' does not fit this model"):
+        model.add_adapter("wrong", {name.replace(".0.", ".9."): Update(torch.zeros(2, 704), torch.zeros(256, 2), 1.0)})
+    with pytest.raises(SeedxError, match="no layer of a Llama"):
+        model.add_adapter(
+            "wrong", {"model.layers.0.attention.weight": Update(torch.zeros(2, 4), torch.zeros(4, 2), 1.0)}
+        )
+    assert not model.adapters
