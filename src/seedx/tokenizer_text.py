@@ -1,4 +1,4 @@
-"""The texts of a turn before they become ids: the chat template's marks, joined chunks, the words of a new tokenizer."""
+"""The texts of a turn before they become ids: marks of the chat template, joined chunks, words of a new tokenizer."""
 
 from __future__ import annotations
 
