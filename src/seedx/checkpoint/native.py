@@ -10,6 +10,7 @@
                               the de-tokenizer's other stage, if it is kept; `detokenizer.condition` says which is which
     tokenizer.json            or tokenizer.model and added_tokens.json
 
+A folder of the variant "detokenizer" has no language, bridge and tokenizer: it reconstructs pictures.
 Names in a file are those of its module, so that each can be read alone. Weights may be stored in half precision. Names
 and shapes are checked strictly. A folder is written aside and renamed, so a crash leaves the old one whole.
 """
@@ -32,10 +33,12 @@ from seedx.checkpoint import weights
 from seedx.checkpoint.config_file import read_config as read_config
 from seedx.checkpoint.config_file import write_config as write_config
 from seedx.checkpoint.hub import Hub, locate
+from seedx.checkpoint.no_language import NoTokenizer
 from seedx.checkpoint.parts import Model, build, modules, part_state
 from seedx.config import Config
 from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
+from seedx.variants import variant_of
 
 _OURS = re.compile(
     r"config\.json|.*\.safetensors(\.index\.json)?|tokenizer.*|special_tokens_map\.json|added_tokens\.json"
@@ -65,9 +68,12 @@ def load(
         precision = torch.float32 if part == "vae" else dtype
         stored = read_part(folder, part, part_state(part, module))
         module.load_state_dict({key: t.to(device, precision) for key, t in stored.items()}, strict=False, assign=True)
-    if config.language.tie_embeddings:
+    language = variant_of(config).language
+    if language and config.language.tie_embeddings:
         seedx.language.llm.tie_weights()
-    model = Model(config, seedx.to(device).eval(), detokenizer.to(device).eval(), tokenizer.load(folder))
+    (seedx if language else seedx.vision).to(device)  # what has no weights can't be moved
+    words = tokenizer.load(folder) if language else NoTokenizer()
+    model = Model(config, seedx.eval(), detokenizer.to(device).eval(), words)
     if weights.find(folder, other_name(config)):
         model.load_other_stage = functools.partial(load_other_stage, folder, model, dtype)
     return model
