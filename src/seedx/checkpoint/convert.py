@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from seedx import tokenizer
-from seedx.checkpoint import native, peft_names, weights
+from seedx.checkpoint import gguf_convert, mapped, native, peft_names, weights
 from seedx.checkpoint.download import QWEN_PREFIX, Part, Selection, complete, survey
+from seedx.checkpoint.gguf_convert import Kind
 from seedx.checkpoint.layouts import LAYOUTS, STAGES, has_language, stage_of
 from seedx.checkpoint.parts import build, modules, part_state
 from seedx.checkpoint.peft_names import Merged, Update
@@ -53,6 +54,7 @@ def convert(
     *,
     variant: str | None = None,
     finetuned: str | Path | None = None,
+    gguf: Kind | None = None,
 ) -> Converted:
     """Convert the release's files to a folder for `native.load`, one shard at a time.
 
@@ -65,6 +67,7 @@ def convert(
         variant: which of the released models, a name of `LAYOUTS`; None: the only one.
         finetuned: a pytorch_model.bin that fine-tuning with the release's code wrote, in place of the model's `agent`.
             LoRA in peft's names is merged.
+        gguf: the language model is stored as a GGUF file of this kind; see `gguf_convert.write_language`.
 
     Raises:
         SeedxError: there is a choice of models, a part is missing or damaged, or a weight is missing, unknown or of
@@ -85,11 +88,12 @@ def convert(
     config = dataclasses.replace(sizes, variant=selection.variant or sizes.variant, detokenizer=detokenizer)
     if words and words.vocab_size > config.language.vocab_size:
         raise SeedxError(f"the tokenizer has {words.vocab_size} ids, the model {config.language.vocab_size}")
+    report = mapped.forgetting([file for part in selection.usable.values() for file in part.files], progress)
     with native.replacing(target) as aside:
         native.write_config(config, aside)
         if words:
             words.save(aside)
-        linked = _write_parts(files, config, stage, aside, target, dtype, progress)
+        linked = _write_parts(files, config, stage, aside, target, dtype, report, gguf)
         write_record(aside, selection.variant, files.origins(stage, dtype))
     damaged = tuple(part.problem for part in selection.parts.values() if part.problem)
     return Converted(selection.variant, tuple(linked), damaged)
@@ -202,7 +206,8 @@ def _write_parts(
     aside: Path,
     target: Path,
     dtype: torch.dtype | None,
-    progress: Progress | None,
+    progress: Progress,
+    gguf: Kind | None,
 ) -> list[str]:
     """Returns the parts that were linked."""
     expected, origins, linked = modules(*build(config)), files.origins(main, dtype), []
@@ -212,13 +217,13 @@ def _write_parts(
         state = files.ours(part)
         base = state.base if isinstance(state, Merged) else state
         weights.check(base, part_state("detokenizer" if part in STAGES else name, module), part)
-        report = functools.partial(progress, name) if progress else None
         if name in origins and (size := take(name, origins[name], aside, target)):
             linked.append(name)
-            if report:
-                report(size)
+            progress(name, size)
+        elif name == "language" and gguf:
+            gguf_convert.write_language(aside, config.language, state, gguf, progress)
         else:
-            weights.write(aside, name, state, dtype, progress=report)
+            weights.write(aside, name, state, dtype, progress=functools.partial(progress, name))
     return linked
 
 

@@ -20,6 +20,9 @@ import torch
 from torch import Tensor
 
 from seedx.checkpoint.parts import Model
+from seedx.engines.llama_context import LlamaModel
+from seedx.engines.llama_runner import LlamaRunner
+from seedx.engines.runner import LanguageRunner
 from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import SeedxError, shorten
 from seedx.images import MAX_PIXELS, Pictures, Source, open_image
@@ -95,8 +98,15 @@ class Responses:
 
 
 class Engine:
-    def __init__(self, model: Model, *, max_pixels: int = MAX_PIXELS, progress: bool = False) -> None:
-        self.model, self.max_pixels = model, max_pixels
+    """
+    Args:
+        llama: the language model in llama.cpp, which runs it in the place of torch.
+    """
+
+    def __init__(
+        self, model: Model, *, max_pixels: int = MAX_PIXELS, progress: bool = False, llama: LlamaModel | None = None
+    ) -> None:
+        self.model, self.max_pixels, self.llama = model, max_pixels, llama
         self.variant = variant_of(model.config)
         self.image_decoder = ImageDecoder(model, progress)
 
@@ -168,8 +178,13 @@ class Engine:
         ]
 
     def generation(self) -> Generation:
-        """An empty batch, whose language model is run by torch."""
-        return Generation(self.model.seedx, self.model.tokenizer, TorchRunner(self.model.seedx.language))
+        """An empty batch, whose language model is run by torch or llama.cpp."""
+        seedx = self.model.seedx
+        runner: LanguageRunner = TorchRunner(seedx.language)
+        if self.llama is not None:
+            like = seedx.output_resampler.query
+            runner = LlamaRunner(self.llama, like.device, like.dtype)
+        return Generation(seedx, self.model.tokenizer, runner)
 
     def row_request(self, request: Request) -> RowRequest:
         """What a request's row joins a generation with.

@@ -6,15 +6,17 @@ An option of loading has one home here: its name and type in `LoadOptions`, its 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, get_args
 
 import torch
 
-from seedx.checkpoint import native
-from seedx.checkpoint.hub import Hub
+from seedx.checkpoint import native, weights
+from seedx.checkpoint.hub import Hub, locate
+from seedx.engines.llama_context import LlamaModel
 from seedx.errors import SeedxError
 from seedx.images import MAX_PIXELS
 from seedx.inference.engine import Engine
+from seedx.inference.settings import EngineName
 
 
 class LoadOptions(TypedDict, total=False):
@@ -28,6 +30,11 @@ class LoadOptions(TypedDict, total=False):
         revision: of a hub id: a branch, tag or commit; None: the main branch.
         cache_dir: where downloads are kept; None: the cache of huggingface_hub.
         local_files_only: use what was downloaded before, without the network.
+        engine: who runs the language model: "torch", or "llama_cpp", which needs it as a GGUF file and the extra
+            `seedx[llama]`. None: torch where the model has weights for it.
+        gguf: a GGUF file of this model's language model; None: `language.gguf` in its folder.
+        threads: of llama.cpp; None: as many as torch uses.
+        repack: llama.cpp keeps quantised weights a second time, in an order that is faster. False halves its memory.
     """
 
     device: str | torch.device
@@ -37,6 +44,10 @@ class LoadOptions(TypedDict, total=False):
     revision: str | None
     cache_dir: str | Path | None
     local_files_only: bool
+    engine: EngineName | None
+    gguf: str | Path | None
+    threads: int | None
+    repack: bool
 
 
 def load_engine(
@@ -49,6 +60,10 @@ def load_engine(
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
+    engine: EngineName | None = None,
+    gguf: str | Path | None = None,
+    threads: int | None = None,
+    repack: bool = True,
 ) -> Engine:
     """A loaded model, ready to reply. The options are those of `LoadOptions`.
 
@@ -56,12 +71,43 @@ def load_engine(
         name: "tiny" (bundled), a folder, or a hub id "organisation/name".
 
     Raises:
-        SeedxError: no such model, weights that do not fit its config.json, or a device that is not there.
+        SeedxError: no such model, weights that do not fit its config.json, a device that is not there, or no GGUF
+            file for llama.cpp.
+        MissingPackageError: what the engine needs is not installed.
     """
     check_device(device)
-    hub = Hub(revision, cache_dir, local_files_only)
+    folder = locate(name, Hub(revision, cache_dir, local_files_only))
+    file = _gguf(folder, engine, gguf)
+    model = native.load(folder, device, dtype, language=file is None)
+    llama = None
+    if file is not None:
+        gpu = torch.device(device).type != "cpu"
+        llama = LlamaModel(file, model.config.language, threads=threads, repack=repack, gpu=gpu)
     limit = MAX_PIXELS if max_pixels is None else max_pixels
-    return Engine(native.load(name, device, dtype, hub), max_pixels=limit, progress=progress)
+    return Engine(model, max_pixels=limit, progress=progress, llama=llama)
+
+
+def _gguf(folder: Path, engine: EngineName | None, gguf: str | Path | None) -> Path | None:
+    """The file that llama.cpp runs; None for torch.
+
+    Raises:
+        SeedxError: an unknown engine, one that does not go with the file, or no file.
+    """
+    if engine is not None and engine not in get_args(EngineName):
+        raise SeedxError(f"engine is {', '.join(get_args(EngineName))}, not {engine!r}")
+    if gguf is not None and engine == "torch":
+        raise SeedxError("a GGUF file is run by the engine llama_cpp, not torch")
+    own = folder / native.GGUF
+    if engine is None and gguf is None and (not own.is_file() or weights.find(folder, "language")):
+        return None
+    if engine == "torch":
+        return None
+    if gguf is None and not own.is_file():
+        raise SeedxError(
+            f"{folder} has no {native.GGUF} for llama.cpp: make a folder that has by `seedx convert {folder} OUT "
+            "--gguf q8_0`, or give a file of the same language model by gguf= (--gguf)"
+        )
+    return own if gguf is None else Path(gguf)
 
 
 def check_device(device: str | torch.device) -> None:
