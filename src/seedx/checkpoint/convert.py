@@ -17,13 +17,14 @@ from seedx.checkpoint.download import QWEN_PREFIX, Part, Selection, complete, su
 from seedx.checkpoint.gguf_convert import Kind
 from seedx.checkpoint.layouts import LAYOUTS, STAGES, has_language, stage_of
 from seedx.checkpoint.parts import build, modules, part_state
-from seedx.checkpoint.peft_names import Merged, Update
+from seedx.checkpoint.peft_names import Merged
 from seedx.checkpoint.release import from_release
 from seedx.checkpoint.shared_parts import origin, take, write_record
 from seedx.checkpoint.sizes import sizes_of
 from seedx.config import Config
 from seedx.damage import damage
 from seedx.errors import SeedxError
+from seedx.model.lora import Update
 
 Progress = Callable[[str, int], None]
 

@@ -177,4 +177,3 @@ def _own_tensors(part: str, module: nn.Module) -> dict[str, Tensor]:
 
 def _offload(module: nn.Module, device: str, skip: tuple[str, ...]) -> None:
     """Weights in RAM; a block at a time is on the device while it runs."""
-    from diffusers.hooks import apply_group_offloading

@@ -19,6 +19,8 @@ class Source:
 
     model: str = "tiny"
     """"tiny" (bundled), a folder, or a hub id."""
+    adapter: str | None = None
+    """Folder of an adapter, which the model answers and draws with."""
     device: str = "cpu"
     """Where the model runs: cpu, cuda, mps."""
     max_pixels: int | None = None
@@ -45,6 +47,7 @@ class Source:
         progress = progress and sys.stderr.isatty()
         return pipeline.load(
             self.model,
+            adapter=self.adapter,
             device=self.device,
             max_pixels=self.max_pixels,
             progress=progress,
