@@ -14,6 +14,7 @@ from seedx.model.detokenizer import Detokenizer
 from seedx.model.language import Language
 from seedx.model.seedx import SeedX
 from seedx.tokenizer import Tokenizer
+from seedx.variants import variant_of
 
 # Names in the module of a part that start so are stored with another part.
 _ELSEWHERE = {"bridge": ("vision.", "language."), "detokenizer": ("vae.",)}
@@ -24,6 +25,8 @@ class Model:
     """Everything that inference needs of one model.
 
     Attributes:
+        seedx: without a language model (`Variant.language`), only its `vision` has weights.
+        tokenizer: without a language model a `NoTokenizer`, which refuses every question.
         detokenizer: the stage that the model draws by, of `config.detokenizer`.
         load_other_stage: reads the other stage, where the model has both.
     """
@@ -62,11 +65,11 @@ def build(config: Config) -> tuple[SeedX, Detokenizer]:
 
 
 def modules(seedx: SeedX, detokenizer: Detokenizer) -> dict[str, nn.Module]:
-    """The module of each part; that of "bridge" and "detokenizer" holds other parts as well."""
+    """The module of each part that the model has; that of "bridge" and "detokenizer" holds other parts as well."""
+    language: dict[str, nn.Module] = {"bridge": seedx, "language": seedx.language}
     return {
         "vision": seedx.vision,
-        "bridge": seedx,
-        "language": seedx.language,
+        **(language if variant_of(seedx.config).language else {}),
         "detokenizer": detokenizer,
         "vae": detokenizer.vae,
     }

@@ -24,11 +24,13 @@ from torch import Tensor
 from seedx import tokenizer
 from seedx.checkpoint import native, weights
 from seedx.checkpoint.hub import locate
-from seedx.checkpoint.layouts import STAGES
+from seedx.checkpoint.layouts import STAGES, stage_folder
 from seedx.checkpoint.parts import build, modules, part_state
 from seedx.checkpoint.peft_names import to_peft
 from seedx.checkpoint.release import to_release
 from seedx.config import Config, LoraConfig
+from seedx.errors import SeedxError
+from seedx.variants import variant_of
 
 SHARD_BYTES = 5 * 1000**3  # as transformers splits files by default
 
@@ -55,18 +57,21 @@ def write_release(
     """
     folder = locate(name)
     config = native.read_config(folder)
+    if not variant_of(config).language:
+        raise SeedxError(f"{folder} has no language model: --to writes whole models")
     source = _Source(folder, config, dtype, progress)
     stages = {STAGES[config.detokenizer.condition]: "detokenizer"}
     other = native.other_name(config)
     if weights.find(folder, other):
         stages[other] = other
     with native.replacing(target) as aside:
-        for place in ("agent", "llm", *(f"seed_detokenizer/{stage}" for stage in stages), "vae", "tokenizer", "unet"):
+        places = {stage: stage_folder(config.variant, stage) for stage in stages}
+        for place in ("agent", "llm", *places.values(), "vae", "tokenizer", "unet"):
             (aside / place).mkdir(parents=True)
         tokenizer.load(folder).save(aside / "tokenizer")
         torch.save(source.stored("vision", "visual_encoder"), aside / "qwen_vit_G.pt")
         for stage, part in stages.items():
-            torch.save(source.stored(part, stage), aside / "seed_detokenizer" / stage / "pytorch_model.bin")
+            torch.save(source.stored(part, stage), aside / places[stage] / "pytorch_model.bin")
         agent = source.stored("bridge", "agent")
         if peft:
             rank = (config.language.lora or LoraConfig()).rank

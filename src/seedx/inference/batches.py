@@ -22,6 +22,7 @@ from seedx.inference.settings import (
     Options,
     ReplyOptions,
     Settings,
+    SettingsOptions,
     settings_from,
 )
 from seedx.messages import Message
@@ -41,6 +42,7 @@ class Batches:
         prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: Literal["raise"] = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[ReplyOptions],
     ) -> list[Reply]: ...
 
@@ -50,6 +52,7 @@ class Batches:
         prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: OnError,
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[ReplyOptions],
     ) -> list[Reply] | list[Reply | SeedxError]: ...
 
@@ -58,6 +61,7 @@ class Batches:
         prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: OnError = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[ReplyOptions],
     ) -> list[Reply] | list[Reply | SeedxError]:
         """Replies to many prompts together; each is what `chat` gives alone. Options are those of `reply_batch`.
@@ -66,14 +70,19 @@ class Batches:
             on_error: what a prompt that can't be answered does: an empty text, a picture that can't be opened, more
                 than the context holds. "raise": the call raises its error. "return": the error is that row's result,
                 and the other rows are answered.
+            adapters: one a prompt, in place of the option `adapter`.
         """
         if on_error not in ("raise", "return"):
             raise SeedxError(f'on_error is "raise" or "return", not {on_error!r}')
         if on_error == "raise":
-            return self.reply_batch([[self.engine.turn(text, pictures)] for text, pictures in prompts], **options)
+            turns = [[self.engine.turn(text, pictures)] for text, pictures in prompts]
+            return self.reply_batch(turns, adapters=adapters, **options)
         self.engine.image_decoder.check(settings_of_reply(options))  # a mistake in the options is no row's
+        names = [options.get("adapter")] * len(prompts) if adapters is None else adapters
         tried = [self._tried(text, pictures, options) for text, pictures in prompts]
-        replies = iter(self.reply_batch([turn for turn in tried if not isinstance(turn, SeedxError)], **options))
+        asked = [(turn, name) for turn, name in zip(tried, names, strict=True) if not isinstance(turn, SeedxError)]
+        turns, used = [turn for turn, _ in asked], [name for _, name in asked]
+        replies = iter(self.reply_batch(turns, adapters=used, **options))
         results: list[Reply | SeedxError] = [turn if isinstance(turn, SeedxError) else next(replies) for turn in tried]
         return results
 
@@ -86,7 +95,9 @@ class Batches:
         condition: bool | None = None,
         seeds: Sequence[int] | None = None,
         grids: tuple[str, ...] | None = None,
-        **options: Unpack[Options],
+        adapters: Sequence[str | None] | None = None,
+        adapter: str | None = None,
+        **options: Unpack[SettingsOptions],
     ) -> list[Reply]:
         """The next messages of many conversations, together; each may have had any number of turns.
 
@@ -95,11 +106,14 @@ class Batches:
             condition: images keep to the last one given or drawn before the reply; None: as the model was trained.
             seeds: one a conversation, in place of the option `seed`.
             grids: the only ones that pictures are read in, such as "1x1"; None: the model's.
+            adapters: one a conversation, in place of the option `adapter`.
         """
         settings = settings_from(Settings, options)
         seeds = [settings.seed] * len(conversations) if seeds is None else seeds
-        if len(seeds) != len(conversations):
-            raise SeedxError(f"one seed a prompt: {len(conversations)} prompts came with {len(seeds)} seeds")
+        adapters = [adapter] * len(conversations) if adapters is None else adapters
+        for what, given in (("seed", seeds), ("adapter", adapters)):
+            if len(given) != len(conversations):
+                raise SeedxError(f"one {what} a prompt: {len(conversations)} prompts came with {len(given)} {what}s")
         return self.engine.reply(
             [
                 Request(
@@ -109,8 +123,9 @@ class Batches:
                     condition,
                     tiling,
                     grids,
+                    adapter=name,
                 )
-                for each, seed in zip(conversations, seeds, strict=True)
+                for each, seed, name in zip(conversations, seeds, adapters, strict=True)
             ]
         )
 
@@ -120,13 +135,15 @@ class Batches:
         seeds: Sequence[int] | None = None,
         *,
         drawing: ImageDrawing | None = None,
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[PIL.Image.Image]:
-        """`draw` for many prompts, a seed each, or the option `seed` for all."""
+        """`draw` for many prompts, a seed and an adapter each, or the options `seed` and `adapter` for all."""
         if drawing is None:
             drawing = "now" if self.engine.variant.draw.at_once else "force"
         turns = [[self.engine.turn(prompt, verb="draw")] for prompt in prompts]
-        return [reply.images[0] for reply in self.reply_batch(turns, drawing=drawing, seeds=seeds, **options)]
+        replies = self.reply_batch(turns, drawing=drawing, seeds=seeds, adapters=adapters, **options)
+        return [reply.images[0] for reply in replies]
 
     def edit_batch(
         self,
@@ -136,9 +153,11 @@ class Batches:
         *,
         drawing: ImageDrawing | None = None,
         condition: bool | None = None,
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[PIL.Image.Image]:
-        """`edit` for many pictures, an instruction and a seed each, or the option `seed` for all."""
+        """`edit` for many pictures: an instruction, a seed and an adapter each, or the options `seed` and `adapter` for
+        all."""
         self._check_edits(condition)
         turns = [
             [self.engine.turn(text, picture, "edit")] for picture, text in zip(pictures, instructions, strict=True)
@@ -149,6 +168,7 @@ class Batches:
             condition=condition is not False,
             seeds=seeds,
             grids=self.engine.variant.edit_grids,
+            adapters=adapters,
             **options,
         )
         return [reply.images[0] for reply in replies]
@@ -159,7 +179,7 @@ class Batches:
             SeedxError: the model was not trained to edit, and the user has not chosen to try.
         """
         variant = self.engine.variant
-        if variant.edits:
+        if variant.edits or not variant.language:  # without a language model, the first question says so
             return
         if condition is None:
             raise SeedxError(
@@ -175,6 +195,8 @@ class Batches:
         pictures: Sequence[Source],
         conditions: Sequence[Source] | None,
         seeds: Sequence[int],
+        *,
+        adapter: str | None = None,
         **options: Unpack[DrawOptions],
     ) -> list[PIL.Image.Image]:
         """`reconstruct` for many pictures, a seed each, and a condition each or None for all."""
@@ -183,7 +205,7 @@ class Batches:
         kept = [None] * len(opened) if conditions is None else [self.open(picture) for picture in conditions]
         return decoder.decode(
             [
-                ImageRequest(features, dataclasses.replace(settings, seed=seed), condition)
+                ImageRequest(features, dataclasses.replace(settings, seed=seed), condition, adapter)
                 for features, seed, condition in zip(decoder.encode(opened), seeds, kept, strict=True)
             ]
         )
@@ -211,4 +233,5 @@ class Batches:
 
 def settings_of_reply(options: ReplyOptions) -> Settings:
     """The settings among the options of a reply."""
-    return settings_from(Settings, {k: v for k, v in options.items() if k not in ("drawing", "condition")})
+    others = ("drawing", "condition", "adapter")
+    return settings_from(Settings, {k: v for k, v in options.items() if k not in others})
