@@ -71,13 +71,28 @@ def tokenizer(folder: Path) -> None:
 
 
 def language() -> State:
-    """The language model before it was tuned, but with the rows of the new tokens."""
-    return random_state("llm", 40, STORY)
+    """The language model before it was tuned, but with the rows of the new tokens.
+
+    Its norms are near 1 and its embeddings large, so that it attends to some tokens more than to others. It writes
+    whole words alone: control tokens, bytes and new tokens have the logit 0, below the largest of the others.
+    """
+    state = random_state("llm", 40, STORY)
+    state |= {name: 1 + tensor for name, tensor in state.items() if "norm" in name}
+    state["model.embed_tokens.weight"] *= 4
+    state["lm_head.weight"][: 3 + 256] = 0
+    state["lm_head.weight"][BASE:] = 0
+    return state
+
+
+def resamplers() -> State:
+    """Both, with weights that let different pictures look different."""
+    state = random_state("agent", 44, STORY)
+    return {name: tensor + 1 if ".ln_" in name and "weight" in name else 4 * tensor for name, tensor in state.items()}
 
 
 def agent(whole: bool) -> State:
     """The file of the fine-tuned model: both resamplers, and the language model in peft's names."""
-    state = random_state("agent", 44, STORY)
+    state = resamplers()
     for name, tensor in language().items():
         stem, _, kind = name.rpartition(".")
         place = f"llm.base_model.model.{stem}"

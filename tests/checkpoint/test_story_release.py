@@ -33,7 +33,7 @@ def has_the_weights(folder: Path) -> None:
     expected = from_release("llm", tuned())
     for name, tensor in model.seedx.language.state_dict().items():
         assert torch.allclose(tensor, expected[name], atol=1e-6), name
-    agent = mock_release.random_state("agent", 44, STORY)
+    agent = mock_story.resamplers()
     assert torch.equal(model.seedx.output_resampler.query, agent["output_resampler.query"])
     adapted = mock_release.random_state("first_stage", 41, STORY)
     assert torch.equal(model.detokenizer.resampler.latents, adapted["resampler.latents"])
