@@ -17,6 +17,7 @@ import PIL.Image
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "data")]
 
+import folder_targets  # noqa: E402
 from layouts import FIXTURES, layout, make_pictures  # noqa: E402
 from mutate import mutate_bytes, mutate_record, mutate_text  # noqa: E402
 from shards import write_jsonl, write_parquet, write_tar  # noqa: E402
@@ -220,4 +221,9 @@ TARGETS: dict[str, Target] = {
     "prompt": prompt,
     "boxes": boxes,
     "slide": slide,
+    "recipe": folder_targets.recipe,
+    "settings": folder_targets.settings,
+    "model folder": folder_targets.model_folder,
+    "checkpoint": folder_targets.checkpoint,
 }
+SLOW = ("model folder", "checkpoint")  # which get fewer inputs

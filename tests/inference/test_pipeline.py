@@ -272,6 +272,7 @@ def test_a_long_prompt_is_refused_and_the_session_stays(tiny):
         ({"sampler": "Euler"}, "Euler"),
         ({"temperature": -1.0}, "temperature"),
         ({"max_new_tokens": FREE - 1}, "an image takes 18 tokens"),
+        ({"release_suppression": "no"}, "release_suppression is True or False"),
     ],
 )
 def test_options_are_checked(tiny, options, problem):
