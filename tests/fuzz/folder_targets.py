@@ -1,4 +1,4 @@
-"""What is fuzzed and slow, since each input is a folder: models, and checkpoints of training. And recipes and settings."""
+"""What is fuzzed besides: model folders and checkpoints of training, whose inputs are slow; recipes and settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import random
 import shutil
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +143,7 @@ def _run() -> Path:
 
 
 def checkpoint(rng: random.Random) -> bool:
-    """A file of the last checkpoint is changed, mostly with the checksum to go with it: as one from elsewhere has it."""
+    """A file of the last checkpoint is changed, mostly with the checksum to go with it."""
     folder = _scratch() / "fuzzed-run"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(_run(), folder)

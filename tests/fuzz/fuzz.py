@@ -110,9 +110,8 @@ def main() -> int:
         found += fuzz(name, range(given.first, given.first + share), given.seed)
         total += share
     for name, number, what in found[:50]:
-        print(
-            f"\n{name} {number} (--only {name} --first {number} --inputs 1 --seed {given.seed})\n{what[:500]} ... {what[-800:]}"
-        )
+        again = f"--only '{name}' --first {number} --inputs 1 --seed {given.seed}"
+        print(f"\n{name} {number} ({again})\n{what[:500]} ... {what[-800:]}")
     print(f"\n{total} inputs, {len(found)} findings")
     return bool(found)
 
