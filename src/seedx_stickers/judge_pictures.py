@@ -77,7 +77,10 @@ def spoiled(rng: random.Random, scene: Scene) -> Lesson:
     for sticker in bad:
         longer = max(4, round(sticker.size * min(scene.width, scene.height)))
         drawing = spoil(rng, sized(sticker.name, longer), is_simple(sticker.name))
-        corner = round(sticker.x * scene.width - drawing.width / 2), round(sticker.y * scene.height - drawing.height / 2)
+        corner = (
+            round(sticker.x * scene.width - drawing.width / 2),
+            round(sticker.y * scene.height - drawing.height / 2),
+        )
         picture.paste(drawing, corner, drawing)
     return Lesson(corrupt(rng, picture, mild=True) if rng.random() < 0.4 else picture, good)
 

@@ -97,7 +97,7 @@ def painted(background: Background, ground: Ground | None, width: int, height: i
     if ground is None:
         return banded(background, width, height)
     noise = np.random.default_rng(ground.seed)
-    down, across = np.mgrid[0:1 : height * 1j, 0:1 : width * 1j]
+    down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     first = np.array(ground.colours[0], np.float64)
     if ground.paint == "gradient":
         angle = noise.uniform(0, 2 * np.pi)

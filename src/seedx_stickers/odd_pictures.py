@@ -157,9 +157,9 @@ def _take(file: Path, folder: Path) -> None:
             if name == FACE:
                 pixels = np.frombuffer(bz2.decompress(wheel.read(name)), np.uint8).reshape(768, 1024, 3)
                 Image.fromarray(pixels).save(folder / "face.png")
-            elif name.startswith("sklearn/datasets/images/") and name.endswith(".jpg"):
-                _save(wheel, name, folder / f"{stem}.png")
-            elif name.startswith("skimage/data/") and stem in TEST_NAMES:
+            elif (name.startswith("sklearn/datasets/images/") and name.endswith(".jpg")) or (
+                name.startswith("skimage/data/") and stem in TEST_NAMES
+            ):
                 _save(wheel, name, folder / f"{stem}.png")
 
 

@@ -15,7 +15,6 @@ import zlib
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
 from PIL import Image
 
 from seedx_stickers.art import BACKGROUNDS, OBJECTS, WORN, aspect

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seedx.config import Config
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, first_line
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.language import Language
 from seedx.model.seedx import SeedX
@@ -59,9 +59,20 @@ class Model:
 
 
 def build(config: Config) -> tuple[SeedX, Detokenizer]:
-    """The modules without memory for their weights, on the meta device."""
-    with torch.device("meta"):
-        return SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim)
+    """The modules without memory for their weights, on the meta device.
+
+    Raises:
+        SeedxError: sizes that do not fit together, whatever the library that finds it raises.
+    """
+    try:
+        with torch.device("meta"):
+            return SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim)
+    except (SeedxError, MemoryError, ImportError):
+        raise
+    except Exception as error:
+        raise SeedxError(
+            f"no model can be built of the sizes in config.json: {type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 def modules(seedx: SeedX, detokenizer: Detokenizer) -> dict[str, nn.Module]:

@@ -142,7 +142,11 @@ def drawn_scene(rng: random.Random) -> Scene:
 
 
 def _is_plain(scene: Scene) -> bool:
-    return type(scene) is Scene and scene.ground is None and all(sticker.style == PLAIN and not sticker.turn for sticker in scene.stickers)
+    return (
+        type(scene) is Scene
+        and scene.ground is None
+        and all(sticker.style == PLAIN and not sticker.turn for sticker in scene.stickers)
+    )
 
 
 def page(rng: random.Random) -> Scene:

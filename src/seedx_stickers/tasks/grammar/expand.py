@@ -62,7 +62,9 @@ class Wording:
 
     def _expand(self, rule: str, values: Mapping[str, str]) -> str:
         alternative = self._pick(rule)
-        return _SLOT.sub(lambda slot: values[slot[1]] if slot[1] in values else self._expand(slot[1], values), alternative)
+        return _SLOT.sub(
+            lambda slot: values[slot[1]] if slot[1] in values else self._expand(slot[1], values), alternative
+        )
 
     def _pick(self, rule: str) -> str:
         every = self.rules[rule]

@@ -1,10 +1,10 @@
 """What the model says where it can't do what is asked: absent and unknown things, too many, small talk, no drawings.
 
-    find the dog (there is none)        -> There is no dog.
-    draw a horse                        -> I can't draw a horse: I know animals such as dogs, cats and mice.
-    ten stars                           -> I can draw one to four things in a picture.
-    hello                               -> Hello! I read and draw little pictures of stickers: ...
-    a photograph, noise, a texture      -> I only know drawings of little things such as animals, food and cars.
+find the dog (there is none)        -> There is no dog.
+draw a horse                        -> I can't draw a horse: I know animals such as dogs, cats and mice.
+ten stars                           -> I can draw one to four things in a picture.
+hello                               -> Hello! I read and draw little pictures of stickers: ...
+a photograph, noise, a texture      -> I only know drawings of little things such as animals, food and cars.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def absent_thing(w: Wording, scene: Scene, known: bool = True) -> tuple[str, Exp
 
 
 def present_twin(w: Wording, scene: Scene) -> tuple[str, Expected] | None:
-    """"is there a horse?" about an unknown thing: no."""
+    """ "is there a horse?" about an unknown thing: no."""
     words = _unknown(w)
     question = w.part("ask_yes_no", a=a_noun(words), x=words, **{"is": "is"})
     return w.say("question", q=question), Expected("no", "yes_no", source=scene)
@@ -122,7 +122,9 @@ def draw_many(w: Wording) -> tuple[str, Expected]:
     else:
         counts = rng.choice(((3, 2), (2, 3), (4, 1), (2, 2, 2), (1, 1, 1, 1, 1), (3, 3), (1, 4), (2, 2, 1)))
         names = rng.sample(list(OBJECTS), len(counts))
-        parts = [a_noun(name) if n == 1 else f"{NUMBERS[n]} {plural(name)}" for n, name in zip(counts, names, strict=True)]
+        parts = [
+            a_noun(name) if n == 1 else f"{NUMBERS[n]} {plural(name)}" for n, name in zip(counts, names, strict=True)
+        ]
         it = joined(parts)
     return w.say("order_draw", do=w.part("draw_it", it=it), it=it), Expected(TOO_MANY, "too_many")
 
@@ -136,11 +138,26 @@ def small_talk(w: Wording) -> tuple[str, Expected]:
     if kind == "language":
         return rng.choice(fresh(LANGUAGES, w.wordings)), Expected(OTHER_LANGUAGE, "talk")
     if kind == "sums":
-        one, other, sign = rng.randrange(100), rng.randrange(100), rng.choice(("+", "-", "*", "x", "/", " plus ", " times ", " minus "))
-        forms = ("{s}", "{s}=", "what is {s}?", "how much is {s}?", "calculate {s}", "{s} = ?", "can you compute {s}?", "solve {s}")
+        one, other, sign = (
+            rng.randrange(100),
+            rng.randrange(100),
+            rng.choice(("+", "-", "*", "x", "/", " plus ", " times ", " minus ")),
+        )
+        forms = (
+            "{s}",
+            "{s}=",
+            "what is {s}?",
+            "how much is {s}?",
+            "calculate {s}",
+            "{s} = ?",
+            "can you compute {s}?",
+            "solve {s}",
+        )
         return rng.choice(fresh(forms, w.wordings)).format(s=f"{one}{sign}{other}"), Expected(NO_SUMS, "talk")
     letters = "".join(rng.choices("asdfghjklqwertyuiopzxcvbnm", k=rng.randint(3, 12)))
-    return rng.choice((letters, f"{letters} {letters[::-1]}", rng.choice("?!.") * rng.randint(1, 3))), Expected(NOT_UNDERSTOOD, "talk")
+    return rng.choice((letters, f"{letters} {letters[::-1]}", rng.choice("?!.") * rng.randint(1, 3))), Expected(
+        NOT_UNDERSTOOD, "talk"
+    )
 
 
 def odd(w: Wording, test: bool = False) -> Example:
@@ -157,7 +174,9 @@ def odd(w: Wording, test: bool = False) -> Example:
         prompt = w.say("order", do=w.part("order_find", x=words))
     else:
         words = noun(rng, rng.choice(list(OBJECTS)))
-        prompt = w.say("question", q=w.part(rng.choice(("ask_how_many", "ask_where")), x=words, xs=nouns(words), **{"is": "is"}))
+        prompt = w.say(
+            "question", q=w.part(rng.choice(("ask_how_many", "ask_where")), x=words, xs=nouns(words), **{"is": "is"})
+        )
     expected = Expected(EMPTY if picture.kind == "empty" else ODD, "odd", source=picture)
     return Example("odd", [user(Image(picture), prompt), assistant(expected.text)], [expected])
 
@@ -166,4 +185,3 @@ def spoken(prompt: str, expected: Expected, kind: str) -> Example:
     """An answer in words to a prompt without a picture, or about the expected source."""
     parts = (Image(expected.source), prompt) if expected.source else (prompt,)
     return Example(kind, [user(*parts), assistant(expected.text)], [expected])
-

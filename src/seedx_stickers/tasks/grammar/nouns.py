@@ -73,30 +73,21 @@ MORE_PLURALS = {
 # Things that the world has not, by the group of which it names some instead. A tenth is never trained on (`unknown`).
 UNKNOWN: dict[str, tuple[str, ...]] = {
     "animal": tuple(
-        "horse lion wolf sheep deer goat donkey zebra giraffe camel crocodile snake lizard hippo rhino kangaroo koala "
-        "squirrel hedgehog beaver otter seal dolphin shark crab lobster spider ant ladybird worm eagle parrot swan goose "
-        "chicken rooster turkey pigeon crow flamingo ostrich peacock bat hamster raccoon skunk llama gorilla pony canary "
-        "dinosaur dragon unicorn jellyfish starfish seahorse".split()
+        ["horse", "lion", "wolf", "sheep", "deer", "goat", "donkey", "zebra", "giraffe", "camel", "crocodile", "snake", "lizard", "hippo", "rhino", "kangaroo", "koala", "squirrel", "hedgehog", "beaver", "otter", "seal", "dolphin", "shark", "crab", "lobster", "spider", "ant", "ladybird", "worm", "eagle", "parrot", "swan", "goose", "chicken", "rooster", "turkey", "pigeon", "crow", "flamingo", "ostrich", "peacock", "bat", "hamster", "raccoon", "skunk", "llama", "gorilla", "pony", "canary", "dinosaur", "dragon", "unicorn", "jellyfish", "starfish", "seahorse"]
     ),
     "vehicle": tuple(
-        "train plane aeroplane airplane helicopter bus truck lorry tractor motorbike motorcycle scooter tram taxi "
-        "ambulance submarine ferry canoe van skateboard sledge tank".split()
+        ["train", "plane", "aeroplane", "airplane", "helicopter", "bus", "truck", "lorry", "tractor", "motorbike", "motorcycle", "scooter", "tram", "taxi", "ambulance", "submarine", "ferry", "canoe", "van", "skateboard", "sledge", "tank"]
     ),
     "food": tuple(
-        "pear grape lemon peach cherry mango coconut tomato potato onion cucumber bread cheese egg sandwich soup salad "
-        "cookie chocolate sweet pancake noodle taco sushi donut doughnut croissant popcorn pie".split()
+        ["pear", "grape", "lemon", "peach", "cherry", "mango", "coconut", "tomato", "potato", "onion", "cucumber", "bread", "cheese", "egg", "sandwich", "soup", "salad", "cookie", "chocolate", "sweet", "pancake", "noodle", "taco", "sushi", "donut", "doughnut", "croissant", "popcorn", "pie"]
     ),
-    "plant": tuple("tulip daisy lily palm leaf bush grass clover vine daffodil fern".split()),
-    "sky": tuple("lightning comet planet tornado snowflake raindrop satellite galaxy".split()),
+    "plant": tuple(["tulip", "daisy", "lily", "palm", "leaf", "bush", "grass", "clover", "vine", "daffodil", "fern"]),
+    "sky": tuple(["lightning", "comet", "planet", "tornado", "snowflake", "raindrop", "satellite", "galaxy"]),
     "thing": tuple(
-        "chair table lamp bed sofa door window bridge tower castle tent bottle glass knife fork spoon plate shoe shirt "
-        "dress scarf glove bag box basket bell drum piano violin trumpet flute phone computer keyboard television radio "
-        "robot hammer axe saw ladder pencil pen brush candle lantern torch crown ring necklace sword shield flag kite "
-        "ladder bench fence statue windmill anchor magnet mirror pillow blanket bucket broom".split()
+        ["chair", "table", "lamp", "bed", "sofa", "door", "window", "bridge", "tower", "castle", "tent", "bottle", "glass", "knife", "fork", "spoon", "plate", "shoe", "shirt", "dress", "scarf", "glove", "bag", "box", "basket", "bell", "drum", "piano", "violin", "trumpet", "flute", "phone", "computer", "keyboard", "television", "radio", "robot", "hammer", "axe", "saw", "ladder", "pencil", "pen", "brush", "candle", "lantern", "torch", "crown", "ring", "necklace", "sword", "shield", "flag", "kite", "ladder", "bench", "fence", "statue", "windmill", "anchor", "magnet", "mirror", "pillow", "blanket", "bucket", "broom"]
     ),
     "person": tuple(
-        "man woman boy girl child baby king queen princess pirate knight witch wizard astronaut clown doctor fairy "
-        "farmer teacher mermaid ghost".split()
+        ["man", "woman", "boy", "girl", "child", "baby", "king", "queen", "princess", "pirate", "knight", "witch", "wizard", "astronaut", "clown", "doctor", "fairy", "farmer", "teacher", "mermaid", "ghost"]
     ),
 }  # fmt: skip
 GROUP_OF = {name: group for group, names in UNKNOWN.items() for name in names}
@@ -115,7 +106,13 @@ def nouns(words: str) -> str:
 
 def a_noun(words: str) -> str:
     """With its indefinite article: "an owl", "a unicorn", "shades"."""
-    if PLURALS.get(words, MORE_PLURALS.get(words)) == words and words not in ("fish", "tropical fish", "sheep", "deer", "squid"):
+    if PLURALS.get(words, MORE_PLURALS.get(words)) == words and words not in (
+        "fish",
+        "tropical fish",
+        "sheep",
+        "deer",
+        "squid",
+    ):
         return words
     return f"{'an' if words[0] in 'aeiou' and not words.startswith(('unic', 'one')) else 'a'} {words}"
 
