@@ -31,7 +31,6 @@ from pathlib import Path
 from typing import Any
 
 from random_release import VARIANT, release
-
 from seedx.config import SEED_X_17B, Config
 
 STAGES = ("make", "convert", "answer", "draw")

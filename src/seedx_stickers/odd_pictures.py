@@ -1,6 +1,6 @@
 """Pictures that are no drawings of stickers: photographs, noise, textures, and empty ones.
 
-    make art        # fetches the photographs by pip: those of scikit-learn and scipy to train on, scikit-image's to test
+    make art        # fetches the photographs by pip: scikit-learn's and scipy's to train on, scikit-image's to test
 
 Without the photographs, training has noise, textures and empty pictures alone.
 """
@@ -33,8 +33,12 @@ PHOTOS = FOLDER / "photos"
 # The wheels and what is taken from them. scipy 1.11 is the last with pictures in its wheel.
 TRAINED = ("scikit-learn==1.9.1", "scipy==1.11.4")
 TESTED = ("scikit-image==0.26.0",)
+FOLDERS = (Path("sklearn/datasets/images"), Path("skimage/data"))
 FACE = "scipy/misc/face.dat"  # 768 x 1024 RGB, packed
-TEST_NAMES = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "gravel", "hubble_deep_field", "ihc", "motorcycle_left", "page", "retina", "rocket", "text")  # fmt: skip
+TEST_NAMES = (
+    *("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "gravel", "hubble_deep_field", "ihc"),
+    *("motorcycle_left", "page", "retina", "rocket", "text"),
+)
 
 
 @dataclass(frozen=True)
@@ -157,9 +161,7 @@ def _take(file: Path, folder: Path) -> None:
             if name == FACE:
                 pixels = np.frombuffer(bz2.decompress(wheel.read(name)), np.uint8).reshape(768, 1024, 3)
                 Image.fromarray(pixels).save(folder / "face.png")
-            elif (name.startswith("sklearn/datasets/images/") and name.endswith(".jpg")) or (
-                name.startswith("skimage/data/") and stem in TEST_NAMES
-            ):
+            elif Path(name).parent in FOLDERS and (name.endswith(".jpg") or stem in TEST_NAMES):
                 _save(wheel, name, folder / f"{stem}.png")
 
 

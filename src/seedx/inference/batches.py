@@ -180,7 +180,8 @@ class Batches:
         adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]:
-        """`draw` for many prompts, a seed and an adapter each, or the options of that name for all. For `on_error` see `chat_batch`."""
+        """`draw` for many prompts: a seed and an adapter each, or the options `seed` and `adapter` for all. For
+        `on_error` see `chat_batch`."""
         if drawing is None:
             drawing = "now" if self.engine.variant.draw.at_once else "force"
         replies = self._replies(
@@ -234,8 +235,8 @@ class Batches:
         adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]:
-        """`edit` for many pictures: an instruction each; a seed and an adapter each, or the options of that name for all.
-        For `on_error` see `chat_batch`."""
+        """`edit` for many pictures: an instruction, a seed and an adapter each, or the options `seed` and `adapter` for
+        all. For `on_error` see `chat_batch`."""
         self._check_edits(condition)
         same_length("instruction", instructions, len(pictures), "picture")
         replies = self._replies(

@@ -54,7 +54,6 @@ def label(scene: Scene) -> tuple[Image.Image, np.ndarray, np.ndarray]:
     """Picture, (H, W) number of the drawing under each pixel (0: none), a row per drawing: name, corners, letter."""
     numbers = Image.new("L", (scene.width, scene.height), 0)
     rows = [(INDEX[_ground_name(scene)], 0.0, 0.0, 1.0, 1.0, 0)]
-    shorter = min(scene.width, scene.height)
     for sticker in scene.stickers:
         own = [box(scene, sticker), *(worn_box(scene, sticker, thing) for thing in sticker.wears)]
         for name, corners, (drawing, x, y) in zip(
@@ -131,7 +130,7 @@ def sample_tile(rng: random.Random, signs: float, looks: float = 0.0, drawings: 
 
 
 def drawn_scene(rng: random.Random) -> Scene:
-    """A picture such as the model draws: two in five as text asks for, a quarter one large thing alone, else sampled."""
+    """A picture such as the model draws: two in five as text asks for, a quarter one thing alone, else sampled."""
     kind = rng.random()
     if kind < 0.4:
         return plain(rng)

@@ -108,7 +108,7 @@ DRAWING = {
     ),
     "beside": ("beside", "next to", "and", "with", "together with", "near", "by", "along with", "alongside"),
     "wearing": ("with", "wearing", "that wears", "in", "who is wearing", "dressed in", "who has", "that has on"),
-    "colour_ground": ("on {ab} background", "with {ab} background", "on {ab} backdrop", "against {ab} background", "in front of {ab} background", "with a background that is {b}", "on {b}", "and make the background {b}", "over {ab} ground", "on {ab} wall"),
+    "colour_ground": ("on {ab} background", "with {ab} background", "on {ab} backdrop", "against {ab} background", "in front of {ab} background", "with a background that is {b}", "on {b}", "over {ab} ground", "on {ab} wall"),
     "beach": ("on the beach", "at the beach", "on a beach", "by the sea", "at the seaside", "on the sand", "at the shore"),
     "meadow": ("in a meadow", "on a meadow", "in the meadow", "on the grass", "in a field", "on a lawn", "in the grass"),
     "night": ("at night", "in the night", "in the dark", "at nighttime", "under a night sky", "late at night", "in the middle of the night"),
