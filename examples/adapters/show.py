@@ -3,8 +3,8 @@
     python examples/adapters/show.py [--adapters runs/adapters/adapters] [--count 40]
 
 asks for held-out wintry edits, questions and drawings, each of them without an adapter and with each adapter, all in
-mixed batches. The judge says whether a wintry edit is done; a tone is a pirate's if the answer begins with "arr,"; a frame is there if
-the border has the frame's colour. A sheet of pictures is written beside the data.
+mixed batches. The judge says whether a wintry edit is done; a tone is a pirate's if the answer begins with "arr,"; a
+frame is there if the border has the frame's colour. A sheet of pictures is written beside the data.
 """
 
 from __future__ import annotations
