@@ -21,7 +21,7 @@ LLAMA_CMAKE := -DLLAVA_BUILD=OFF -DMTMD_BUILD=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAM
 	-DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_COMMON=OFF -DLLAMA_CURL=OFF $(NO_AMX)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-extras llama fuzz check format tiny drawings judge claims docs wheel golden clean
+.PHONY: help demo test test-extras llama fuzz check types fast format tiny drawings judge claims docs wheel golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -43,7 +43,12 @@ fuzz: $(VENV)/.dev ## random changes of valid files for every parser, in limited
 check: $(VENV)/.dev ## format, lint, types, fast tests
 	$(BIN)/ruff format --check $(FILES)
 	$(BIN)/ruff check $(FILES)
+	@$(MAKE) --no-print-directory -j 2 types fast  # mypy has one process: alone, it leaves the other cores idle
+
+types: $(VENV)/.dev
 	$(BIN)/mypy
+
+fast: $(VENV)/.dev
 	$(TESTS) -m "not slow"
 
 format: $(VENV)/.dev ## put the code in form

@@ -2,9 +2,9 @@
 
     python examples/adapters/show.py [--adapters runs/adapters/adapters] [--count 40]
 
-asks for held-out wintry edits, questions and drawings, every one without an adapter and with each, all in mixed batches.
-The judge says whether a wintry edit is done; a tone is a pirate's if the answer begins with "arr,"; a frame is there if
-the border has the frame's colour. A sheet of pictures is written beside the data.
+asks for held-out wintry edits, questions and drawings, each of them without an adapter and with each adapter, all in
+mixed batches. The judge says whether a wintry edit is done; a tone is a pirate's if the answer begins with "arr,"; a
+frame is there if the border has the frame's colour. A sheet of pictures is written beside the data.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def main() -> None:
         plain = [text.removeprefix("arr,").removesuffix("matey!").strip(" ,") for text in texts]
         right = sum(normalise(text) == normalise(one.expected[0].text) for text, one in zip(plain, asked, strict=True))
         print(
-            f"{name}: wintry edits done {done:.0f}, frames {frames}, answers in a pirate's tone {tone}, right {right}, of {count}"
+            f"{name}: wintry edits done {done:.0f}, frames {frames}, answers in a pirate's tone {tone}, right {right}, "
+            f"of {count}"
         )
     sheet(list(rows.values())).save(FOLDER / "sheet.png")
     print(f"{FOLDER / 'sheet.png'}: {SHOWN} pictures before, then by row: {'; '.join(list(rows)[1:])}")

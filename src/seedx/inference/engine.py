@@ -215,14 +215,7 @@ class Engine:
         self.image_decoder.check(settings)
         if request.condition:
             self.image_decoder.check_condition()
-        sampling = SamplingSettings(
-            max_new_tokens=settings.max_new_tokens,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            seed=settings.seed,
-            drawing=request.drawing,
-            release_suppression=settings.release_suppression,
-        )
+        sampling = sampling_of(settings, request.drawing)
         adapter = self.adapters.of_rows(request.adapter)
         return RowRequest(self.prompt(request), sampling, request.state, adapter)
 
@@ -263,3 +256,15 @@ class Engine:
         """The picture's thumbnail as its only tile."""
         pixels = thumbnail(picture, self.model.config.tiling.tile)
         return Tiles(pixels[None], torch.tensor([[0.5, 0.5]]))
+
+
+def sampling_of(settings: Settings, drawing: Drawing) -> SamplingSettings:
+    """What of a reply's settings the sampling of its tokens needs."""
+    return SamplingSettings(
+        max_new_tokens=settings.max_new_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        seed=settings.seed,
+        drawing=drawing,
+        release_suppression=settings.release_suppression,
+    )

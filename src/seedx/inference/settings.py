@@ -100,6 +100,8 @@ class Settings(DrawSettings):
             top_p=number("top_p", self.top_p, 0, 1),
             max_new_tokens=integer("max_new_tokens", self.max_new_tokens, 1),
         )
+        if not isinstance(self.release_suppression, bool):
+            raise SeedxError(f"release_suppression is True or False, not {shorten(self.release_suppression)}")
         if self.top_p == 0:
             raise SeedxError("top_p is more than 0: 1 samples among all tokens, temperature=0 takes the likeliest")
 
