@@ -16,7 +16,8 @@ FLOORS = (
     {"seedx.config", "seedx.plugins", "seedx.deprecated", "seedx.damage"},
     {"seedx.tokenizer_files", "seedx.image_formats", "seedx.images"},
     {"seedx.messages", "seedx.batch", "seedx.variants"},
-    {"seedx.tokens", "seedx.tiling", "seedx.html", "seedx.terminal", "seedx.inference.settings"},
+    {"seedx.tokens", "seedx.tiling", "seedx.html", "seedx.terminal"},
+    {"seedx.inference.settings", "seedx.checkpoint.placement"},
     {
         "seedx.tokenizer_text",
         "seedx.tokenizer",

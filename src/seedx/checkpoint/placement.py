@@ -63,6 +63,9 @@ class Placement:
         for name in (*self.devices, *self.offload, *self.one_at_a_time):
             if name not in PARTS:
                 raise SeedxError(f"the parts that can be placed are {', '.join(PARTS)}, not {shorten(name)}")
+        for name in self.offload:
+            if name not in LARGE or name in self.one_at_a_time:
+                raise SeedxError(f"{' and '.join(LARGE)} can be offloaded, unless they are one_at_a_time; not {name}")
         for name, known in (("dtype", get_args(Dtype)), ("language", get_args(LanguageWeights))):
             value = getattr(self, name)
             if value not in known and (name, value) != ("dtype", None):

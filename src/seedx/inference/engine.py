@@ -180,8 +180,12 @@ class Engine:
     def generation(self) -> Generation:
         """An empty batch, whose language model is run by torch or llama.cpp."""
         seedx = self.model.seedx
-        runner: LanguageRunner = TorchRunner(seedx.language)
-        if self.llama is not None:
+        self.model.need("bridge")
+        runner: LanguageRunner
+        if self.llama is None:
+            self.model.need("language")
+            runner = TorchRunner(seedx.language)
+        else:
             like = seedx.output_resampler.query
             runner = LlamaRunner(self.llama, like.device, like.dtype)
         return Generation(seedx, self.model.tokenizer, runner)

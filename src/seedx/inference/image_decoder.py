@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import PIL.Image
@@ -117,9 +117,16 @@ class ImageDecoder:
                 self.check_condition()
             groups[self.kind(request)].append(index)
         images: dict[int, PIL.Image.Image] = {}
-        for members in groups.values():
+        for members in self._limited(groups.values()):
             images.update(zip(members, self._decode([requests[i] for i in members]), strict=True))
         return [images[index] for index in range(len(requests))]
+
+    def _limited(self, groups: Iterable[list[int]]) -> Iterator[list[int]]:
+        """Groups of no more images than may be decoded at once."""
+        for members in groups:
+            most = self.model.placement.images_at_once or len(members)
+            for start in range(0, len(members), most):
+                yield members[start : start + most]
 
     def size_for(self, image: PIL.Image.Image | None) -> Size:
         """The image's ratio in multiples of the factor, at about the area that the model draws: 300 x 100 becomes
@@ -146,10 +153,11 @@ class ImageDecoder:
         size, settings = self._size(requests[0]), requests[0].settings
         features = torch.stack([request.features for request in requests])
         conditions = [request.condition for request in requests if request.condition is not None]
+        negative = self._negative(features.shape[1])  # before the U-Net is read, which may take the place of what it uses
         return Denoising(
             self.stage(requests[0].condition is not None),
             features,
-            self._negative(features.shape[1]),
+            negative,
             [request.settings.seed for request in requests],
             size=(size[1], size[0]),
             condition=self._latents(conditions, size) if conditions else None,
@@ -157,6 +165,7 @@ class ImageDecoder:
             sampler=settings.sampler,
             guidance=settings.guidance,
             image_guidance=settings.image_guidance,
+            together=self.model.placement.branches_together,
         )
 
     def _decode(self, requests: Sequence[ImageRequest]) -> list[PIL.Image.Image]:
@@ -172,7 +181,8 @@ class ImageDecoder:
     @torch.no_grad()
     def _latents(self, images: Sequence[PIL.Image.Image], size: Size) -> Tensor:
         pixels = torch.stack([to_tensor(image.resize(size, BICUBIC), HALF, HALF) for image in images])
-        return self.model.detokenizer.condition(pixels.to(self.model.detokenizer.device))
+        self.model.need("vae")
+        return self.model.detokenizer.condition(pixels)
 
     def _negative(self, count: int) -> Tensor:
         """(1, count, D): all Q negative features, or the Kp pooled ones, as many as the image's own. Computed once."""
@@ -183,8 +193,7 @@ class ImageDecoder:
 
     @torch.no_grad()
     def _features(self, pixels: Tensor) -> Tensor:
-        positions = self.model.seedx.vision.positions
-        return self.model.seedx.encode_images(pixels.to(positions.device, positions.dtype))
+        return self.model.seedx.encode_images(pixels)
 
 
 def warn_of_size(size: Size, side: int) -> None:

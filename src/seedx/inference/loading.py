@@ -6,12 +6,13 @@ An option of loading has one home here: its name and type in `LoadOptions`, its 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict, get_args
+from typing import TypedDict, cast, get_args
 
 import torch
 
 from seedx.checkpoint import native, weights
 from seedx.checkpoint.hub import Hub, locate
+from seedx.checkpoint.placement import Dtype, Memory, Placement, placement
 from seedx.engines.llama_context import LlamaModel
 from seedx.errors import SeedxError
 from seedx.images import MAX_PIXELS
@@ -24,7 +25,9 @@ class LoadOptions(TypedDict, total=False):
 
     Attributes:
         device: where it runs: "cpu" (the default), "cuda", "cuda:1", "mps".
-        dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere.
+        dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere and where `memory` is "cpu".
+        memory: a mode, "full" (the default), "24gb", "12gb" or "cpu"; or choices of one's own: see
+            `seedx.checkpoint.placement`.
         max_pixels: pictures with more are refused before they are decoded; None: `images.MAX_PIXELS`.
         progress: show a bar on stderr when drawing takes longer than a second.
         revision: of a hub id: a branch, tag or commit; None: the main branch.
@@ -39,6 +42,7 @@ class LoadOptions(TypedDict, total=False):
 
     device: str | torch.device
     dtype: torch.dtype | None
+    memory: Memory | Placement | None
     max_pixels: int | None
     progress: bool
     revision: str | None
@@ -53,8 +57,9 @@ class LoadOptions(TypedDict, total=False):
 def load_engine(
     name: str | Path = "tiny",
     *,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
+    memory: Memory | Placement | None = None,
     max_pixels: int | None = None,
     progress: bool = False,
     revision: str | None = None,
@@ -75,13 +80,16 @@ def load_engine(
             file for llama.cpp.
         MissingPackageError: what the engine needs is not installed.
     """
-    check_device(device)
+    precision = cast("Dtype | None", str(dtype).removeprefix("torch.") if dtype else None)
+    where = placement(memory, None if device is None else str(device), precision)
+    for each in {where.device, *where.devices.values()}:
+        check_device(each)
     folder = locate(name, Hub(revision, cache_dir, local_files_only))
     file = _gguf(folder, engine, gguf)
-    model = native.load(folder, device, dtype, language=file is None)
+    model = native.load(folder, language=file is None, placement=where)
     llama = None
     if file is not None:
-        gpu = torch.device(device).type != "cpu"
+        gpu = torch.device(where.device).type != "cpu"
         llama = LlamaModel(file, model.config.language, threads=threads, repack=repack, gpu=gpu)
     limit = MAX_PIXELS if max_pixels is None else max_pixels
     return Engine(model, max_pixels=limit, progress=progress, llama=llama)

@@ -29,6 +29,7 @@ class Options(TypedDict, total=False):
     guidance: float | None
     image_guidance: float | None
     noise: Tensor | None
+    together: bool
 
 
 def denoise(
@@ -70,6 +71,7 @@ class Denoising:
         sampler: name of a diffusers scheduler.
         guidance, image_guidance: see `branches`.
         noise: (B, C, h, w) standard normal, in place of what the seeds give.
+        together: run the branches of guidance as one batch; False: in turn, in less memory.
 
     Attributes:
         steps: how many there are.
@@ -92,12 +94,13 @@ class Denoising:
         guidance: float | None = None,
         image_guidance: float | None = None,
         noise: Tensor | None = None,
+        together: bool = True,
     ) -> None:
         config, rows = model.config, len(features)
         height, width = size or (config.image_size, config.image_size)
         if len(seeds) != rows:
             raise SeedxError(f"one seed a picture: {rows} pictures came with {len(seeds)} seeds")
-        self.model, self.number = model, 0
+        self.model, self.number, self.together = model, 0, together
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         noise = draw_noise(model, self.generators, height, width) if noise is None else noise
         if condition is not None and condition.shape != noise.shape:
@@ -129,8 +132,7 @@ class Denoising:
     def step(self) -> None:
         """The next step of all pictures."""
         timestep = self._schedule.timesteps[self.number]
-        noisy = self._schedule.scale_model_input(self.latents, timestep).repeat(len(self._weights), 1, 1, 1)
-        predictions = self.model.predict(noisy, timestep, **self._inputs).float().chunk(len(self._weights))
+        predictions = self._predictions(self._schedule.scale_model_input(self.latents, timestep), timestep)
         guided = sum(weight * predicted for weight, predicted in zip(self._weights, predictions, strict=True))
         options = {"generator": self.generators} if self._draws_noise else {}
         result = self._schedule.step(guided, timestep, self.latents, **options)
@@ -138,6 +140,15 @@ class Denoising:
         # What the prediction points at. Schedulers that do not say so show what there is, noise included.
         self._foreseen = getattr(result, "pred_original_sample", result.prev_sample)
         self.number += 1
+
+    def _predictions(self, noisy: Tensor, timestep: Tensor) -> list[Tensor]:
+        """Of each branch, (B, C, h, w)."""
+        count = len(self._weights)
+        if self.together:
+            return list(self.model.predict(noisy.repeat(count, 1, 1, 1), timestep, **self._inputs).float().chunk(count))
+        halves = {name: [None] * count if all_ is None else all_.chunk(count) for name, all_ in self._inputs.items()}
+        inputs = [{name: each[branch] for name, each in halves.items()} for branch in range(count)]
+        return [self.model.predict(noisy, timestep, **each).float() for each in inputs]
 
     def keep(self, rows: Sequence[int]) -> None:
         """Continue with these pictures alone; the others leave. Each is drawn as it would have been."""

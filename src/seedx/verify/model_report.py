@@ -79,6 +79,7 @@ def report(name: str | Path, device: str = "cpu", steps: int | None = None) -> t
         parts[part] = fingerprint(native.read_part(folder, part, expected)) | {"released": is_released(part, expected)}
         checks.append(_of_part(part, parts[part], time.perf_counter() - start))
     model = pipeline.load(folder, device=device)
+    model.model.need("vision", "bridge", "language", "detokenizer", "vae")
     outputs: dict[str, Any] = {}
     for what, run in probes(model, steps).items():
         checks.append(_run(what, run, outputs))
