@@ -9,9 +9,9 @@
     draw      one picture of 512 x 512 in two steps
 
 The last two run with `memory="cpu"` and the engine llama_cpp. Of each stage: seconds, and the most memory that its
-process had at once (VmHWM: mapped files that were read count). A stage that is done is not repeated; results.json in the
-folder has what was measured. Weights are random, and so are words and picture: this is about memory and speed. It needs
-Linux, the extras `llama` and `release`, and 57 GB of disk (small: 1 GB).
+process had at once (VmHWM: mapped files that were read count). A stage that is done is not repeated; results.json in
+the folder has what was measured. Weights are random, and so are words and picture: this is about memory and speed. It
+needs Linux, the extras `llama` and `release`, and 57 GB of disk (small: 1 GB).
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from pathlib import Path
 from typing import Any
 
 from random_release import VARIANT, release
-
 from seedx.config import SEED_X_17B, Config
 
 STAGES = ("make", "convert", "answer", "draw")

@@ -2,10 +2,10 @@
 
     python benchmarks/gpu.py --folder full [--device cuda] [--modes full,int8,24gb,12gb] [--json]
 
-The folder is that of benchmarks/full_size.py, made by `--stage make`, or a model folder `full/model` with real weights;
-without one, a release with random weights is made and converted there (36 GB, and 36 GB more). Each mode runs in its own
-process: a question about a picture of 1344 x 896 (64 tokens), one picture of 1024 x 1024 in 20 steps, and the same twice
-more, timed. Then the golden cases of tests/golden whose modules run on the device, in bfloat16 against float32 on the CPU.
+A folder `full/model` with weights of torch is used as it is; without one, a release with random weights is made and
+converted there (36 GB, and 36 GB more). Each mode runs in its own process: a question about a picture of 1344 x 896 (64
+tokens), one picture of 1024 x 1024 in 20 steps, and the same twice more, timed. Last, the tiny model in bfloat16 on the
+device against float32 on the CPU.
 
 It needs an accelerator, and says so where there is none: nothing of it has been run by the authors.
 """
@@ -44,7 +44,9 @@ def main() -> int:
     parser.add_argument("--within", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not torch.accelerator.is_available():
-        print("benchmarks/gpu.py needs an accelerator, and torch finds none here: nothing was measured", file=sys.stderr)
+        print(
+            "benchmarks/gpu.py needs an accelerator, and torch finds none here: nothing was measured", file=sys.stderr
+        )
         return 2
     if unknown := set(options.modes.split(",")) - set(MODES):
         parser.error(f"--modes are {', '.join(MODES)}, not {', '.join(sorted(unknown))}")
@@ -65,7 +67,6 @@ def main() -> int:
 def make(folder: Path) -> None:
     """A model folder with random weights, unless there is one."""
     from random_release import VARIANT, release
-
     from seedx.checkpoint.convert import convert
     from seedx.config import SEED_X_17B
 
@@ -135,7 +136,12 @@ def close(device: str) -> dict[str, float]:
 
 
 def as_table(found: dict[str, Any]) -> str:
-    lines = [f"{found['device']}:", "", "| mode | tokens/s | pictures/s | GB, answer | GB, draw |", "|---|---|---|---|---|"]
+    lines = [
+        f"{found['device']}:",
+        "",
+        "| mode | tokens/s | pictures/s | GB, answer | GB, draw |",
+        "|---|---|---|---|---|",
+    ]
     for each in found["modes"]:
         if "error" in each:
             lines.append(f"| {each['mode']} | {each['error']} | | | |")

@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py [--folder FOLDER] [--json]
 
-A model of 0.9 GB (in bfloat16; VAE in float32) with random weights answers, draws and reconstructs on the CPU, each in its
-own process. Measured is the most that the process had in memory at once (VmHWM, mapped files included), computed is
+A model of middle size with random weights answers, draws and reconstructs on the CPU, each in its own process. Measured
+is the most that the process had in memory at once (VmHWM, mapped files included), computed is
 `seedx.train.planning.inference`. `off` is computed / measured - 1. Needs Linux.
 """
 
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from random_release import VARIANT, release
-
 from seedx.checkpoint.placement import Placement
 from seedx.config import SEED_X_17B
 
@@ -91,7 +90,11 @@ def row(folder: Path, name: str, verb: str) -> dict[str, Any]:
     command = [sys.executable, __file__, "--folder", folder, "--within", name, verb]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
     usage = Usage(read_config(folder / "model"), Placement(**PLACEMENTS[name]))
-    computed = {"answer": usage.answer, "draw": lambda: usage.draw(SIDE), "reconstruct": lambda: usage.reconstruct(SIDE)}
+    computed = {
+        "answer": usage.answer,
+        "draw": lambda: usage.draw(SIDE),
+        "reconstruct": lambda: usage.reconstruct(SIDE),
+    }
     size = computed[verb]()
     of = {"computed_gb": size / 1e9, "off": size / 1e9 / found["peak_gb"] - 1, "process_gb": PROCESS["cpu"] / 1e9}
     return {"placement": name, "verb": verb} | found | {key: round(value, 3) for key, value in of.items()}

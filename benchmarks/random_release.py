@@ -1,8 +1,8 @@
 """A release with random weights of any size, in the files that people download, written block by block.
 
-Tensors are never whole in memory: a file's directory is written first, then its bytes from one block of noise, begun at
-a place of each tensor's own. Norms are ones, biases zeros, everything else normal with a deviation of 0.02, so that what
-the modules give is finite. A part that is there is not written again.
+Tensors are never whole in memory: a file's directory is written first, then its bytes from one block of noise, from a
+place of each tensor's own on. Norms are ones, biases zeros, everything else normal with a deviation of 0.02, so that
+what the modules give is finite. A part that is there is not written again.
 """
 
 from __future__ import annotations

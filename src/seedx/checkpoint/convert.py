@@ -15,15 +15,16 @@ from seedx import tokenizer
 from seedx.checkpoint import gguf_convert, mapped, native, peft_names, weights
 from seedx.checkpoint.download import QWEN_PREFIX, Part, Selection, complete, survey
 from seedx.checkpoint.gguf_convert import Kind
-from seedx.checkpoint.layouts import LAYOUTS, STAGES, stage_of
+from seedx.checkpoint.layouts import LAYOUTS, STAGES, has_language, stage_of
 from seedx.checkpoint.parts import build, modules, part_state
-from seedx.checkpoint.peft_names import Merged, Update
+from seedx.checkpoint.peft_names import Merged
 from seedx.checkpoint.release import from_release
 from seedx.checkpoint.shared_parts import origin, take, write_record
 from seedx.checkpoint.sizes import sizes_of
 from seedx.config import Config
 from seedx.damage import damage
 from seedx.errors import SeedxError
+from seedx.model.lora import Update
 
 Progress = Callable[[str, int], None]
 
@@ -77,20 +78,22 @@ def convert(
     selection = check(select(source, variant, finetuned))
     if sizes is None and selection.variant is None:
         raise SeedxError(f"no name of a folder says which model {source} is: give --variant {'|'.join(LAYOUTS)}")
-    files = Files(selection.usable)
-    words = tokenizer.load(selection.parts["tokenizer"].place)
+    files = Files(selection.usable, language=has_language(selection.variant))
+    words = tokenizer.load(selection.parts["tokenizer"].place) if files.language else None
     stage = main_stage(selection, sizes)
     if sizes is None:
         assert selection.variant is not None
-        sizes = sizes_of(files.official(), files.parts, words.specials, selection.variant, stage == STAGES[1])
+        specials = words.specials if words else None
+        sizes = sizes_of(files.official(), files.parts, specials, selection.variant, stage == STAGES[1])
     detokenizer = dataclasses.replace(sizes.detokenizer, condition=stage == STAGES[1])
     config = dataclasses.replace(sizes, variant=selection.variant or sizes.variant, detokenizer=detokenizer)
-    if words.vocab_size > config.language.vocab_size:
+    if words and words.vocab_size > config.language.vocab_size:
         raise SeedxError(f"the tokenizer has {words.vocab_size} ids, the model {config.language.vocab_size}")
     report = mapped.forgetting([file for part in selection.usable.values() for file in part.files], progress)
     with native.replacing(target) as aside:
         native.write_config(config, aside)
-        words.save(aside)
+        if words:
+            words.save(aside)
         linked = _write_parts(files, config, stage, aside, target, dtype, report, gguf)
         write_record(aside, selection.variant, files.origins(stage, dtype))
     damaged = tuple(part.problem for part in selection.parts.values() if part.problem)
@@ -129,7 +132,7 @@ def check(selection: Selection) -> Selection:
 
 def main_stage(selection: Selection, sizes: Config | None) -> str:
     """The stage of the de-tokenizer that the model draws by."""
-    if selection.variant:
+    if selection.variant and has_language(selection.variant):
         return stage_of(selection.variant)
     if sizes is not None:
         return STAGES[sizes.detokenizer.condition]
@@ -137,14 +140,20 @@ def main_stage(selection: Selection, sizes: Config | None) -> str:
 
 
 class Files:
-    """The weights of the selected parts, mapped from the disk, LoRA taken apart from what it changes."""
+    """The weights of the selected parts, mapped from the disk, LoRA taken apart from what it changes.
 
-    def __init__(self, parts: Mapping[str, Part]) -> None:
-        self.parts = parts
+    Args:
+        language: whether the model has a language model.
+    """
+
+    def __init__(self, parts: Mapping[str, Part], language: bool = True) -> None:
+        self.parts, self.language = parts, language
         self.updates: dict[str, Update] = {}
-        self._official = {name: weights.read(*parts[name].files) for name in ("agent", "vae")}
+        self._official = {"vae": weights.read(*parts["vae"].files)}
         self._official["visual_encoder"] = _visual(weights.read(*parts["visual_encoder"].files))
-        self._official["llm"] = self._language()
+        if language:
+            self._official["agent"] = weights.read(*parts["agent"].files)
+            self._official["llm"] = self._language()
         for stage in self.stages:
             self._official[stage] = self._whole(stage)
 

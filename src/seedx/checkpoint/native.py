@@ -11,6 +11,7 @@
                               the de-tokenizer's other stage, if it is kept; `detokenizer.condition` says which is which
     tokenizer.json            or tokenizer.model and added_tokens.json
 
+A folder of the variant "detokenizer" has no language, bridge and tokenizer: it reconstructs pictures.
 Names in a file are those of its module, so that each can be read alone. Weights may be stored in half precision. Names
 and shapes are checked strictly. A folder is written aside and renamed, so a crash leaves the old one whole.
 """
@@ -34,12 +35,14 @@ from seedx.checkpoint import weights
 from seedx.checkpoint.config_file import read_config as read_config
 from seedx.checkpoint.config_file import write_config as write_config
 from seedx.checkpoint.hub import Hub, locate
+from seedx.checkpoint.no_language import NoTokenizer
 from seedx.checkpoint.parts import Model, build, modules, part_state
 from seedx.checkpoint.placement import Dtype, Placement
 from seedx.checkpoint.residency import Residency
 from seedx.config import Config
 from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
+from seedx.variants import variant_of
 
 GGUF = "language.gguf"
 _OURS = re.compile(
@@ -79,7 +82,9 @@ def load(
     for part, module in modules(seedx.eval(), detokenizer.eval()).items():
         if part != "language" or language:
             parts.add(part, module)
-    model = Model(config, seedx, detokenizer, tokenizer.load(folder), parts=parts)
+    whole = variant_of(config).language  # False: the visual tokenizer and the de-tokenizer alone
+    words = tokenizer.load(folder) if whole else NoTokenizer()
+    model = Model(config, seedx, detokenizer, words, parts=parts)
     if weights.find(folder, other_name(config)):
         model.load_other_stage = functools.partial(load_other_stage, parts, model)
     return model
@@ -87,7 +92,7 @@ def load(
 
 def is_model(folder: Path) -> bool:
     """Whether a folder is one of this library's, and not a download of the release's files."""
-    return (folder / "config.json").is_file() and bool(weights.find(folder, "bridge"))
+    return (folder / "config.json").is_file() and bool(weights.find(folder, "vision"))
 
 
 def other_name(config: Config) -> str:

@@ -9,7 +9,8 @@
                                                    to the GPU                       branches in turn, decoded in tiles
     cpu     24 GB of RAM         int8              one of them in memory at a time  one at a time, decoded in tiles
 
-A mode is a `Placement`, whose fields can be chosen one by one: `dataclasses.replace(placement("24gb"), language="int8")`.
+A mode is a `Placement`, whose fields can be chosen one by one, as in
+`dataclasses.replace(placement("24gb"), language="int8")`.
 Whatever the mode, a part is read when it is first needed. Standard library only: the command line is made from this.
 """
 

@@ -73,7 +73,9 @@ class Residency:
     def _load(self, part: str) -> None:
         module, home = self._modules.get(part), _kind(part)
         if module is None or not weights.find(self.folder, part):
-            raise SeedxError(f"{self.folder} holds no {part}.safetensors: {ADVICE.get(part, 'convert the model again')}")
+            raise SeedxError(
+                f"{self.folder} holds no {part}.safetensors: {ADVICE.get(part, 'convert the model again')}"
+            )
         self._make_room(home)
         dtype, device = getattr(torch, self.placement.dtype_of(home)), self.placement.device_of(home)
         stored = self._stored(part)
@@ -165,13 +167,13 @@ def _entries(kind: str, module: Any) -> list[nn.Module]:
 
 
 def _stays(kind: str, name: str, placement: Placement) -> bool:
-    """Whether a tensor of an offloaded part stays in RAM until its block runs. The de-tokenizer's resampler is small."""
+    """Whether a tensor of an offloaded part stays in RAM until its block runs. The resampler of drawing does not."""
     return kind in placement.offload and (kind != "detokenizer" or name.startswith("unet."))
 
 
 def _offload(module: nn.Module, device: str) -> None:
-    """Weights in RAM; what runs is on the device. Blocks of the visual tokenizer, whose pool reads weights of layers that
-    it does not call; single layers of the U-Net, whose blocks are up to half of it."""
+    """Weights in RAM; what runs is on the device: blocks of the visual tokenizer, whose pool reads weights of layers
+    that it does not call, and single layers of the U-Net, whose blocks are up to half of it."""
     from diffusers.hooks import apply_group_offloading
 
     stream = torch.device(device).type == "cuda"  # the next weights travel while these compute
@@ -192,5 +194,3 @@ def _set_tiles(detokenizer: Detokenizer, placement: Placement) -> None:
     factor, side = detokenizer.vae.factor, placement.vae_tile
     if hasattr(vae, "tile_latent_min_size"):  # AutoencoderKL
         vae.tile_sample_min_size, vae.tile_latent_min_size = side, side // factor
-
-

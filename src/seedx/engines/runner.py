@@ -26,21 +26,25 @@ class RunnerRow:
     Attributes:
         length: tokens read. A row is rewound by setting a smaller length.
         index: the runner's own.
+        adapter: its name; None: the model itself.
     """
 
     length: int = 0
     index: int = 0
+    adapter: str | None = None
 
 
 @dataclass(frozen=True)
 class RunnerState:
     """A row that has left: `length` tokens and what the runner needs to continue after them.
 
-    It may be continued once: the row that continues it writes into the same memory, after these tokens.
+    It may be continued once: the row that continues it writes into the same memory, after these tokens. It continues
+    with the adapter that read them.
     """
 
     length: int
     content: Any
+    adapter: str | None = None
 
 
 class LanguageRunner(Protocol):
@@ -55,7 +59,7 @@ class LanguageRunner(Protocol):
         """A new row, empty or continued from a state.
 
         Raises:
-            SeedxError: there is no such adapter.
+            SeedxError: there is no such adapter, or the state is another one's.
         """
         ...
 

@@ -153,7 +153,7 @@ class Generation:
             row.draw()
         elif row.settings.drawing == "now":
             row.draw_now()
-        elif last == row.specials.box_start:
+        elif last is not None and last == row.specials.box_start:
             row.text.begin(last)
         return row
 

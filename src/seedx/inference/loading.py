@@ -11,6 +11,7 @@ from typing import TypedDict, cast, get_args
 import torch
 
 from seedx.checkpoint import native, weights
+from seedx.checkpoint.adapters import Adapters, read_adapters
 from seedx.checkpoint.hub import Hub, locate
 from seedx.checkpoint.placement import Dtype, Memory, Placement, placement
 from seedx.engines.llama_context import LlamaModel
@@ -30,6 +31,9 @@ class LoadOptions(TypedDict, total=False):
             `seedx.checkpoint.placement`.
         max_pixels: pictures with more are refused before they are decoded; None: `images.MAX_PIXELS`.
         progress: show a bar on stderr when drawing takes longer than a second.
+        adapter: folders of adapters that stay apart from the model (`checkpoint/adapters.py`). One folder: every
+            request has it that names no other. Several, in a list (named by their folders) or {name: folder}: a request
+            names one, by the option `adapter`.
         revision: of a hub id: a branch, tag or commit; None: the main branch.
         cache_dir: where downloads are kept; None: the cache of huggingface_hub.
         local_files_only: use what was downloaded before, without the network.
@@ -45,6 +49,7 @@ class LoadOptions(TypedDict, total=False):
     memory: Memory | Placement | None
     max_pixels: int | None
     progress: bool
+    adapter: Adapters | None
     revision: str | None
     cache_dir: str | Path | None
     local_files_only: bool
@@ -62,6 +67,7 @@ def load_engine(
     memory: Memory | Placement | None = None,
     max_pixels: int | None = None,
     progress: bool = False,
+    adapter: Adapters | None = None,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
@@ -76,8 +82,8 @@ def load_engine(
         name: "tiny" (bundled), a folder, or a hub id "organisation/name".
 
     Raises:
-        SeedxError: no such model, weights that do not fit its config.json, a device that is not there, or no GGUF
-            file for llama.cpp.
+        SeedxError: no such model, weights that do not fit its config.json, a device that is not there, no GGUF file
+            for llama.cpp, or an adapter that is none or another model's.
         MissingPackageError: what the engine needs is not installed.
     """
     precision = cast("Dtype | None", str(dtype).removeprefix("torch.") if dtype else None)
@@ -85,6 +91,8 @@ def load_engine(
     for each in {where.device, *where.devices.values()}:
         check_device(each)
     folder = locate(name, Hub(revision, cache_dir, local_files_only))
+    adapters = {} if adapter is None else read_adapters(adapter)
+    default = next(iter(adapters)) if isinstance(adapter, str | Path) else None
     file = _gguf(folder, engine, gguf)
     model = native.load(folder, language=file is None, placement=where)
     llama = None
@@ -92,7 +100,7 @@ def load_engine(
         gpu = torch.device(where.device).type != "cpu"
         llama = LlamaModel(file, model.config.language, threads=threads, repack=repack, gpu=gpu)
     limit = MAX_PIXELS if max_pixels is None else max_pixels
-    return Engine(model, max_pixels=limit, progress=progress, llama=llama)
+    return Engine(model, max_pixels=limit, progress=progress, llama=llama, adapters=adapters, adapter=default)
 
 
 def _gguf(folder: Path, engine: EngineName | None, gguf: str | Path | None) -> Path | None:

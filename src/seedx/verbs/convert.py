@@ -14,7 +14,7 @@ from seedx.verbs.output import file_errors
 if TYPE_CHECKING:
     from seedx.config import Config
 
-Variant = Literal["seed_x", "seed_x_i", "seed_x_edit"]
+Variant = Literal["seed_x", "seed_x_i", "seed_x_edit", "seed_story", "detokenizer"]
 Gguf = Literal["f16", "q8_0", "q4_0", "q6_k", "q5_k_m", "q4_k_m"]
 
 
@@ -71,7 +71,10 @@ def convert(
         given = _sizes(sizes)
         made = from_release(model, out, given, precision, progress, variant=variant, finetuned=finetuned, gguf=gguf)
     shared = f" (shared with a model beside it: {', '.join(made.linked)})" if made.linked else ""
-    print(f"{out}: {made.variant}{shared}; try" if made.variant else f"{out}: try", f"`seedx chat --model {out}`")
+    verb = {"detokenizer": "reconstruct IMAGE", "seed_story": 'story "TEXT" --image IMAGE'}.get(
+        made.variant or "", "chat"
+    )
+    print(f"{out}: {made.variant}{shared}; try" if made.variant else f"{out}: try", f"`seedx {verb} --model {out}`")
     for problem in made.damaged:
         print(f"seedx: left out, since it is not needed: {problem}", file=sys.stderr)
     return 0
@@ -80,13 +83,13 @@ def convert(
 def _list(model: str, variant: str | None, finetuned: Path | None) -> int:
     """Print the parts. Exit code 1 if the model can't be converted."""
     from seedx.checkpoint.convert import select
-    from seedx.checkpoint.layouts import PARTS, source_of
+    from seedx.checkpoint.layouts import PARTS, about, source_of
     from seedx.terminal import new_table, print_table
 
     with file_errors():
         selection = select(Path(model), variant, finetuned)
         table = new_table("part", "GB", "where", words=["where"])
-        for name, (about, _) in PARTS.items():
+        for name in PARTS:
             part = selection.parts.get(name)
             if part:
                 where = part.problem or str(part.place)
@@ -95,7 +98,7 @@ def _list(model: str, variant: str | None, finetuned: Path | None) -> int:
                 where = f"{word}: get it from {source_of(name, selection.variant)}"
             bad = part.problem != "" if part else name in selection.needs
             size = f"{part.size / 1e9:.2f}" if part and part.files and not bad else ""
-            table.add_row(about, size, where, style="red" if bad else None)
+            table.add_row(about(name, selection.variant), size, where, style="red" if bad else None)
     print_table(table)
     problems = selection.problems()
     ready = f"{len(problems)} of the parts are missing or damaged" if problems else "everything needed is here"

@@ -20,6 +20,8 @@ class Source:
 
     model: str = "tiny"
     """"tiny" (bundled), a folder, or a hub id."""
+    adapter: str | None = None
+    """Folder of an adapter, which the model answers and draws with."""
     device: str = "cpu"
     """Where the model runs: cpu, cuda, mps."""
     dtype: Dtype | None = None
@@ -52,6 +54,7 @@ class Source:
         progress = progress and sys.stderr.isatty()
         return pipeline.load(
             self.model,
+            adapter=self.adapter,
             device=self.device,
             dtype=getattr(torch, self.dtype) if self.dtype else None,
             memory=self.memory,

@@ -8,9 +8,9 @@ allocated. Nothing is kept for a backward pass, so of a deep stack a few blocks 
                   measured at two sizes and a line is drawn through them
     keys, values  2 x layers x width of the keys x tokens, of one conversation
 
-Phases of an answer: the visual tokenizer on all tiles, the language model on the prompt. Of a drawing: the language model
-on its prompt, the U-Net on all branches of guidance, the autoencoder. What the process itself takes, with libraries and
-CUDA's context, is `PROCESS`; it is part of the sum.
+Phases of an answer: the visual tokenizer on all tiles, the language model on the prompt. Of a drawing: the language
+model on its prompt, the U-Net on all branches of guidance, the autoencoder. What the process itself takes, with
+libraries and CUDA's context, is `PROCESS`; it is part of the sum.
 """
 
 from __future__ import annotations
@@ -177,7 +177,9 @@ class Activations:
 
     def vision(self, tiles: int, width: int) -> float:
         side = self.config.vision.image_size
-        return self._line("vision", width, lambda n: (torch.empty(n, 3, side, side, dtype=_dtype(width)),), (1, 3))(tiles)
+        return self._line("vision", width, lambda n: (torch.empty(n, 3, side, side, dtype=_dtype(width)),), (1, 3))(
+            tiles
+        )
 
     def language(self, tokens: int, width: int) -> float:
         def inputs(count: int) -> tuple[Tensor, ...]:
