@@ -17,7 +17,7 @@ FLOORS = (
     {"seedx.tokenizer_files", "seedx.image_formats", "seedx.images"},
     {"seedx.messages", "seedx.batch", "seedx.variants"},
     {"seedx.tokens", "seedx.tiling", "seedx.html", "seedx.terminal", "seedx.inference.settings"},
-    {"seedx.tokenizer_text", "seedx.draw_boxes"},
+    {"seedx.tokenizer_text", "seedx.draw_boxes", "seedx.checkpoint.placement"},
     {"seedx.tokenizer", "seedx.model", "seedx.inference.reply", "seedx.slides"},
     {"seedx.prompt", "seedx.checkpoint", "seedx.data"},
     {"seedx.engines"},

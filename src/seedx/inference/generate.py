@@ -86,7 +86,7 @@ class Generation:
             row.embeds = self.runner.embed(torch.cat([prompt.ids.new_tensor(pending), prompt.ids]))
             if tiles is not None:
                 mask = self._read_mask(prompt).to(row.embeds.device)
-                row.embeds[len(pending) :][mask] = tiles.flatten(0, 1).to(row.embeds.dtype)
+                row.embeds[len(pending) :][mask] = tiles.flatten(0, 1).to(row.embeds)
         for row, request in zip(rows, requests, strict=True):
             row.place = self.runner.open_row(request.state.read if request.state else None, request.adapter)
         self.rows += rows
@@ -167,12 +167,11 @@ class Generation:
         with_tiles = [prompt for prompt in prompts if prompt.tiles is not None and len(prompt.tiles)]
         if not with_tiles:
             return [None] * len(prompts)
-        weight = self.model.vision.positions
-        device = weight.device
         tiles = torch.cat([prompt.tiles for prompt in with_tiles if prompt.tiles is not None])
-        tiles = tiles.to(device, weight.dtype if tiles.is_floating_point() else None)
+        if tiles.dim() == 3:  # features: the visual tokenizer, which moves pixels to where it is, is not asked
+            tiles = tiles.to(self.model.input_resampler.query)
         places = [prompt.tile_positions for prompt in with_tiles if prompt.tile_positions is not None]
-        read = self.model.read(tiles, torch.cat(places).to(device) if places else None)
+        read = self.model.read(tiles, torch.cat(places) if places else None)
         pieces = iter(read.split([len(prompt.tiles) for prompt in with_tiles if prompt.tiles is not None]))
         return [next(pieces) if any(prompt is one for one in with_tiles) else None for prompt in prompts]
 
