@@ -37,7 +37,7 @@ from seedx.config import Config
 from seedx.errors import ContextFullError, SeedxError
 from seedx.messages import Box, Image, Message, Part, images
 from seedx.tiling import Picture, Tiles, count_tiles, target_of, tiles_of
-from seedx.tokenizer import Mark, Tokenizer
+from seedx.tokenizer import Mark, TemplateMark, Tokenizer
 from seedx.tokens import box_to_text
 from seedx.variants import Variant, variant_of
 
@@ -216,8 +216,8 @@ def _write(messages: Sequence[Message[object]], writer: _Writer, variant: Varian
     for i, message in enumerate(messages):
         parts = _parts(message, numbers, variant.bracketed)
         if message.role == "user":
-            start = Mark(variant.template.later if "assistant" in before else variant.template.start)
-            parts, drawn = [start, *drawn, *parts, Mark(variant.template.end)], []
+            start = TemplateMark(variant.template.later if "assistant" in before else variant.template.start)
+            parts, drawn = [start, *drawn, *parts, TemplateMark(variant.template.end)], []
         elif message.role == "assistant":
             drawn += [part for part in parts if isinstance(part, int)]
         else:  # written as it is: a document may hold the marks of a template

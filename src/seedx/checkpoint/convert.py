@@ -13,7 +13,8 @@ from torch import Tensor
 
 from seedx import tokenizer
 from seedx.checkpoint import native, peft_names, weights
-from seedx.checkpoint.download import QWEN_PREFIX, Part, Selection, complete, survey
+from seedx.checkpoint.base.vision import visual_only
+from seedx.checkpoint.download import Part, Selection, complete, survey
 from seedx.checkpoint.layouts import LAYOUTS, STAGES, stage_of
 from seedx.checkpoint.parts import build, modules, part_state
 from seedx.checkpoint.peft_names import Merged, Update
@@ -139,7 +140,7 @@ class Files:
         self.parts = parts
         self.updates: dict[str, Update] = {}
         self._official = {name: weights.read(*parts[name].files) for name in ("agent", "vae")}
-        self._official["visual_encoder"] = _visual(weights.read(*parts["visual_encoder"].files))
+        self._official["visual_encoder"] = visual_only(weights.read(*parts["visual_encoder"].files))
         self._official["llm"] = self._language()
         for stage in self.stages:
             self._official[stage] = self._whole(stage)
@@ -212,9 +213,3 @@ def _write_parts(
         else:
             weights.write(aside, name, state, dtype, progress=report)
     return linked
-
-
-def _visual(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The visual tokenizer's weights, also from the file of the whole of Qwen-VL-Chat."""
-    inner = {name.removeprefix(QWEN_PREFIX): t for name, t in state.items() if name.startswith(QWEN_PREFIX)}
-    return inner or state

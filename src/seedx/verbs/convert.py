@@ -53,7 +53,7 @@ def convert(
     from seedx.checkpoint.convert import convert as from_release
 
     precision = getattr(torch, dtype) if dtype else None
-    with file_errors(), _progress() as progress:
+    with file_errors(), progress_bar() as progress:
         if to != "seedx":
             release_writer.write_release(model, out, precision, progress, peft=to == "peft")
             print(f"{out}: in the layout of the release" + (", the language model in peft's names" * (to == "peft")))
@@ -93,7 +93,7 @@ def _list(model: str, variant: str | None, finetuned: Path | None) -> int:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int], None]]:
+def progress_bar() -> Iterator[Callable[[str, int], None]]:
     """A bar of bytes, to be called with the part of the model and the bytes that were read of it."""
     from tqdm import tqdm
 
