@@ -18,10 +18,16 @@ import tyro
 
 import seedx
 
-FORMS = ("What is {}?", "Explain {} in one sentence.", "Give me a tip about {}.", "Write one sentence about {}.")
+FORMS = (
+    "What is {}? Answer in one sentence.",
+    "Explain {} in one sentence.",
+    "Give me one short tip about {}.",
+    "Write one sentence about {}.",
+)
 TOPICS = (
-    "bread", "rain", "a bicycle", "chess", "the moon", "gardening", "a library", "coffee", "sleep", "music", "a volcano",
-    "mathematics", "friendship", "a river", "cooking", "winter", "a computer", "swimming", "history", "honey",
+    "bread", "rain", "a bicycle", "chess", "the moon", "gardening", "a library", "coffee", "sleep", "music",
+    "a volcano", "mathematics", "friendship", "a river", "cooking", "winter", "a computer", "swimming", "history",
+    "honey",
 )  # fmt: skip
 ASKED = (
     "What is the capital of France?", "Who wrote Romeo and Juliet?", "What is 2 + 2?", "Name three colours.",
@@ -33,8 +39,8 @@ ASKED = (
 )  # fmt: skip
 
 
-def replies(model: str, out: Path, max_new_tokens: int = 48) -> None:
-    """Write a model's answers to simple questions."""
+def replies(model: str, out: Path, /, *, max_new_tokens: int = 64) -> None:
+    """Write a model's answers to simple questions, but for those that are longer: they would teach it to end early."""
     loaded = seedx.load(model)
     with out.open("w", encoding="utf-8") as file:
         asked = [form.format(topic) for form, topic in product(FORMS, TOPICS)]
@@ -42,11 +48,13 @@ def replies(model: str, out: Path, max_new_tokens: int = 48) -> None:
             group = asked[start : start + 16]
             answers = loaded.chat_batch([(text, ()) for text in group], drawing="forbid", max_new_tokens=max_new_tokens)
             for text, answer in zip(group, answers, strict=True):
+                if answer.reason != "stop":
+                    continue
                 said = [{"role": "user", "content": text}, {"role": "assistant", "content": answer.text}]
                 file.write(json.dumps({"messages": said}) + "\n")
 
 
-def compare(before: str, after: str, out: Path = Path("plain.md"), max_new_tokens: int = 48) -> None:
+def compare(before: str, after: str, /, *, out: Path = Path("plain.md"), max_new_tokens: int = 48) -> None:
     """Write the answers of two models side by side."""
     answers = []
     for model in (before, after):

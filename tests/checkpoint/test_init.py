@@ -172,7 +172,8 @@ def test_parts_of_our_own_models_are_taken_with_their_sizes(tiny_folder, parts, 
 LLAMA_2 = {
     "model_type": "llama", "hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40,
     "vocab_size": 32000, "num_attention_heads": 40, "num_key_value_heads": 40, "max_position_embeddings": 4096,
-    "rms_norm_eps": 1e-05, "hidden_act": "silu", "tie_word_embeddings": False, "rope_scaling": None, "pretraining_tp": 1,
+    "rms_norm_eps": 1e-05, "hidden_act": "silu", "tie_word_embeddings": False,
+    "rope_scaling": None, "pretraining_tp": 1,
 }  # fmt: skip
 
 
