@@ -123,5 +123,5 @@ def test_the_sides_are_put_together(root, tmp_path):
 
 def test_adapters_need_a_language_model(root, tmp_path):
     recipe = dataclasses.replace(recipe_of("3-pretrain", root), init_from="scratch")
-    with pytest.raises(SeedxError, match=r"lora = true trains adapters of a language model, and .* has none"):
+    with pytest.raises(SeedxError, match=r"lora and adapter train adapters of a language model, and .* has none"):
         build(recipe, root / "base")

@@ -78,7 +78,8 @@ class Stage(Protocol):
         """Where the initial weights of each part come from; may be empty."""
 
     def save(self, model: nn.Module, folder: Path) -> None:
-        """Write the trained parts into a model folder. `model` is an unsharded copy, which may be changed."""
+        """Write the trained parts, or an adapter, into a model folder. `model` is an unsharded copy, which may be
+        changed."""
 
 
 class GeneratedDataStage:

@@ -16,15 +16,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from seedx.checkpoint import native, weights
+from seedx.checkpoint.adapters import write_adapter
 from seedx.config import to_dict
 from seedx.model.denoise import denoise
 from seedx.model.detokenizer import Detokenizer, widen
+from seedx.model.lora_training import UNET_LAYERS, inject, updates_of
 from seedx.model.vision import VisionTransformer, negative_features
 from seedx.tiling import to_picture
 from seedx.train.engine import components
 from seedx.train.engine.components import Origin, Source
-from seedx.train.engine.trainable import DEFAULTS, apply
-from seedx.train.recipe import Recipe, overridden
+from seedx.train.engine.trainable import apply, lora_settings, patterns
+from seedx.train.recipe import Recipe, adapter_folder, overridden
 
 FIRST = "first_stage"  # the file of stage 1's weights, where "detokenizer" is of stage 2
 OLD_FIRST = "detokenizer-1"  # its name before 0.2
@@ -99,7 +101,9 @@ class DetokenizerStage:
         components.read(self.vision, source.folder, "vision")
         self.model = self._model(source)
         components.read(self.model.vae, source.folder, "vae")
-        apply(self.model, recipe.trained or DEFAULTS["condition" if self.condition else "detokenizer"])
+        if recipe.adapter:
+            inject(self.model.unet, lora_settings(recipe), UNET_LAYERS)
+        apply(self.model, patterns(recipe, "condition" if self.condition else "detokenizer"))
         self.negative = negative_features(self.vision)
 
     def _model(self, source: Source) -> Detokenizer:
@@ -174,6 +178,9 @@ class DetokenizerStage:
     def save(self, model: nn.Module, folder: Path) -> None:
         """The second stage becomes the one that the model draws by; the first one is kept beside it."""
         settings = self.config.detokenizer
+        if self.recipe.adapter:
+            self.save_adapter(model, adapter_folder(folder, self.recipe))
+            return
         if not self.condition:
             components.write(model, folder, "detokenizer", FIRST if settings.condition else "detokenizer")
             return
@@ -184,6 +191,10 @@ class DetokenizerStage:
         if not settings.condition:
             config = dataclasses.replace(self.config, detokenizer=dataclasses.replace(settings, condition=True))
             components.replace_text(folder / "config.json", json.dumps(to_dict(config), indent=2) + "\n")
+
+    def save_adapter(self, model: nn.Module, folder: Path) -> None:
+        assert isinstance(model, Detokenizer)
+        write_adapter(folder, "unet", updates_of(model.unet), model.unet, base=self.recipe.init_from)
 
 
 def stored_channels(source: Source, name: str) -> int | None:
