@@ -34,6 +34,7 @@ from seedx.verbs.eval_export import eval_export
 from seedx.verbs.export import export
 from seedx.verbs.ground import ground
 from seedx.verbs.info import info
+from seedx.verbs.init import init
 from seedx.verbs.plan import plan
 from seedx.verbs.plot import plot
 from seedx.verbs.reconstruct import reconstruct
@@ -53,6 +54,7 @@ VERBS: dict[str, Verb] = {
     "reconstruct": reconstruct,
     "slide": slide,
     "story": story,
+    "init": init,
     "train": train,
     "plan": plan,
     "plot": plot,
