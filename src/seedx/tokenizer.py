@@ -15,11 +15,10 @@ special_tokens_map.json or tokenizer_config.json: a name, or an object with the 
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +27,10 @@ import tokenizers
 from seedx.damage import check_file
 from seedx.errors import SeedxError
 from seedx.tokenizer_files import Roles, read_added, read_roles, write_roles
+from seedx.tokenizer_text import WORDS, Part, joined_chunks, splitter, with_template
+from seedx.tokenizer_text import Mark as Mark
+from seedx.tokenizer_text import valid_unicode as valid_unicode
 from seedx.tokens import ADDED_TOKENS, TEXT_TOKENS, SpecialTokens
-
-Part = str | Sequence[int]
-
-
-class Mark(str):
-    """A piece of the chat template, such as "[INST] "."""
-
-
-# A word takes the space before it, digits stand alone, and the ends of the chat template are pieces of their own.
-_WORDS = r"\n?\[INST\] | \[/INST\]\n|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-_TYPED_MARK = re.compile(r"(?<=\[)(?=/?INST\])")  # where a typed mark is split: so the ids are not those of a mark
-_TEMPLATE = ("[INST] ", "\n[INST] ", " [/INST]\n")
 
 
 class Tokenizer(ABC):
@@ -56,8 +46,8 @@ class Tokenizer(ABC):
     def __init__(self, added: Mapping[str, int], specials: SpecialTokens, vocab_size: int) -> None:
         self.specials, self.vocab_size = specials, vocab_size
         self._added = dict(added)
-        self._any = _pattern(added)
-        self._writable = _pattern(token for token in TEXT_TOKENS if token in added)
+        self._any = splitter(added)
+        self._writable = splitter(token for token in TEXT_TOKENS if token in added)
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text in which every added token, and `<s>` or `</s>`, is read as that token. No BOS, no EOS."""
@@ -69,7 +59,9 @@ class Tokenizer(ABC):
         In the texts, box tokens are read as tokens; every other added token is plain characters, and so is a mark of
         the template that is no `Mark`.
         """
-        split = (self._split(chunk, self._writable) if isinstance(chunk, str) else [chunk] for chunk in _chunks(parts))
+        split = (
+            self._split(chunk, self._writable) if isinstance(chunk, str) else [chunk] for chunk in joined_chunks(parts)
+        )
         return self._encode_chunks([chunk for run in split for chunk in run])
 
     @abstractmethod
@@ -216,13 +208,6 @@ class JsonTokenizer(Tokenizer):
         write_roles(Path(folder), self._roles)
 
 
-def valid_unicode(text: str) -> str:
-    """The text with U+FFFD for each half of a surrogate pair, as JSON can hold ("\\ud83d" of a cut emoji)."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def load(folder: Path | str) -> Tokenizer:
     """Read a tokenizer folder of either kind: `tokenizer.model` (with `added_tokens.json`), or `tokenizer.json`.
 
@@ -278,7 +263,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     model: Any = tokenizers.Tokenizer(tokenizers.models.BPE())
     model.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
         [
-            tokenizers.pre_tokenizers.Split(tokenizers.Regex(_WORDS), "isolated"),
+            tokenizers.pre_tokenizers.Split(tokenizers.Regex(WORDS), "isolated"),
             tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -289,44 +274,6 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    model.train_from_iterator(_with_template(texts), trainer)
+    model.train_from_iterator(with_template(texts), trainer)
     model.add_tokens([tokenizers.AddedToken(token, normalized=False) for token in ADDED_TOKENS])
     return JsonTokenizer(model.to_str())
-
-
-def _with_template(texts: Iterable[str]) -> Iterator[str]:
-    """Each text with the template of its turn, which so becomes three tokens. Box tokens are left out of the corpus."""
-    writable = _pattern(TEXT_TOKENS)
-    for text in texts:
-        yield from writable.split(valid_unicode(text))[::2]
-        yield from _TEMPLATE
-
-
-def _chunks(parts: Iterable[Part]) -> list[Part]:
-    """The texts of a turn joined, for the ids of white space depend on what is beside it. A mark that was typed is
-    split in two texts: "a [/INST]" becomes "a [", "/INST]"."""
-    chunks: list[Part] = []
-
-    def join(text: str) -> None:
-        if chunks and isinstance(last := chunks[-1], str):
-            chunks[-1] = last + text
-        else:
-            chunks.append(str(text))
-
-    for plain, group in itertools.groupby(parts, lambda part: isinstance(part, str) and not isinstance(part, Mark)):
-        if plain:
-            first, *rest = _TYPED_MARK.split("".join(map(str, group)))
-            join(first)
-            chunks += rest
-            continue
-        for part in group:
-            if isinstance(part, str):
-                join(part)
-            else:
-                chunks.append(part)
-    return chunks
-
-
-def _pattern(tokens: Iterable[str]) -> re.Pattern[str]:
-    """Split at the longest token first."""
-    return re.compile("(" + "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)) + ")")

@@ -31,12 +31,10 @@ class Source:
         Raises:
             SeedxError: there is no such model or device.
         """
-        from seedx.images import MAX_PIXELS
         from seedx.inference import pipeline
 
-        limit = MAX_PIXELS if self.max_pixels is None else self.max_pixels
         progress = progress and sys.stderr.isatty()
-        return pipeline.load(self.model, device=self.device, max_pixels=limit, progress=progress)
+        return pipeline.load(self.model, device=self.device, max_pixels=self.max_pixels, progress=progress)
 
 
 TINY = Source()

@@ -7,9 +7,9 @@ import random
 from typing import Any, Literal
 
 from seedx.data.formats import phrases
-from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
 from seedx.data.record import Record
+from seedx.hints import Ratio
 from seedx.messages import Image, Message, assistant, user
 
 _BEFORE = ("source_image", "original_image", "source_img", "input_image", "input")

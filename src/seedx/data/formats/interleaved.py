@@ -16,10 +16,10 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
 from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
+from seedx.hints import Ratio
 from seedx.messages import Image, Message, Text, assistant, system
 
 _Piece = str | tuple[Image, bool]  # a text, or a picture and whether it is drawn
