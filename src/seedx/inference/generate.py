@@ -93,9 +93,7 @@ class Generation:
         return rows
 
     @torch.inference_mode()
-    def step(
-        self, prompt_limit: int | None = None, only: Collection[Row] | None = None
-    ) -> list[tuple[Row, Event]]:
+    def step(self, prompt_limit: int | None = None, only: Collection[Row] | None = None) -> list[tuple[Row, Event]]:
         """One pass of all running rows.
 
         Args:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from seedx.checkpoint.parts import Model
 from seedx.errors import SeedxError, SeedxWarning
 from seedx.inference.settings import DrawSettings
-from seedx.model.denoise import check_schedule, denoise
+from seedx.model.denoise import Denoising, check_schedule
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.vision import negative_features, pool_features
 from seedx.tiling import BICUBIC, one_tile, thumbnail, to_picture, to_tensor
@@ -115,7 +115,7 @@ class ImageDecoder:
             self.check(request.settings)
             if request.condition is not None:
                 self.check_condition()
-            groups[self._kind(request)].append(index)
+            groups[self.kind(request)].append(index)
         images: dict[int, PIL.Image.Image] = {}
         for members in groups.values():
             images.update(zip(members, self._decode([requests[i] for i in members]), strict=True))
@@ -135,38 +135,39 @@ class ImageDecoder:
     def _size(self, request: ImageRequest) -> Size:
         return request.settings.size or self.size_for(request.condition)
 
-    def _kind(self, request: ImageRequest) -> object:
+    def kind(self, request: ImageRequest) -> object:
         """Equal for requests that are decoded together: they may differ in seed, features and condition image."""
         s = request.settings
         how = (s.steps, s.sampler, s.guidance, s.image_guidance)
         return self._size(request), request.condition is None, len(request.features), how
 
-    def _decode(self, requests: Sequence[ImageRequest]) -> list[PIL.Image.Image]:
-        """Images of one kind."""
+    def begin(self, requests: Sequence[ImageRequest]) -> Denoising:
+        """Images of one `kind`, to be drawn step by step: `to_picture` makes a picture of its pixels."""
         size, settings = self._size(requests[0]), requests[0].settings
-        detokenizer = self.stage(requests[0].condition is not None)
         features = torch.stack([request.features for request in requests])
         conditions = [request.condition for request in requests if request.condition is not None]
-        with tqdm(desc="drawing", unit="step", delay=1, leave=False, disable=not self.progress) as bar:
+        return Denoising(
+            self.stage(requests[0].condition is not None),
+            features,
+            self._negative(features.shape[1]),
+            [request.settings.seed for request in requests],
+            size=(size[1], size[0]),
+            condition=self._latents(conditions, size) if conditions else None,
+            steps=settings.steps,
+            sampler=settings.sampler,
+            guidance=settings.guidance,
+            image_guidance=settings.image_guidance,
+        )
 
-            def show(step: int, steps: int, latents: Tensor) -> None:
-                bar.total = steps
+    def _decode(self, requests: Sequence[ImageRequest]) -> list[PIL.Image.Image]:
+        """Images of one kind."""
+        drawing = self.begin(requests)
+        bar = tqdm(desc="drawing", unit="step", delay=1, leave=False, disable=not self.progress, total=drawing.steps)
+        with bar:
+            while not drawing.done:
+                drawing.step()
                 bar.update()
-
-            pixels = denoise(
-                detokenizer,
-                features,
-                self._negative(features.shape[1]),
-                [request.settings.seed for request in requests],
-                size=(size[1], size[0]),
-                condition=self._latents(conditions, size) if conditions else None,
-                steps=settings.steps,
-                sampler=settings.sampler,
-                guidance=settings.guidance,
-                image_guidance=settings.image_guidance,
-                callback=show,
-            )
-        return [to_picture(image) for image in pixels]
+        return [to_picture(image) for image in drawing.pixels()]
 
     @torch.no_grad()
     def _latents(self, images: Sequence[PIL.Image.Image], size: Size) -> Tensor:

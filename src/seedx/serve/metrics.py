@@ -46,7 +46,10 @@ class Metrics:
         )
         self.images = Counter("seedx_images", "Images drawn", registry=self.registry)
         self.cache = Counter(
-            "seedx_prefix_cache", "Conversations that were known (hit) or not (miss)", ["result"], registry=self.registry
+            "seedx_prefix_cache",
+            "Conversations that were known (hit) or not (miss)",
+            ["result"],
+            registry=self.registry,
         )
         self.rejected = Counter("seedx_rejected", "Requests refused, by reason", ["reason"], registry=self.registry)
         self.aborted = Counter("seedx_aborted", "Replies ended by their client or by time", registry=self.registry)

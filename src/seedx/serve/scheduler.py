@@ -28,12 +28,14 @@ import PIL.Image
 from seedx.errors import SeedxError
 from seedx.inference.engine import Engine, Request
 from seedx.inference.generate import Generation
-from seedx.inference.image_decoder import Decoding, ImageRequest
+from seedx.inference.image_decoder import ImageRequest
 from seedx.inference.rows import EndEvent, ImageEvent, Row, RowRequest, TextEvent
+from seedx.model.denoise import Denoising
 from seedx.serve.errors import ServeError, draining, failed, queue_full, timed_out
 from seedx.serve.metrics import Metrics
 from seedx.serve.prefix_cache import Keys, PrefixCache, keys_of
 from seedx.serve.settings import Batching
+from seedx.tiling import to_picture
 
 log = logging.getLogger("seedx.serve")
 
@@ -134,7 +136,7 @@ class Scheduler:
         self._waiting: deque[Job] = deque()
         self._rows: dict[Row, Job] = {}
         self._images: deque[_Image] = deque()
-        self._decoding: Decoding | None = None
+        self._denoising: Denoising | None = None
         self._drawing: list[_Image] = []
         self._wake = threading.Condition()
         self._draining = self._stopped = False
@@ -228,7 +230,8 @@ class Scheduler:
         self._drop_ended()
         self._admit()
         rows = list(self._rows)
-        self._pass("prompt", self._shortest([row for row in rows if row.unread]))
+        for group in self._prompts([row for row in rows if row.unread]):
+            self._pass("prompt", group)
         self._pass("span", [row for row in rows if not row.unread and row.span is not None])
         self._pass("token", [row for row in rows if not row.unread and row.span is None and row in self._rows])
         self._draw()
@@ -255,11 +258,11 @@ class Scheduler:
         self._keep_drawing([image for image in self._drawing if image.job not in gone])
 
     def _keep_drawing(self, kept: list[_Image]) -> None:
-        if self._decoding is not None and len(kept) < len(self._drawing):
-            self._decoding.keep([index for index, image in enumerate(self._drawing) if image in kept])
+        if self._denoising is not None and len(kept) < len(self._drawing):
+            self._denoising.keep([index for index, image in enumerate(self._drawing) if image in kept])
             self._drawing = kept
             if not kept:
-                self._decoding = None
+                self._denoising = None
 
     def _admit(self) -> None:
         """Let waiting jobs join: as many as there is room for rows, and for tiles to encode at once."""
@@ -294,16 +297,15 @@ class Scheduler:
         prompt = job.row.prompt.after(state.length, self.engine.model.config.bridge.queries)
         return RowRequest(prompt, job.row.settings, state, job.row.adapter)
 
-    def _shortest(self, rows: list[Row]) -> list[Row]:
-        """The rows with the shortest rests of prompts, as many as one pass reads; at least one."""
+    def _prompts(self, rows: list[Row]) -> list[list[Row]]:
+        """The rows with the shortest rests of prompts, as many as one pass reads; and, in a pass of its own, the row
+        that waits longest, if it is not among them: neither holds up the other."""
         limit, chosen = self.batching.prompt_tokens, list[Row]()
         for row in sorted(rows, key=lambda row: row.unread):
             if chosen and min(row.unread, limit) * (len(chosen) + 1) > limit:
                 break
             chosen.append(row)
-        if rows and rows[0] not in chosen:  # the one that waits longest is never passed over for ever
-            return [rows[0]]
-        return chosen
+        return [chosen, [rows[0]]] if rows and rows[0] not in chosen else [chosen]
 
     def _pass(self, kind: str, rows: list[Row]) -> None:
         if not rows:
@@ -343,23 +345,23 @@ class Scheduler:
     def _draw(self) -> None:
         """One step of the images in progress, or the start of the next ones: the first that waits, and those that are
         drawn alike."""
-        if self._decoding is None:
+        if self._denoising is None:
             if not self._images:
                 return
             kind = self.engine.image_decoder.kind(self._images[0].request)
             alike = [image for image in self._images if self.engine.image_decoder.kind(image.request) == kind]
             self._drawing = alike[: self.batching.max_drawn]
             self._images = deque(image for image in self._images if image not in self._drawing)
-            self._decoding = self.engine.image_decoder.begin([image.request for image in self._drawing])
+            self._denoising = self.engine.image_decoder.begin([image.request for image in self._drawing])
             self.metrics.batch.labels("image").observe(len(self._drawing))
         with self.metrics.seconds.labels("image").time():
-            self._decoding.step()
-        if not self._decoding.done:
+            self._denoising.step()
+        if not self._denoising.done:
             self._preview()
             return
         with self.metrics.seconds.labels("decode").time():
-            images = self._decoding.images()
-        drawn, self._drawing, self._decoding = self._drawing, [], None
+            images = [to_picture(pixels) for pixels in self._denoising.pixels()]
+        drawn, self._drawing, self._denoising = self._drawing, [], None
         for image, picture in zip(drawn, images, strict=True):
             self.metrics.images.inc()
             image.job.drawn += 1
@@ -368,11 +370,11 @@ class Scheduler:
 
     def _preview(self) -> None:
         """Emit what images look like now, those whose next preview is due: spread evenly over the steps."""
-        assert self._decoding is not None
-        share = self._decoding.step_number / self._decoding.steps
+        assert self._denoising is not None
+        share = self._denoising.number / self._denoising.steps
         for index, image in enumerate(self._drawing):
             if image.previews < image.job.previews and share >= (image.previews + 1) / (image.job.previews + 1):
-                self._emit(image.job, Preview(image.number, image.previews, self._decoding.preview(index)))
+                self._emit(image.job, Preview(image.number, image.previews, to_picture(self._denoising.preview(index))))
                 image.previews += 1
 
     def _emit(self, job: Job, event: JobEvent) -> None:
@@ -392,7 +394,7 @@ class Scheduler:
                 self._waiting.clear()
         for job in jobs:
             self._emit(job, error)
-        self._rows, self._images, self._drawing, self._decoding = {}, deque(), [], None
+        self._rows, self._images, self._drawing, self._denoising = {}, deque(), [], None
         self.generation = self.engine.generation()
         self.cache.clear()
 
