@@ -36,6 +36,7 @@ from seedx.verbs.info import info
 from seedx.verbs.plan import plan
 from seedx.verbs.plot import plot
 from seedx.verbs.reconstruct import reconstruct
+from seedx.verbs.serve import serve
 from seedx.verbs.slide import slide
 from seedx.verbs.story import story
 from seedx.verbs.train import train
@@ -51,6 +52,7 @@ VERBS: dict[str, Verb] = {
     "reconstruct": reconstruct,
     "slide": slide,
     "story": story,
+    "serve": serve,
     "train": train,
     "plan": plan,
     "plot": plot,

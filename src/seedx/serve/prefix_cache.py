@@ -1,4 +1,4 @@
-"""Turns that the model has read before, found again by their tokens, so that a long conversation does not pay for its past.
+"""Turns that were read before, found again by their tokens, so that a long conversation does not pay for its past.
 
 Clients send the whole conversation each time. A conversation is known by its keys, one a token: the token's id, or for
 a placeholder of a picture that is read a number that follows from the picture's pixels. After a reply its state is kept

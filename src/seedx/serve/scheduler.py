@@ -1,7 +1,7 @@
 """The one thread that runs the model for all requests: replies and images join and leave between passes.
 
-Callers in other threads prepare a `Job` (`prepare`: pictures are tiled and the prompt encoded there), submit it, and get
-its events by a callback. Each round of the loop does a little for everyone:
+Callers in other threads prepare a `Job` (`prepare`: pictures are tiled and the prompt encoded there), submit it, and
+get its events by a callback. Each round of the loop does a little for everyone:
 
     aborted jobs leave, waiting jobs join
     prompts     one pass over at most `prompt_tokens` tokens, the shortest rests first
@@ -83,6 +83,7 @@ class Ended:
 
 
 JobEvent: TypeAlias = TextPiece | Preview | ImageBegun | ImageDone | Ended | ServeError
+Emit: TypeAlias = Callable[[JobEvent], None]
 
 
 @dataclass(eq=False)
@@ -99,7 +100,7 @@ class Job:
     request: Request
     row: RowRequest
     keys: Keys
-    emit: Callable[[JobEvent], None]
+    emit: Emit
     previews: int = 0
     deadline: float = float("inf")
     submitted: float = field(default_factory=time.monotonic)
@@ -107,6 +108,7 @@ class Job:
     ended: Ended | None = None  # the reply has, its images may have not
     begun: int = 0  # images
     drawn: int = 0
+    tokens: int = 0  # of the reply so far
     cached: int = 0
     first: bool = True  # nothing was emitted yet
 
@@ -145,9 +147,7 @@ class Scheduler:
     def start(self) -> None:
         self._thread.start()
 
-    def prepare(
-        self, request: Request, emit: Callable[[JobEvent], None], previews: int = 0, deadline: float = float("inf")
-    ) -> Job:
+    def prepare(self, request: Request, emit: Emit, previews: int = 0, deadline: float = float("inf")) -> Job:
         """A job that can be submitted. It does the work of the CPU, in the caller's thread.
 
         Raises:
@@ -195,6 +195,10 @@ class Scheduler:
             self._draining = self._stopped = True
             self._wake.notify()
         self._thread.join()
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting and not self._busy()
 
     @property
     def is_draining(self) -> bool:
@@ -280,12 +284,11 @@ class Scheduler:
         requests = [self._continued(job) for job in jobs]
         with self.metrics.seconds.labels("encode").time():
             try:
-                rows = self.generation.join(requests)
-            except Exception:
-                for job in jobs:  # they are in none of the places that `_reset` knows
+                self._rows.update(zip(self.generation.join(requests), jobs, strict=True))
+            except Exception:  # no memory, or a bug: what is in the batch already is not touched
+                log.exception("%d replies can't begin and are answered 500", len(jobs))
+                for job in jobs:
                     self._emit(job, failed())
-                raise
-        self._rows.update(zip(rows, jobs, strict=True))
 
     def _continued(self, job: Job) -> RowRequest:
         """The job's row, without what was read in an earlier turn."""
@@ -315,6 +318,7 @@ class Scheduler:
             events = self.generation.step(self.batching.prompt_tokens, only=rows)
         for row, event in events:
             job = self._rows[row]
+            job.tokens = len(row.new)
             if isinstance(event, TextEvent):
                 self._emit(job, TextPiece(event.text))
             elif isinstance(event, ImageEvent):

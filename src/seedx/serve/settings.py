@@ -1,4 +1,4 @@
-"""What the owner of a server decides: its limits, who may ask, and where pictures may come from. Standard library only."""
+"""What the owner of a server decides about its load. Standard library only: the command line is made from this."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Limits:
     """Denoising steps of an image."""
     max_n: int = 10
     """Replies or images of one request (`n`)."""
-    max_pixels: int = 4
+    max_area: int = 4
     """An image is drawn at no more than so many times the pixels that the model draws best."""
     max_queue: int = 256
     """Requests that wait for a place in the batch. One more is answered 429."""
