@@ -170,7 +170,7 @@ def test_keys(strict: Running) -> None:
     with pytest.raises(openai.AuthenticationError):
         strict.client("three").models.list()
     with pytest.raises(openai.AuthenticationError):
-        strict.client("").models.list()
+        strict.client("on").models.list()
     assert httpx.get(f"{strict.url}/metrics").status_code == 401
     assert httpx.get(f"{strict.url}/v1/models", headers={"Authorization": "one"}).status_code == 200
     for key in ("one", "two"):

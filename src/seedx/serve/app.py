@@ -152,8 +152,9 @@ async def _body(request: Request, model: type[B]) -> B:
     Raises:
         ServeError: no JSON, or a field that is wrong or unknown; it is named.
     """
+    read = await request.body()
     try:
-        data = json.loads(await request.body())
+        data = json.loads(read)
     except (ValueError, RecursionError) as error:
         raise ServeError("the body is no valid JSON", 400, "invalid_json") from error
     return _validated(data, model)

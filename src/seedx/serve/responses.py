@@ -148,8 +148,8 @@ class Writer:
     def image_done(self, number: int, encoded: str) -> list[Json]:
         place = self.calls[number]
         self.items[place] |= {"status": "completed", "result": encoded}
-        done = self.event("response.output_item.done", output_index=place, item=dict(self.items[place]))
-        return [self._call(number, "completed"), done]
+        completed = self._call(number, "completed")
+        return [completed, self.event("response.output_item.done", output_index=place, item=dict(self.items[place]))]
 
     def _place(self) -> Json:
         assert self.message is not None

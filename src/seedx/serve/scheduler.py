@@ -285,10 +285,21 @@ class Scheduler:
         with self.metrics.seconds.labels("encode").time():
             try:
                 self._rows.update(zip(self.generation.join(requests), jobs, strict=True))
-            except Exception:  # no memory, or a bug: what is in the batch already is not touched
-                log.exception("%d replies can't begin and are answered 500", len(jobs))
-                for job in jobs:
-                    self._emit(job, failed())
+            except Exception:
+                for job, request in zip(jobs, requests, strict=True):
+                    self._join_alone(job, request)
+
+    def _join_alone(self, job: Job, request: RowRequest) -> None:
+        """After one of several could not join: each by itself, so that the others are not lost with it."""
+        try:
+            [row] = self.generation.join([request])
+        except SeedxError as error:
+            self._emit(job, ServeError(str(error), 400, "invalid_value"))
+        except Exception:  # no memory, or a bug; the replies in progress are not touched
+            log.exception("a reply can't begin and is answered 500")
+            self._emit(job, failed())
+        else:
+            self._rows[row] = job
 
     def _continued(self, job: Job) -> RowRequest:
         """The job's row, without what was read in an earlier turn."""
@@ -402,7 +413,3 @@ class Scheduler:
         self.generation = self.engine.generation()
         self.cache.clear()
 
-
-def prepare_error(error: SeedxError) -> ServeError:
-    """A mistake in a request, as its answer."""
-    return error if isinstance(error, ServeError) else ServeError(str(error), 400, "invalid_value")

@@ -123,7 +123,9 @@ def _named(error: SeedxError, values: dict[str, object]) -> ServeError:
     words = re.findall(r"\w+", str(error))
     names = [word for word in words[:6] if word in values]
     param = names[0] if names else None
-    return ServeError(str(error), 400, "invalid_value", "max_tokens" if param == "max_new_tokens" else param)
+    if param == "max_new_tokens":
+        param = "max_tokens"
+    return ServeError(str(error).replace("max_new_tokens", "max_tokens"), 400, "invalid_value", param)
 
 
 def request_of(
