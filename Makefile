@@ -11,7 +11,7 @@ TINY := runs/tiny
 TESTS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check format tiny drawings judge claims docs wheel golden clean
+.PHONY: help demo test fuzz check types fast format tiny drawings judge claims docs wheel golden clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -28,7 +28,12 @@ fuzz: $(VENV)/.dev ## random changes of valid files for every parser, in limited
 check: $(VENV)/.dev ## format, lint, types, fast tests
 	$(BIN)/ruff format --check $(FILES)
 	$(BIN)/ruff check $(FILES)
+	@$(MAKE) --no-print-directory -j 2 types fast  # mypy has one process: alone, it leaves the other cores idle
+
+types: $(VENV)/.dev
 	$(BIN)/mypy
+
+fast: $(VENV)/.dev
 	$(TESTS) -m "not slow"
 
 format: $(VENV)/.dev ## put the code in form

@@ -113,6 +113,12 @@ def test_a_model_that_was_not_trained_to_edit_says_so(tiny_folder, tmp_path, pic
     assert capsys.readouterr().err.startswith("seedx: warning: SEED-X-I was not trained to edit pictures")
 
 
+def test_caption_says_what_the_api_says(run, picture, tiny):
+    code, out, _ = run("caption", picture, *SHORT)
+    assert (code, out.strip()) == (0, tiny.caption(picture, max_new_tokens=int(SHORT[1])).strip())
+    assert json.loads(run("caption", picture, "--json", *SHORT)[1]) == {"text": out.strip()}
+
+
 def test_ground_prints_boxes_and_marks_them(run, picture):
     code, out, _ = run("ground", picture, "the cat", "--out", "boxes.png", *SHORT)
     assert (code, out) == (0, "nothing found\n")

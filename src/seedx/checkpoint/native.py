@@ -3,6 +3,7 @@
     config.json               every size, `config.from_dict`
     vision.safetensors        `SeedX.vision`
     language.safetensors      `SeedX.language`; a part too large for one file is stored in shards, see `weights.py`
+    language.gguf             the same for llama.cpp, beside it or in its place; see `gguf_file.py`
     bridge.safetensors        the rest of `SeedX`: both resamplers and the tile positions
     vae.safetensors           `Detokenizer.vae`
     detokenizer.safetensors   the rest of `Detokenizer`: resampler and U-Net
@@ -10,6 +11,7 @@
                               the de-tokenizer's other stage, if it is kept; `detokenizer.condition` says which is which
     tokenizer.json            or tokenizer.model and added_tokens.json
 
+A folder of the variant "detokenizer" has no language, bridge and tokenizer: it reconstructs pictures.
 Names in a file are those of its module, so that each can be read alone. Weights may be stored in half precision. Names
 and shapes are checked strictly. A folder is written aside and renamed, so a crash leaves the old one whole.
 """
@@ -32,18 +34,26 @@ from seedx.checkpoint import weights
 from seedx.checkpoint.config_file import read_config as read_config
 from seedx.checkpoint.config_file import write_config as write_config
 from seedx.checkpoint.hub import Hub, locate
+from seedx.checkpoint.no_language import NoTokenizer
 from seedx.checkpoint.parts import Model, build, modules, part_state
 from seedx.config import Config
 from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
+from seedx.variants import variant_of
 
+GGUF = "language.gguf"
 _OURS = re.compile(
-    r"config\.json|.*\.safetensors(\.index\.json)?|tokenizer.*|special_tokens_map\.json|added_tokens\.json"
+    r"config\.json|.*\.safetensors(\.index\.json)?|.*\.gguf|tokenizer.*|special_tokens_map\.json|added_tokens\.json"
 )
 
 
 def load(
-    name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None, hub: Hub | None = None
+    name: str | Path,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    hub: Hub | None = None,
+    *,
+    language: bool = True,
 ) -> Model:
     """Load a model for inference.
 
@@ -52,6 +62,7 @@ def load(
         dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere. The autoencoder is always float32: SDXL's
             overflows in half precision.
         hub: how a hub id is fetched.
+        language: False: another engine runs the language model, whose module stays without weights (on "meta").
 
     Raises:
         SeedxError: no such model, or weights that do not fit its config.json.
@@ -62,15 +73,27 @@ def load(
         dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
     seedx, detokenizer = build(config)
     for part, module in modules(seedx, detokenizer).items():
+        if part == "language" and not language:
+            continue
         precision = torch.float32 if part == "vae" else dtype
         stored = read_part(folder, part, part_state(part, module))
         module.load_state_dict({key: t.to(device, precision) for key, t in stored.items()}, strict=False, assign=True)
-    if config.language.tie_embeddings:
+    whole = variant_of(config).language  # False: the visual tokenizer and the de-tokenizer alone
+    if whole and config.language.tie_embeddings:
         seedx.language.llm.tie_weights()
-    model = Model(config, seedx.to(device).eval(), detokenizer.to(device).eval(), tokenizer.load(folder))
+    for child in seedx.children():  # what has no weights can't be moved
+        if child is seedx.vision or (whole and (language or child is not seedx.language)):
+            child.to(device)
+    words = tokenizer.load(folder) if whole else NoTokenizer()
+    model = Model(config, seedx.eval(), detokenizer.to(device).eval(), words)
     if weights.find(folder, other_name(config)):
         model.load_other_stage = functools.partial(load_other_stage, folder, model, dtype)
     return model
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder is one of this library's, and not a download of the release's files."""
+    return (folder / "config.json").is_file() and bool(weights.find(folder, "vision"))
 
 
 def other_name(config: Config) -> str:
@@ -102,8 +125,12 @@ def save(model: Model, folder: str | Path, dtype: torch.dtype | None = None) -> 
     """Write a model, in the precision it has unless `dtype` is given. An older model in `folder` is replaced.
 
     Raises:
-        SeedxError: a weight is not finite.
+        SeedxError: a weight is not finite, or the language model is a GGUF file.
     """
+    if any(parameter.is_meta for parameter in model.seedx.language.parameters()):
+        raise SeedxError(
+            "the language model is a GGUF file here: copy the model's folder, or load it for torch to save it"
+        )
     for part, module in modules(model.seedx, model.detokenizer).items():
         for name, tensor in part_state(part, module).items():
             if tensor.is_floating_point() and not torch.isfinite(tensor).all():
@@ -129,6 +156,11 @@ def read_part(folder: Path, part: str, expected: dict[str, Tensor] | None = None
         SeedxError: the part is not there, or does not have these names and shapes.
     """
     files = weights.find(folder, part)
+    if not files and part == "language" and (folder / GGUF).is_file():
+        raise SeedxError(
+            f"{folder} has its language model as GGUF, which the engine llama_cpp runs; for torch, convert the model "
+            "without --gguf"
+        )
     if not files:
         raise SeedxError(f"{folder} holds no {part}.safetensors; save or convert the model again")
     tensors = weights.read(*files)

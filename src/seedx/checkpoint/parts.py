@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from seedx.config import Config
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, first_line
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.language import Language
 from seedx.model.seedx import SeedX
 from seedx.tokenizer import Tokenizer
+from seedx.variants import variant_of
 
 # Names in the module of a part that start so are stored with another part.
 _ELSEWHERE = {"bridge": ("vision.", "language."), "detokenizer": ("vae.",)}
@@ -24,6 +25,8 @@ class Model:
     """Everything that inference needs of one model.
 
     Attributes:
+        seedx: without a language model (`Variant.language`), only its `vision` has weights.
+        tokenizer: without a language model a `NoTokenizer`, which refuses every question.
         detokenizer: the stage that the model draws by, of `config.detokenizer`.
         load_other_stage: reads the other stage, where the model has both.
     """
@@ -56,17 +59,28 @@ class Model:
 
 
 def build(config: Config) -> tuple[SeedX, Detokenizer]:
-    """The modules without memory for their weights, on the meta device."""
-    with torch.device("meta"):
-        return SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim)
+    """The modules without memory for their weights, on the meta device.
+
+    Raises:
+        SeedxError: sizes that do not fit together, whatever the library that finds it raises.
+    """
+    try:
+        with torch.device("meta"):
+            return SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim)
+    except (SeedxError, MemoryError, ImportError):
+        raise
+    except Exception as error:
+        raise SeedxError(
+            f"no model can be built of the sizes in config.json: {type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 def modules(seedx: SeedX, detokenizer: Detokenizer) -> dict[str, nn.Module]:
-    """The module of each part; that of "bridge" and "detokenizer" holds other parts as well."""
+    """The module of each part that the model has; that of "bridge" and "detokenizer" holds other parts as well."""
+    language: dict[str, nn.Module] = {"bridge": seedx, "language": seedx.language}
     return {
         "vision": seedx.vision,
-        "bridge": seedx,
-        "language": seedx.language,
+        **(language if variant_of(seedx.config).language else {}),
         "detokenizer": detokenizer,
         "vae": detokenizer.vae,
     }

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from seedx.checkpoint.parts import Model
 from seedx.errors import SeedxError, SeedxWarning
+from seedx.inference.adapters import LoadedAdapters
 from seedx.inference.settings import DrawSettings
 from seedx.model.denoise import Denoising, check_schedule
 from seedx.model.detokenizer import Detokenizer
@@ -34,16 +35,19 @@ HALF = (0.5, 0.5, 0.5)  # mean and deviation that bring pixels to -1..1
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """One image to decode: its features (Kp, D) or (Q, D), how, and the image whose detail it keeps, if any."""
+    """One image to decode: its features (Kp, D) or (Q, D), how, and the image whose detail it keeps, if any; and the
+    adapter, as in `Request`."""
 
     features: Tensor
     settings: DrawSettings = field(default_factory=DrawSettings)
     condition: PIL.Image.Image | None = None
+    adapter: str | None = None
 
 
 class ImageDecoder:
-    def __init__(self, model: Model, progress: bool = False) -> None:
+    def __init__(self, model: Model, progress: bool = False, adapters: LoadedAdapters | None = None) -> None:
         self.model, self.progress = model, progress
+        self.adapters = adapters or LoadedAdapters(model, {})
         self.variant = variant_of(model.config)
         self.factor = model.detokenizer.vae.factor
         self._schedules: set[tuple[str, int]] = set()  # that were checked
@@ -138,16 +142,18 @@ class ImageDecoder:
     def kind(self, request: ImageRequest) -> object:
         """Equal for requests that are decoded together: they may differ in seed, features and condition image."""
         s = request.settings
-        how = (s.steps, s.sampler, s.guidance, s.image_guidance)
-        return self._size(request), request.condition is None, len(request.features), how
+        how = (s.steps, s.sampler, s.guidance, s.image_guidance, s.guidance_interval, s.cache_interval)
+        adapter = self.adapters.of_drawing(request.adapter)
+        return self._size(request), request.condition is None, len(request.features), adapter, how
 
     def begin(self, requests: Sequence[ImageRequest]) -> Denoising:
         """Images of one `kind`, to be drawn step by step: `to_picture` makes a picture of its pixels."""
         size, settings = self._size(requests[0]), requests[0].settings
         features = torch.stack([request.features for request in requests])
         conditions = [request.condition for request in requests if request.condition is not None]
+        stage = self.stage(requests[0].condition is not None)
         return Denoising(
-            self.stage(requests[0].condition is not None),
+            stage,
             features,
             self._negative(features.shape[1]),
             [request.settings.seed for request in requests],
@@ -157,6 +163,9 @@ class ImageDecoder:
             sampler=settings.sampler,
             guidance=settings.guidance,
             image_guidance=settings.image_guidance,
+            guidance_interval=settings.guidance_interval,
+            cache_interval=settings.cache_interval,
+            adapter=self.adapters.drawing(stage, requests[0].adapter),
         )
 
     def _decode(self, requests: Sequence[ImageRequest]) -> list[PIL.Image.Image]:

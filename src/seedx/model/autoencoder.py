@@ -17,7 +17,7 @@ import diffusers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 
 SDXL_VAE: dict[str, Any] = {
     "in_channels": 3,
@@ -94,7 +94,7 @@ def build(name: str, settings: dict[str, Any]) -> Any:
     known = settings_of(cls.__init__)
     unknown = [key for key in settings if key not in known]
     if unknown:
-        raise SeedxError(f"{name} has no setting {unknown[0]!r}; it has: {', '.join(known)}")
+        raise SeedxError(f"{name} has no setting {shorten(unknown[0])}; it has: {', '.join(known)}")
     return cls(**settings)
 
 
@@ -106,7 +106,7 @@ def class_of(name: str) -> Any:
     """
     cls = getattr(diffusers, name, None)
     if cls is None:
-        raise SeedxError(f"diffusers has no class {name!r}")
+        raise SeedxError(f"diffusers has no class {shorten(name)}")
     return cls
 
 

@@ -1,6 +1,7 @@
 """The table of stages, and how a recipe is run.
 
 FOLDER/                the model: parts that stages write, and the next ones start from
+FOLDER/adapters/NAME/  an adapter that the run NAME trained, where its recipe says so
 FOLDER/runs/NAME/      a run: recipe.json, shards.json, log.jsonl, checkpoints/, samples/,
                        skipped_steps.jsonl; run.lock while it trains
 """
@@ -69,7 +70,7 @@ def run(
         if ranks.first:
             note_changed_shards(recipe, place)
         done = train(build(recipe, folder), recipe, place, folder, ranks)
-        if done and ranks.first:
+        if done and ranks.first and not recipe.adapter:
             copy_other_parts(recipe, folder)
     shutdown(ranks)
     return done
@@ -96,6 +97,8 @@ def build(recipe: Recipe, folder: Path) -> Stage:
     if stage is None:
         known = [*STAGES, *plugins.names("seedx.stages")]
         raise SeedxError(f"there is no stage {recipe.stage!r}{nearest(recipe.stage, known)}")
+    if recipe.adapter and not hasattr(stage, "save_adapter"):
+        raise SeedxError(f"the stage {recipe.stage!r} trains no adapters: leave adapter out of the recipe")
     made: Stage = stage(recipe, folder)
     return made
 

@@ -44,6 +44,7 @@ from seedx.tiling import BICUBIC, thumbnail, to_tensor
 QUESTION = "What is in the picture?"
 CAPTION = "a red circle on a blue square"
 LONGEST = 160  # characters of a line's numbers; the report has all
+OF_LANGUAGE = ("input resampler", "language model", "output resampler", "answer", "drawing")
 LARGEST = 1e4  # of the deviation of a module's output: beyond it, something is wrong
 
 
@@ -165,7 +166,7 @@ def picture() -> PIL.Image.Image:
 def probes(model: Pipeline, steps: int | None) -> dict[str, Callable[[], dict[str, Any]]]:
     """What is run, in order: each gives numbers and raises if it can't."""
     core, shown = model.model, picture()
-    return {
+    found = {
         "visual tokenizer": lambda: _statistics(_features(model, shown)),
         "input resampler": lambda: _statistics(core.seedx.read(_features(model, shown))),
         "language model": lambda: _statistics(_states(model, shown)),
@@ -178,8 +179,12 @@ def probes(model: Pipeline, steps: int | None) -> dict[str, Callable[[], dict[st
         "U-Net": lambda: _statistics(_denoised(core, model.engine.image_decoder.encode([shown]))),
         "autoencoder": lambda: _round_trip(core, shown),
         "answer": lambda: _answer(model, shown),
-        "drawing": lambda: _drawing(model, steps),
+        "drawing": lambda: _drawn(model.draw(CAPTION, seed=0, steps=steps)) | {"caption": CAPTION},
     }
+    if model.engine.variant.language:
+        return found
+    kept = {name: run for name, run in found.items() if name not in OF_LANGUAGE}
+    return kept | {"reconstruction": lambda: _drawn(model.reconstruct(shown, seed=0, steps=steps))}
 
 
 def machine(device: str) -> dict[str, Any]:
@@ -281,12 +286,10 @@ def _answer(model: Pipeline, shown: PIL.Image.Image) -> dict[str, Any]:
     return {"question": QUESTION, "text": reply.text}
 
 
-def _drawing(model: Pipeline, steps: int | None) -> dict[str, Any]:
-    drawn = model.draw(CAPTION, seed=0, steps=steps)
+def _drawn(drawn: PIL.Image.Image) -> dict[str, Any]:
     values = torch.frombuffer(bytearray(drawn.tobytes()), dtype=torch.uint8).float()
     small = drawn.resize((8, 8), PIL.Image.Resampling.BOX)
     return {
-        "caption": CAPTION,
         "size": list(drawn.size),
         "mean": float(values.mean()),
         "deviation": float(values.std()),

@@ -74,7 +74,8 @@ class Stage(Protocol):
         """Lines about the data, for a dry run."""
 
     def save(self, model: nn.Module, folder: Path) -> None:
-        """Write the trained parts into a model folder. `model` is an unsharded copy, which may be changed."""
+        """Write the trained parts, or an adapter, into a model folder. `model` is an unsharded copy, which may be
+        changed."""
 
 
 class GeneratedDataStage:

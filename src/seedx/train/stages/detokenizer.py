@@ -14,14 +14,16 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from seedx.checkpoint.adapters import write_adapter
 from seedx.model.denoise import denoise
 from seedx.model.detokenizer import Detokenizer, widen
+from seedx.model.lora_training import UNET_LAYERS, inject, updates_of
 from seedx.model.vision import VisionTransformer, negative_features
 from seedx.tiling import to_picture
 from seedx.train.engine import components
 from seedx.train.engine.components import Source
-from seedx.train.engine.trainable import DEFAULTS, apply
-from seedx.train.recipe import Recipe, overridden
+from seedx.train.engine.trainable import apply, lora_settings, patterns
+from seedx.train.recipe import Recipe, adapter_folder, overridden
 
 FIRST = "detokenizer-1"  # the file of stage 1's weights, beside stage 2's "detokenizer"
 
@@ -93,7 +95,9 @@ class DetokenizerStage:
         components.read(self.vision, source.folder, "vision")
         self.model = self._model(source)
         components.read(self.model.vae, source.folder, "vae")
-        apply(self.model, recipe.trained or DEFAULTS["condition" if self.condition else "detokenizer"])
+        if recipe.adapter:
+            inject(self.model.unet, lora_settings(recipe), UNET_LAYERS)
+        apply(self.model, patterns(recipe, "condition" if self.condition else "detokenizer"))
         self.negative = negative_features(self.vision)
 
     def _model(self, source: Source) -> Detokenizer:
@@ -149,4 +153,11 @@ class DetokenizerStage:
         return [to_picture(picture) for picture in pixels]
 
     def save(self, model: nn.Module, folder: Path) -> None:
+        if self.recipe.adapter:
+            self.save_adapter(model, adapter_folder(folder, self.recipe))
+            return
         components.write(model, folder, "detokenizer", "" if self.condition else FIRST)
+
+    def save_adapter(self, model: nn.Module, folder: Path) -> None:
+        assert isinstance(model, Detokenizer)
+        write_adapter(folder, "unet", updates_of(model.unet), model.unet, base=self.recipe.init_from)

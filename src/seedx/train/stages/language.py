@@ -6,7 +6,6 @@ model's forward; cached features take the place of pixels.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -20,12 +19,14 @@ from torch import Tensor, nn
 
 from seedx import plugins
 from seedx.batch import Batch, Encoded, collate
-from seedx.config import Config, LoraConfig, from_dict
+from seedx.checkpoint.adapters import write_adapter
+from seedx.config import Config, from_dict
 from seedx.data.pictures import decode
 from seedx.data.stream import Row
 from seedx.errors import SeedxError
 from seedx.images import TRAINING_MAX_PIXELS
 from seedx.messages import Message, map_images
+from seedx.model.lora_training import updates_of
 from seedx.model.losses import Losses, loss_counts, loss_weights
 from seedx.model.seedx import SeedX
 from seedx.prompt import prepare
@@ -35,9 +36,9 @@ from seedx.train.engine import components
 from seedx.train.engine.components import Source
 from seedx.train.engine.gradients import autocast
 from seedx.train.engine.parallel import current_world
-from seedx.train.engine.trainable import DEFAULTS, apply
+from seedx.train.engine.trainable import apply, patterns, with_lora
 from seedx.train.feature_cache.store import FeatureCache, vision_digest
-from seedx.train.recipe import Recipe, overridden
+from seedx.train.recipe import Recipe, adapter_folder, overridden
 from seedx.train.stages.language_samples import decode_features, load_detokenizer, predict_features, rows_with_targets
 from seedx.train.stages.packed_data import PackedDataStage
 
@@ -75,7 +76,7 @@ class LanguageStage(PackedDataStage):
         self.recipe, self.max_seq_len = recipe, recipe.max_seq_len
         self.options: Options = from_dict(Options, recipe.options, "options.")
         source = components.source(recipe, folder)
-        self.config = _with_lora(source.config, recipe)
+        self.config = with_lora(source.config, recipe)
         self.weights = overridden(loss_weights(self.config.bridge), recipe.losses, "loss")
         self.tokenizer = load_or_train_tokenizer(source.folder, self.config, plugins.named(self.options.corpus))
         self.encode = Encode(self.tokenizer, self.config, recipe.max_seq_len, recipe.too_long, recipe.max_pixels)
@@ -108,10 +109,10 @@ class LanguageStage(PackedDataStage):
                 model.language.llm.tie_weights()
         else:
             model.language.init_ordinal_rows(self.tokenizer.specials.loc(0), 224)
-        if self.recipe.lora:
+        if self.recipe.lora or self.recipe.adapter:
             model.language.add_lora()
         if self.recipe.trained or not self.recipe.lora:
-            apply(model, self.recipe.trained or DEFAULTS["language"])
+            apply(model, patterns(self.recipe, "language"))
         return model
 
     def batch_of(self, rows: Sequence[Row], seeds: Sequence[str]) -> Batch:
@@ -156,10 +157,18 @@ class LanguageStage(PackedDataStage):
 
     def save(self, model: nn.Module, folder: Path) -> None:
         assert isinstance(model, SeedX)
+        if self.recipe.adapter:
+            self.save_adapter(model, adapter_folder(folder, self.recipe))
+            return
         if self.recipe.lora:
             model.language.merge_lora()
         components.write(model.language, folder, "language")
         components.write(model, folder, "bridge")
+
+    def save_adapter(self, model: nn.Module, folder: Path) -> None:
+        assert isinstance(model, SeedX)
+        llm = model.language.llm
+        write_adapter(folder, "language", updates_of(llm), llm, base=self.recipe.init_from)
 
 
 def load_or_train_tokenizer(folder: Path, config: Config, texts: Callable[[], Iterable[str]] | None) -> Tokenizer:
@@ -184,9 +193,3 @@ def load_or_train_tokenizer(folder: Path, config: Config, texts: Callable[[], It
                     file.replace(folder / file.name)
         ranks.barrier()
     return load(folder)
-
-
-def _with_lora(config: Config, recipe: Recipe) -> Config:
-    if not recipe.lora or config.language.lora:
-        return config
-    return dataclasses.replace(config, language=dataclasses.replace(config.language, lora=LoraConfig()))
