@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import PIL.Image
 import pytest
+from serving import Running, started
 
 import seedx
 from seedx.inference.pipeline import Pipeline
 from seedx_stickers import scenes
-from serving import Running, started
 
 
 @pytest.fixture(scope="package")

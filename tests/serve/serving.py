@@ -17,10 +17,10 @@ import uvicorn
 
 from seedx.inference.pipeline import Pipeline
 from seedx.serve import server
-from seedx.serve.app import Access, create_app
+from seedx.serve.app import ANYONE, Access, create_app
 from seedx.serve.fetch import Fetcher
 from seedx.serve.service import Service
-from seedx.serve.settings import Batching, Limits
+from seedx.serve.settings import BATCHING, LIMITS, Batching, Limits
 
 KEY = "a key of the tests"
 
@@ -36,9 +36,9 @@ class Running:
 
 def started(
     model: Pipeline,
-    limits: Limits = Limits(),
-    batching: Batching = Batching(),
-    access: Access = Access(),
+    limits: Limits = LIMITS,
+    batching: Batching = BATCHING,
+    access: Access = ANYONE,
     fetcher: Fetcher | None = None,
 ) -> Iterator[Running]:
     """Serve until the generator is closed."""

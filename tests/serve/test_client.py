@@ -6,10 +6,10 @@ import numpy as np
 import openai
 import PIL.Image
 import pytest
+from serving import Running, asked, opened, png, same, uri
 
 from seedx.inference.engine import Request
 from seedx.inference.pipeline import Pipeline
-from serving import Running, asked, opened, png, same, uri
 
 QUESTION = "what is in the picture?"
 
@@ -115,9 +115,11 @@ def test_a_conversation_is_continued_from_what_was_read(running: Running, model:
     first = "draw a cat on grass"
     drawn = session.send(first, seed=1, drawing="force")
     messages = asked(first)
-    answer = client.chat.completions.create(
-        model="tiny", messages=messages, seed=1, extra_body={"drawing": "force"}
-    ).choices[0].message
+    answer = (
+        client.chat.completions.create(model="tiny", messages=messages, seed=1, extra_body={"drawing": "force"})
+        .choices[0]
+        .message
+    )
     assert same(opened(answer.images[0]["image_url"]["url"]), drawn.images[0])
     messages += [answer.model_dump(), *asked(QUESTION)]
     second = client.chat.completions.create(model="tiny", messages=messages)
@@ -137,7 +139,9 @@ def test_images_are_generated(running: Running, model: Pipeline) -> None:
 
 
 def test_sizes_and_formats(running: Running, model: Pipeline) -> None:
-    images = running.client().images.generate(prompt="a red car", size="128x64", output_format="webp", output_compression=80)
+    images = running.client().images.generate(
+        prompt="a red car", size="128x64", output_format="webp", output_compression=80
+    )
     picture = opened(images.data[0].b64_json)
     assert (picture.format, picture.size, images.size) == ("WEBP", (128, 64), "128x64")
 

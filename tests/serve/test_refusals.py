@@ -10,11 +10,11 @@ import httpx
 import openai
 import PIL.Image
 import pytest
+from serving import Running, asked, png, started, uri
 
 from seedx.inference.pipeline import Pipeline
 from seedx.serve.app import Access
 from seedx.serve.settings import Limits
-from serving import Running, asked, png, started, uri
 
 CHAT, DRAW, EDIT, RESPONSES = "/v1/chat/completions", "/v1/images/generations", "/v1/images/edits", "/v1/responses"
 HELLO = [{"role": "user", "content": "draw a cat"}]
@@ -70,7 +70,7 @@ def refusal(response: httpx.Response, status: int = 400) -> dict[str, str]:
         (CHAT, {}, "messages"),
         (CHAT, {"messages": [{"role": "tool", "content": "4"}]}, "messages.0.role"),
         (CHAT, {"messages": [*HELLO, {"role": "assistant", "content": "a cat"}]}, "messages"),
-        (CHAT, {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]}, "messages.0.content"),
+        (CHAT, {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "messages.0.content"),
         (DRAW, {"prompt": "a cat", "negative_prompt": "dogs"}, "negative_prompt"),
         (DRAW, {"prompt": "a cat", "response_format": "url"}, "response_format"),
         (DRAW, {"prompt": "a cat", "background": "transparent"}, "background"),
@@ -154,7 +154,9 @@ def test_edits_name_what_is_wrong_with_the_form(strict: Running) -> None:
     assert refusal(post(strict, EDIT, files={"image": small}))["param"] == "prompt"
     assert refusal(post(strict, EDIT, data=fields, files={"image": b"no picture"}))["code"] == "invalid_image"
     assert refusal(post(strict, EDIT, data=fields, files={"image": small, "video": small}))["param"] == "video"
-    assert refusal(post(strict, EDIT, data=fields, files={"image": small, "mask": small}))["param"] == "mask"  # no alpha
+    assert (
+        refusal(post(strict, EDIT, data=fields, files={"image": small, "mask": small}))["param"] == "mask"
+    )  # no alpha
     large = png(PIL.Image.new("RGBA", (16, 16)))
     assert refusal(post(strict, EDIT, data=fields, files={"image": small, "mask": large}))["param"] == "mask"
     assert refusal(post(strict, EDIT, data={**fields, "n": "two"}, files={"image": small}))["param"] == "n"

@@ -7,6 +7,7 @@ Shapes:
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
@@ -135,7 +136,7 @@ class RowState:
 
     def cut(self, length: int) -> RowState:
         """The state of the first `length` tokens. The row is rewound, so this one may not be continued as well."""
-        read = RunnerState(min(length, self.read.length), self.read.content)
+        read = dataclasses.replace(self.read, length=min(length, self.read.length))
         return RowState(read, self.pending[: max(0, length - read.length)])
 
 

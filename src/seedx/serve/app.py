@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
@@ -19,7 +20,6 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from seedx import __version__
 from seedx.errors import shorten
 from seedx.serve import chat, images, responses
 from seedx.serve.errors import ServeError
@@ -50,7 +50,10 @@ class Access:
     hosts: tuple[str, ...] = ()
 
 
-def create_app(service: Service, access: Access = Access()) -> FastAPI:
+ANYONE = Access()
+
+
+def create_app(service: Service, access: Access = ANYONE) -> FastAPI:
     """The application of a service; the service starts and stops with it."""
 
     @contextlib.asynccontextmanager
@@ -59,7 +62,7 @@ def create_app(service: Service, access: Access = Access()) -> FastAPI:
         yield
         await asyncio.to_thread(service.stop)
 
-    app = FastAPI(title="seedx", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="seedx", version=version("seedx"), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service = service
     _add_errors(app)
     _add_endpoints(app, service)

@@ -412,4 +412,3 @@ class Scheduler:
         self._rows, self._images, self._drawing, self._denoising = {}, deque(), [], None
         self.generation = self.engine.generation()
         self.cache.clear()
-

@@ -43,3 +43,7 @@ class Batching:
     """Tiles of pictures that are encoded together."""
     cache_tokens: int = 32_768
     """Tokens of past conversations whose states are kept; 0 keeps none."""
+
+
+LIMITS = Limits()
+BATCHING = Batching()

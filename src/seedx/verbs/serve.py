@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seedx.errors import MissingPackageError, SeedxError
-from seedx.serve.settings import Batching, Limits
+from seedx.serve.settings import BATCHING, LIMITS, Batching, Limits
 from seedx.verbs.options import TINY, Source
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -28,13 +28,16 @@ class Address:
     """Fetch pictures that requests name by http(s), from the open internet alone."""
 
 
+ADDRESS = Address()
+
+
 def serve(
     *,
     name: str = "",
-    address: Address = Address(),
+    address: Address = ADDRESS,
     source: Source = TINY,
-    limits: Limits = Limits(),
-    batching: Batching = Batching(),
+    limits: Limits = LIMITS,
+    batching: Batching = BATCHING,
 ) -> None:
     """Serve the model to clients of OpenAI's API.
 
