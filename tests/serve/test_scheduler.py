@@ -14,7 +14,9 @@ from serving import same
 
 from seedx.inference.engine import Request
 from seedx.inference.pipeline import Pipeline
+from seedx.inference.reply import Reply
 from seedx.inference.settings import Settings
+from seedx.messages import Text
 from seedx.serve.errors import ServeError
 from seedx.serve.metrics import Metrics
 from seedx.serve.scheduler import Ended, ImageDone, Job, JobEvent, Preview, Scheduler, TextPiece
@@ -43,6 +45,14 @@ class Client:
         while not found or not isinstance(found[-1], Ended | ServeError):
             found.append(self.events.get(timeout=seconds))
         return found
+
+
+def text_of(events: list[JobEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextPiece))
+
+
+def written(reply: Reply) -> str:
+    return "".join(part.text for part in reply.content if isinstance(part, Text))
 
 
 def requests(model: Pipeline, count: int) -> list[Request]:
@@ -78,8 +88,7 @@ def test_any_reply_is_the_one_alone(tiny: Pipeline, scheduler: Scheduler) -> Non
             continue
         events = client.all()
         assert isinstance(events[-1], Ended) and events[-1].reason == reply.reason
-        texts = [part.text for part in reply.content if not hasattr(part, "image")]
-        assert "".join(event.text for event in events if isinstance(event, TextPiece)) == "".join(texts)
+        assert text_of(events) == written(reply)
         drawn = sorted((e for e in events if isinstance(e, ImageDone)), key=lambda event: event.number)
         assert len(drawn) == len(reply.images)
         assert all(same(event.image, image) for event, image in zip(drawn, reply.images, strict=True))
@@ -145,7 +154,7 @@ def test_a_failing_pass_is_answered_and_the_next_replies_are_right(
     scheduler.submit([second.job])
     events = second.all()
     assert isinstance(events[-1], Ended)
-    assert "".join(e.text for e in events if isinstance(e, TextPiece)).strip() == alone.text.strip()
+    assert text_of(events) == written(alone)
 
 
 def test_previews_are_spread_over_the_steps(tiny: Pipeline, scheduler: Scheduler) -> None:
