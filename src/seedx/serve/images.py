@@ -17,6 +17,7 @@ from seedx.serve.replies import Collected, Replies
 from seedx.serve.scheduler import Ended, ImageDone, Preview
 from seedx.serve.schemas import GenerationRequest
 from seedx.serve.service import Service, request_of
+from seedx.variants import Verb
 
 Json = dict[str, Any]
 
@@ -62,7 +63,7 @@ class Task:
         """
         body, variant = self.body, self.service.engine.variant
         settings = self.service.settings(body, temperature=body.temperature, top_p=body.top_p)
-        verb = "edit" if self.pictures else "draw"
+        verb: Verb = "edit" if self.pictures else "draw"
         if self.pictures and not variant.edits and body.condition is None:
             raise ServeError(
                 f"{variant.title} was not trained to edit; condition=true tries it", 400, None, "condition"

@@ -4,6 +4,7 @@ because its client has gone, is aborted."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -87,7 +88,11 @@ class Replies:
 
         def prepared() -> list[Job]:
             def emitter(index: int) -> Emit:
-                return lambda event: loop.call_soon_threadsafe(self._events.put_nowait, (index, event))
+                def emit(event: JobEvent) -> None:
+                    with contextlib.suppress(RuntimeError):  # the loop has ended: nobody listens any more
+                        loop.call_soon_threadsafe(self._events.put_nowait, (index, event))
+
+                return emit
 
             return [
                 self.service.scheduler.prepare(request, emitter(index), self.previews, deadline)
