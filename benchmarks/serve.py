@@ -3,8 +3,9 @@
     python benchmarks/serve.py --clients 32 --seconds 600 [--mix reading|all] [--json]
 
 starts `seedx serve` in a process of its own, and asks it with so many clients at once: questions and boxes, and in the
-mix "all" also drawings, edits, requests that are aborted on the way, and bad ones. Every answer is compared with the one
-that this process got alone before. First one client asks alone for a while, so that the throughput of both is of one run.
+mix "all" also drawings, edits, requests that are aborted on the way, and bad ones. Every answer is compared with the
+one that this process got alone before. First one client asks alone for a while, so that the throughput of both is of
+one run.
 
     lost        requests without an answer, or with an error that is not theirs
     wrong       answers that are not those alone: texts and boxes equal, pixels within one level
