@@ -21,7 +21,7 @@ from seedx.inference.generate import generate
 from seedx.inference.image_decoder import ImageRequest
 from seedx.inference.reply import Reply
 from seedx.inference.rows import Prompt, RowRequest, RowState, SamplingSettings
-from seedx.inference.settings import DrawOptions, DrawSettings, Options, ReplyOptions, Settings
+from seedx.inference.settings import DrawOptions, DrawSettings, ReplyOptions, Settings, SettingsOptions
 from seedx.messages import Image as Picture
 from seedx.messages import Text, assistant, user
 from seedx.prompt import encode
@@ -341,10 +341,10 @@ def test_a_story_of_a_model_has_a_picture_at_least(tiny):
         tiny.story(" ")
 
 
-@pytest.mark.parametrize(("settings", "options"), [(DrawSettings, DrawOptions), (Settings, Options)])
+@pytest.mark.parametrize(("settings", "options"), [(DrawSettings, DrawOptions), (Settings, SettingsOptions)])
 def test_options_are_the_fields_of_settings(settings, options):
     assert [field.name for field in dataclasses.fields(settings)] == list(get_type_hints(options))
-    assert {*get_type_hints(Options), "drawing", "condition"} == {*get_type_hints(ReplyOptions)}
+    assert {*get_type_hints(SettingsOptions), "adapter", "drawing", "condition"} == {*get_type_hints(ReplyOptions)}
 
 
 def test_a_stream_that_is_closed_keeps_what_was_said(tiny):

@@ -23,6 +23,7 @@ from seedx.inference.settings import (
     Options,
     ReplyOptions,
     Settings,
+    SettingsOptions,
     settings_from,
 )
 from seedx.messages import Message
@@ -43,6 +44,7 @@ class Batches:
         prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: Literal["raise"] = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[ReplyOptions],
     ) -> list[Reply]: ...
 
@@ -52,6 +54,7 @@ class Batches:
         prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: OnError,
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[ReplyOptions],
     ) -> list[Reply] | list[Reply | SeedxError]: ...
 
@@ -60,6 +63,7 @@ class Batches:
         prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: OnError = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[ReplyOptions],
     ) -> list[Reply] | list[Reply | SeedxError]:
         """Replies to many prompts together; each is what `chat` gives alone. Options are those of `reply_batch`.
@@ -68,8 +72,11 @@ class Batches:
             on_error: what a prompt that can't be answered does: an empty text, a picture that can't be opened, more
                 than the context holds. "raise": the call raises its error. "return": the error is that row's result,
                 and the other rows are answered.
+            adapters: one a prompt, in place of the option `adapter`.
         """
-        return self._replies(prompts, lambda row: [self.engine.turn(*row)], None, on_error, **options)
+        return self._replies(
+            prompts, lambda row: [self.engine.turn(*row)], None, on_error, adapters=adapters, **options
+        )
 
     def reply_batch(
         self,
@@ -80,6 +87,7 @@ class Batches:
         condition: bool | None = None,
         seeds: Sequence[int] | None = None,
         grids: tuple[str, ...] | None = None,
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[Reply]:
         """The next messages of many conversations, together; each may have had any number of turns.
@@ -89,6 +97,7 @@ class Batches:
             condition: images keep to the last one given or drawn before the reply; None: as the model was trained.
             seeds: one a conversation, in place of the option `seed`.
             grids: the only ones that pictures are read in, such as "1x1"; None: the model's.
+            adapters: one a conversation, in place of the option `adapter`.
         """
         replies = self._replies(
             conversations,
@@ -98,6 +107,7 @@ class Batches:
             drawing=drawing,
             condition=condition,
             grids=grids,
+            adapters=adapters,
             **options,
         )
         return cast("list[Reply]", replies)
@@ -113,7 +123,9 @@ class Batches:
         drawing: Drawing = "auto",
         condition: bool | None = None,
         grids: tuple[str, ...] | None = None,
-        **options: Unpack[Options],
+        adapter: str | None = None,
+        adapters: Sequence[str | None] | None = None,
+        **options: Unpack[SettingsOptions],
     ) -> list[Reply | SeedxError]:
         """The replies to what `make` gives for each row. A mistake in the options is no row's: it is raised."""
         settings = settings_from(Settings, options)
@@ -121,16 +133,18 @@ class Batches:
         if condition:
             self.engine.image_decoder.check_condition()
         seeds = [settings.seed] * len(rows) if seeds is None else seeds
+        adapters = [adapter] * len(rows) if adapters is None else adapters
         same_length("seed", seeds, len(rows), "prompt")
+        same_length("adapter", adapters, len(rows), "prompt")
 
-        def request(row: tuple[R, int]) -> Request:
+        def request(row: tuple[R, int, str | None]) -> Request:
             own = dataclasses.replace(settings, seed=row[1])
-            made = Request(make(row[0]), own, drawing, condition, tiling, grids)
+            made = Request(make(row[0]), own, drawing, condition, tiling, grids, adapter=row[2])
             if on_error == "return":
                 self.engine.check(made)
             return made
 
-        return each(list(zip(rows, seeds, strict=True)), request, self.engine.reply, on_error)
+        return each(list(zip(rows, seeds, adapters, strict=True)), request, self.engine.reply, on_error)
 
     @overload
     def draw_batch(
@@ -140,6 +154,7 @@ class Batches:
         *,
         drawing: ImageDrawing | None = None,
         on_error: Literal["raise"] = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[PIL.Image.Image]: ...
 
@@ -151,6 +166,7 @@ class Batches:
         *,
         drawing: ImageDrawing | None = None,
         on_error: OnError,
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]: ...
 
@@ -161,13 +177,21 @@ class Batches:
         *,
         drawing: ImageDrawing | None = None,
         on_error: OnError = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]:
-        """`draw` for many prompts, a seed each, or the option `seed` for all. For `on_error` see `chat_batch`."""
+        """`draw` for many prompts: a seed and an adapter each, or the options `seed` and `adapter` for all. For
+        `on_error` see `chat_batch`."""
         if drawing is None:
             drawing = "now" if self.engine.variant.draw.at_once else "force"
         replies = self._replies(
-            prompts, lambda text: [self.engine.turn(text, verb="draw")], seeds, on_error, drawing=drawing, **options
+            prompts,
+            lambda text: [self.engine.turn(text, verb="draw")],
+            seeds,
+            on_error,
+            drawing=drawing,
+            adapters=adapters,
+            **options,
         )
         return _first_images(replies)
 
@@ -181,6 +205,7 @@ class Batches:
         drawing: ImageDrawing | None = None,
         condition: bool | None = None,
         on_error: Literal["raise"] = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[PIL.Image.Image]: ...
 
@@ -194,6 +219,7 @@ class Batches:
         drawing: ImageDrawing | None = None,
         condition: bool | None = None,
         on_error: OnError,
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]: ...
 
@@ -206,10 +232,11 @@ class Batches:
         drawing: ImageDrawing | None = None,
         condition: bool | None = None,
         on_error: OnError = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]:
-        """`edit` for many pictures, an instruction and a seed each, or the option `seed` for all. For `on_error` see
-        `chat_batch`."""
+        """`edit` for many pictures: an instruction, a seed and an adapter each, or the options `seed` and `adapter` for
+        all. For `on_error` see `chat_batch`."""
         self._check_edits(condition)
         same_length("instruction", instructions, len(pictures), "picture")
         replies = self._replies(
@@ -220,6 +247,7 @@ class Batches:
             drawing=drawing or "force",
             condition=condition is not False,
             grids=self.engine.variant.edit_grids,
+            adapters=adapters,
             **options,
         )
         return _first_images(replies)
@@ -249,6 +277,7 @@ class Batches:
         seeds: Sequence[int],
         *,
         on_error: Literal["raise"] = "raise",
+        adapter: str | None = None,
         **options: Unpack[DrawOptions],
     ) -> list[PIL.Image.Image]: ...
 
@@ -260,6 +289,7 @@ class Batches:
         seeds: Sequence[int],
         *,
         on_error: OnError,
+        adapter: str | None = None,
         **options: Unpack[DrawOptions],
     ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]: ...
 
@@ -270,6 +300,7 @@ class Batches:
         seeds: Sequence[int],
         *,
         on_error: OnError = "raise",
+        adapter: str | None = None,
         **options: Unpack[DrawOptions],
     ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]:
         """`reconstruct` for many pictures, a seed each, and a condition each or None for all. For `on_error` see
@@ -288,7 +319,7 @@ class Batches:
         def run(rows: list[_ToReconstruct]) -> list[PIL.Image.Image]:
             encoded = decoder.encode([picture for picture, _, _ in rows])
             requests = zip(encoded, rows, strict=True)
-            return decoder.decode([ImageRequest(features, own, kept) for features, (_, kept, own) in requests])
+            return decoder.decode([ImageRequest(features, own, kept, adapter) for features, (_, kept, own) in requests])
 
         return each(list(zip(pictures, kept, seeds, strict=True)), opened, run, on_error)
 

@@ -7,6 +7,7 @@ the model was trained on (`seedx.variants`), and in whether an image must come.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Unpack
 
@@ -22,8 +23,16 @@ from seedx.images import Pictures, Source
 from seedx.inference.batches import Batches
 from seedx.inference.loading import LoadOptions, load_engine
 from seedx.inference.reply import Reply
+from seedx.inference.rounds import tell
 from seedx.inference.session import Session
-from seedx.inference.settings import DrawOptions, DrawSettings, ImageDrawing, Options, ReplyOptions, settings_from
+from seedx.inference.settings import (
+    ImageDrawing,
+    ImageOptions,
+    Options,
+    ReplyOptions,
+    Settings,
+    settings_from,
+)
 from seedx.inference.stories import stories
 from seedx.messages import Box
 from seedx.slides import Slide
@@ -34,7 +43,8 @@ def load(name: str | Path = "tiny", **options: Unpack[LoadOptions]) -> Pipeline:
     """Load a model for inference: "tiny" (bundled), a folder, or a hub id "organisation/name".
 
     Raises:
-        SeedxError: no such model, weights that do not fit its config.json, or a device that is not there.
+        SeedxError: no such model, weights that do not fit its config.json, a device that is not there, or an adapter
+            that is none or another model's.
     """
     return Pipeline(load_engine(name, **options))
 
@@ -46,8 +56,24 @@ class Pipeline(Batches):
     def model(self) -> Model:
         return self.engine.model
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the loaded adapters."""
+        return tuple(self.engine.adapters.by_name)
+
+    def merge_adapter(self, adapter: str | None = None) -> None:
+        """Merge an adapter into the model's weights, as if the model had been trained so. `save` then writes it whole.
+
+        Args:
+            adapter: its name; None: the default.
+
+        Raises:
+            SeedxError: there is none of this name.
+        """
+        self.engine.merge_adapter(adapter)
+
     def save(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Write the model to a folder, in the precision it has unless `dtype` is given."""
+        """Write the model to a folder, without its adapters, in the precision it has unless `dtype` is given."""
         native.save(self.model, folder, dtype)
 
     def push_to_hub(
@@ -121,14 +147,14 @@ class Pipeline(Batches):
         return [dataclasses.replace(box, label=box.label or phrase.strip()) for box in boxes]
 
     def reconstruct(
-        self, image: Source, condition: Source | None = None, **options: Unpack[DrawOptions]
+        self, image: Source, condition: Source | None = None, **options: Unpack[ImageOptions]
     ) -> PIL.Image.Image:
         """The picture drawn from its features alone, or, with a condition, with the detail of that picture as well.
 
         Raises:
             SeedxError: a condition, and a model without the second stage of the de-tokenizer.
         """
-        seed = settings_from(DrawSettings, options).seed
+        seed = options.get("seed", 0)
         return self.reconstruct_batch([image], None if condition is None else [condition], [seed], **options)[0]
 
     def story(
@@ -138,23 +164,47 @@ class Pipeline(Batches):
         image: Source | None = None,
         *,
         drawing: ImageDrawing = "force",
+        window: int | None = None,
+        sink: bool = False,
         **options: Unpack[Options],
     ) -> list[tuple[str, PIL.Image.Image]]:
         """A story in sentences and images: [(sentence, image), ...].
 
-        A story that ends with fewer images is continued from its last one.
+        A story that ends with fewer images is continued from its last one. SEED-Story tells in rounds of one sentence
+        and one image, each a reply of its own (`inference/rounds.py`).
 
         Args:
-            prompt: what it is about; with a first picture, what that one shows.
+            prompt: what it is about; with a first picture, what that one shows. For SEED-Story, its first sentence.
             frames: how many images it has; fewer if a reply does not end within `max_new_tokens`.
             image: the first picture, which is not part of the result.
             drawing: "now": each reply starts with an image.
+            window: for SEED-Story: pictures that its prompt holds, the last ones; None: 8.
+            sink: for SEED-Story: the tokens around the pictures that left the window stay in its cache, for stories
+                longer than those of its training.
 
         Raises:
-            SeedxError: less than one frame, or as `chat`.
+            SeedxError: less than one frame, a window or a sink for another model, or as `chat`.
         """
         if integer("frames", frames) < 1:
             raise SeedxError(f"a story has at least one picture, not {frames}")
+        if self.engine.variant.window is not None:
+            opened, adapter = None if image is None else self.open(image), options.pop("adapter", None)
+            rounds = tell(
+                self.engine,
+                prompt,
+                opened,
+                window=window,
+                sink=sink,
+                drawing=drawing,
+                settings=settings_from(Settings, options),
+                adapter=adapter,
+            )
+            return list(itertools.islice(rounds, frames))
+        if window is not None or sink:
+            raise SeedxError(
+                f"{self.engine.variant.title} tells a story in one reply: window and sink are for SEED-Story, which "
+                "tells it in rounds; leave them out"
+            )
         verb: Verb = "story" if image is None else "story_more"
         opening = [self.engine.turn(prompt, () if image is None else (image,), verb, frames)]
         more = self.engine.variant.story_more

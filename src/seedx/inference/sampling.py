@@ -22,7 +22,7 @@ def suppress(logits: Tensor, specials: SpecialTokens, queries: int, release: boo
     else:
         s = specials
         others = (s.image_end, s.patch_start, s.patch_end, s.bos, s.pad)
-        blocked, value = [token for token in (*s.placeholders, *others) if token != s.eos], -torch.inf
+        blocked, value = [i for i in (*s.placeholders, *others) if i is not None and i != s.eos], -torch.inf
     return logits.index_fill(-1, torch.tensor(blocked, device=logits.device), value)
 
 
