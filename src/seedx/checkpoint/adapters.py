@@ -74,7 +74,7 @@ class Adapter:
         """
         if part not in self.base:
             return
-        trained, found = torch.tensor(self.base[part]), torch.tensor(sampled(part, module))
+        trained, found = torch.tensor(self.base[part]), torch.tensor(sampled(module.get_parameter(SAMPLED[part])))
         if trained.shape != found.shape or (trained - found).norm() > NEARLY * trained.norm():
             raise SeedxError(
                 f"the adapter {self.name!r} was trained on another model's {_PARTS[part]} than this one: load it with "
@@ -131,18 +131,18 @@ def read_adapter(folder: Path, name: str = "") -> Adapter:
     )
 
 
-def write_adapter(folder: Path, part: Part, updates: Updates, module: nn.Module | None = None, base: str = "") -> None:
+def write_adapter(folder: Path, part: Part, updates: Updates, trained_on: Tensor | None = None, base: str = "") -> None:
     """Write an adapter of one part. An older one in `folder` is replaced.
 
     Args:
-        module: the model's part that it was trained on, `Language.llm` or `Detokenizer.unet`.
+        trained_on: the weight of `SAMPLED` of the model that it was trained on.
         base: the name of that model, for the reader.
     """
     tensors: dict[str, Tensor] = {}
     for name, update in updates.items():
         stem = f"{_WRAPPER}{name.removesuffix('.weight')}"
         tensors |= {f"{stem}.lora_A.weight": update.a, f"{stem}.lora_B.weight": update.b}
-    meta = {"format": "pt"} | ({"base": json.dumps(sampled(part, module))} if module is not None else {})
+    meta = {"format": "pt"} | ({} if trained_on is None else {"base": json.dumps(sampled(trained_on))})
     with replacing_folder(folder, ours=lambda file: file in (CONFIG, WEIGHTS)) as aside:
         text = json.dumps(_config(updates, part, base), indent=2)
         (aside / CONFIG).write_text(text + "\n", encoding="utf-8")
@@ -151,9 +151,9 @@ def write_adapter(folder: Path, part: Part, updates: Updates, module: nn.Module 
 
 
 @torch.no_grad()
-def sampled(part: Part, module: nn.Module) -> list[float]:
-    """Values of the part's weight of `SAMPLED`, from all over it."""
-    weight = module.get_parameter(SAMPLED[part]).flatten()
+def sampled(weight: Tensor) -> list[float]:
+    """Values from all over a weight."""
+    weight = weight.flatten()
     values = weight[torch.linspace(0, len(weight) - 1, 64).long().to(weight.device)]
     return [round(value, 6) for value in values.float().tolist()]
 

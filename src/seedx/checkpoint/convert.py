@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seedx import tokenizer
 from seedx.checkpoint import native, peft_names, weights
+from seedx.checkpoint.adapters import SAMPLED, write_adapter
 from seedx.checkpoint.download import QWEN_PREFIX, Part, Selection, complete, survey
 from seedx.checkpoint.layouts import LAYOUTS, STAGES, stage_of
 from seedx.checkpoint.parts import build, modules, part_state
@@ -54,6 +55,7 @@ def convert(
     *,
     variant: str | None = None,
     finetuned: str | Path | None = None,
+    keep_adapter: bool = False,
 ) -> Converted:
     """Convert the release's files to a folder for `native.load`, one shard at a time.
 
@@ -66,6 +68,8 @@ def convert(
         variant: which of the released models, a name of `LAYOUTS`; None: the only one.
         finetuned: a pytorch_model.bin that fine-tuning with the release's code wrote, in place of the model's `agent`.
             LoRA in peft's names is merged.
+        keep_adapter: LoRA of that file is not merged but written as an adapter to adapters/finetuned in `target`; what
+            else was tuned (embeddings, norms, head, resamplers) is part of the model.
 
     Raises:
         SeedxError: there is a choice of models, a part is missing or damaged, or a weight is missing, unknown or of
@@ -81,6 +85,7 @@ def convert(
     if sizes is None:
         assert selection.variant is not None
         sizes = sizes_of(files.official(), files.parts, words.specials, selection.variant, stage == STAGES[1])
+    lora = files.take_lora() if keep_adapter else {}
     detokenizer = dataclasses.replace(sizes.detokenizer, condition=stage == STAGES[1])
     config = dataclasses.replace(sizes, variant=selection.variant or sizes.variant, detokenizer=detokenizer)
     if words.vocab_size > config.language.vocab_size:
@@ -90,6 +95,9 @@ def convert(
         words.save(aside)
         linked = _write_parts(files, config, stage, aside, target, dtype, progress)
         write_record(aside, selection.variant, files.origins(stage, dtype))
+    if lora:
+        llm = files.official()["llm"]
+        write_adapter(target / "adapters" / "finetuned", "language", lora, llm[SAMPLED["language"]])
     damaged = tuple(part.problem for part in selection.parts.values() if part.problem)
     return Converted(selection.variant, tuple(linked), damaged)
 
@@ -157,6 +165,18 @@ class Files:
         """A part under our names, LoRA merged."""
         state = from_release(part, self._official[part])
         return Merged(state, from_release("llm", self.updates)) if part == "llm" and self.updates else state
+
+    def take_lora(self) -> dict[str, Update]:
+        """LoRA's changes, which are then not merged.
+
+        Raises:
+            SeedxError: there are none.
+        """
+        if not self.updates:
+            raise SeedxError("there is no LoRA to keep: give --finetuned a pytorch_model.bin with LoRA in peft's names")
+        Merged(self._official["llm"], self.updates)  # checks that they fit
+        taken, self.updates = self.updates, {}
+        return taken
 
     def origins(self, main: str, dtype: torch.dtype | None) -> dict[str, dict[str, object]]:
         """By our names, what the parts are made from that models share."""

@@ -26,6 +26,7 @@ def convert(
     dry_run: bool = False,
     to: Literal["seedx", "release", "peft"] = "seedx",
     finetuned: Path | None = None,
+    keep_adapter: bool = False,
     sizes: str | None = None,
     dtype: Literal["float32", "float16", "bfloat16"] | None = None,
 ) -> int:
@@ -40,6 +41,7 @@ def convert(
         to: the layout to write: seedx, a model folder of this library; release, the names and files of the release;
             peft, the same with the language model in peft's names, to be tuned further by the release's code.
         finetuned: a pytorch_model.bin that fine-tuning with the release's code wrote, in place of the model's agent.
+        keep_adapter: LoRA of --finetuned is not merged but written to OUT/adapters/finetuned, for --adapter.
         sizes: a preset (17b) or a config.json with the sizes of the model; by default the files tell.
         dtype: precision to store; by default that of the files read.
     """
@@ -58,7 +60,16 @@ def convert(
             release_writer.write_release(model, out, precision, progress, peft=to == "peft")
             print(f"{out}: in the layout of the release" + (", the language model in peft's names" * (to == "peft")))
             return 0
-        made = from_release(model, out, _sizes(sizes), precision, progress, variant=variant, finetuned=finetuned)
+        made = from_release(
+            model,
+            out,
+            _sizes(sizes),
+            precision,
+            progress,
+            variant=variant,
+            finetuned=finetuned,
+            keep_adapter=keep_adapter,
+        )
     shared = f" (shared with a model beside it: {', '.join(made.linked)})" if made.linked else ""
     print(f"{out}: {made.variant}{shared}; try" if made.variant else f"{out}: try", f"`seedx chat --model {out}`")
     for problem in made.damaged:
