@@ -4,8 +4,8 @@
 
 asks for held-out wintry edits without an adapter and with `winter`, for answers without and with `pirate`, and for
 drawings without and with `framed`, each pair in one mixed batch. The judge says whether a wintry edit is done; an
-answer has a pirate's tone if it begins with "arr,"; a frame is there if the border has its colour. A sheet of pictures is
-written beside the data: before, edited without and with, drawn without and with.
+answer has a pirate's tone if it begins with "arr,"; a frame is there if the border has its colour. A sheet is written
+beside the data: before, edited without and with, drawn without and with.
 """
 
 from __future__ import annotations

@@ -190,11 +190,6 @@ class Recipe:
         return ranks // self.replicas
 
 
-def adapter_folder(folder: Path, recipe: Recipe) -> Path:
-    """Where a stage writes the adapter that it has trained."""
-    return folder / "adapters" / recipe.name
-
-
 def load_recipe(path: Path, **changes: Any) -> Recipe:
     """Read a TOML file; `changes` override its fields, by their paths ("data.0.weight").
 
