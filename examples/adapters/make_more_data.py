@@ -69,6 +69,6 @@ def write_pictures(count: int) -> None:
 
 if __name__ == "__main__":
     (FOLDER / "pictures").mkdir(parents=True, exist_ok=True)
-    write_questions(150)
+    write_questions(600)
     write_pictures(200)
-    print(f"wrote {FOLDER}: pirate.jsonl (150 questions), framed.jsonl and framed_alone.jsonl (100 each), pictures/")
+    print(f"wrote {FOLDER}: pirate.jsonl (600 questions), framed.jsonl and framed_alone.jsonl (100 each), pictures/")

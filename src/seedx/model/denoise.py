@@ -160,7 +160,7 @@ class Denoising:
         weights = self._weights if first <= self.number / self.steps < last else [1.0]
         noisy = self._schedule.scale_model_input(self.latents, timestep).repeat(len(weights), 1, 1, 1)
         rows = len(noisy)
-        inputs = {name: None if each is None else each[:rows] for name, each in self._inputs.items()}
+        inputs: dict[str, Any] = {name: None if each is None else each[:rows] for name, each in self._inputs.items()}
         reuse = self._cache_interval is not None and self.number % self._cache_interval > 0
         with self.adapter():
             predictions = self.model.predict(noisy, timestep, **inputs, deep=self._deep, reuse=reuse).float()
