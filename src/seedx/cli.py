@@ -25,6 +25,7 @@ from seedx import __version__, plugins
 from seedx.deprecated import OldNameWarning, warn_of_old_name
 from seedx.errors import SeedxError, SeedxWarning
 from seedx.verbs.bench import bench
+from seedx.verbs.caption import caption
 from seedx.verbs.chat import chat
 from seedx.verbs.convert import convert
 from seedx.verbs.draw import draw
@@ -45,6 +46,7 @@ Verb = Callable[..., int | None]
 
 VERBS: dict[str, Verb] = {
     "chat": chat,
+    "caption": caption,
     "draw": draw,
     "edit": edit,
     "ground": ground,

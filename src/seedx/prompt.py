@@ -169,7 +169,8 @@ class _Writer:
         self.add(ids[at:], supervised=assistant)
 
     def read_form(self, image: int) -> list[int]:
-        return self.specials.patch(self.queries) * (self.tiles[image] - 1) + self.specials.image(self.queries)
+        tiles = self.tiles[image] - 1
+        return (self.specials.patch(self.queries) * tiles if tiles else []) + self.specials.image(self.queries)
 
     def truncate(self, limit: int) -> None:
         """End at `limit` tokens, or before the image that crosses it."""

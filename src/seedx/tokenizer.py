@@ -25,7 +25,7 @@ from typing import Any
 import tokenizers
 
 from seedx.damage import check_file
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, first_line, shorten
 from seedx.tokenizer_files import Roles, read_added, read_roles, write_roles
 from seedx.tokenizer_text import WORDS, Part, joined_chunks, splitter, with_template
 from seedx.tokenizer_text import Mark as Mark
@@ -186,7 +186,7 @@ class JsonTokenizer(Tokenizer):
             parsed = json.loads(content)
             self._full = tokenizers.Tokenizer.from_str(content)
         except Exception as error:  # the library raises nothing more special
-            raise SeedxError(f"it is not in the format of tokenizers ({error})") from error
+            raise SeedxError(f"it is not in the format of tokenizers ({first_line(error)})") from error
         # The splitting at added tokens is done by the base class, by one rule for both kinds of file.
         self._plain = tokenizers.Tokenizer.from_str(json.dumps(parsed | {"added_tokens": []}))
         added = {token["content"]: token["id"] for token in parsed["added_tokens"]}
@@ -242,7 +242,7 @@ def special_tokens(vocabulary: Mapping[str, int], *, bos: str, eos: str, pad: st
     """
     for name, role in ((bos, "starts"), (eos, "ends"), (pad, "pads")):
         if name not in vocabulary:
-            raise SeedxError(f"the tokenizer has no token {name!r}, which {role} a sequence: add it to its file")
+            raise SeedxError(f"the tokenizer has no token {shorten(name)}, which {role} a sequence: add it to its file")
     return SpecialTokens.find(vocabulary, bos=vocabulary[bos], eos=vocabulary[eos], pad=vocabulary[pad])
 
 

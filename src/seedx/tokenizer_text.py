@@ -1,4 +1,4 @@
-"""The texts of a turn before they become ids: the chat template's marks, joined chunks, the words of a new tokenizer."""
+"""The texts of a turn before they become ids: marks of the chat template, joined chunks, words of a new tokenizer."""
 
 from __future__ import annotations
 
@@ -62,5 +62,6 @@ def joined_chunks(parts: Iterable[Part]) -> list[Part]:
 
 
 def splitter(tokens: Iterable[str]) -> re.Pattern[str]:
-    """Split at the longest token first."""
-    return re.compile("(" + "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)) + ")")
+    """Split at the longest token first; at nothing if there are none."""
+    listed = sorted(tokens, key=len, reverse=True)
+    return re.compile("(" + "|".join(map(re.escape, listed)) + ")" if listed else "((?!))")

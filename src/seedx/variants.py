@@ -80,6 +80,11 @@ class Variant:
         free_stage: the stage of the de-tokenizer that draws without a condition, if the model has both. With a
             condition it is always the second.
         bracketed: boxes are written in [[ ]].
+        window: a story is told in rounds of a sentence and an image, and the prompt holds so many pictures, its last
+            ones; None: in one reply.
+        story_mark: what the model writes before every text of such a story but the first.
+        language: there is a language model. Without one the model has a visual tokenizer and a de-tokenizer, to
+            reconstruct pictures, and `language` and `bridge` of its config mean nothing.
         bilinear: `reconstruct` reads its picture resized bilinearly, as the release's transform does; else as pictures
             are read (bicubic).
     """
@@ -98,6 +103,9 @@ class Variant:
     edits: bool = False
     free_stage: Literal["first", "second"] = "first"
     bracketed: bool = False
+    window: int | None = None
+    story_mark: str = ""
+    language: bool = True
     bilinear: bool = True
 
     def prompt(self, verb: Verb) -> VerbPrompt:
@@ -147,7 +155,10 @@ VARIANTS = {
         template=Template("", "", ""),
         caption=VerbPrompt("", document=True),
         draw=VerbPrompt(document=True, at_once=True),
+        window=8,
+        story_mark="[INST]",
     ),
+    "detokenizer": Variant(title="SEED-X's de-tokenizer", language=False),
 }
 
 

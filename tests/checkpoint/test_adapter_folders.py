@@ -44,7 +44,7 @@ def test_peft_reads_what_we_write(llm, tmp_path):
     updates = language_updates(llm, 1)
     first = next(iter(updates))
     updates[first] = Update(torch.randn(5, 16), torch.randn(16, 5), 0.7)  # of another rank and alpha
-    write_adapter(tmp_path / "mine", "language", updates, llm.model.embed_tokens.weight, base="tiny")
+    write_adapter(tmp_path / "mine", "language", updates, llm, base="tiny")
     wrapped = peft.PeftModel.from_pretrained(copy.deepcopy(llm), tmp_path / "mine").eval()
     ids = torch.tensor([[1, 5, 9]])
     with torch.no_grad():
@@ -55,7 +55,7 @@ def test_peft_reads_what_we_write(llm, tmp_path):
 def test_peft_reads_an_adapter_of_the_unet(unet, tmp_path):
     names = unet_names(unet)
     updates = random_updates(unet, names, seed=2)
-    write_adapter(tmp_path / "style", "unet", updates, unet.conv_out.weight)
+    write_adapter(tmp_path / "style", "unet", updates, unet)
     wrapped = peft.PeftModel.from_pretrained(copy.deepcopy(unet), tmp_path / "style").merge_and_unload()
     expected = merged(unet, updates)
     for name in names:
@@ -80,8 +80,8 @@ def test_we_read_what_peft_writes(llm, tmp_path, settings):
 
 def test_there_and_back(llm, unet, tmp_path):
     language, style = language_updates(llm, 1), random_updates(unet, unet_names(unet), seed=2)
-    write_adapter(tmp_path / "both" / "language", "language", language, llm.model.embed_tokens.weight)
-    write_adapter(tmp_path / "both" / "unet", "unet", style, unet.conv_out.weight)
+    write_adapter(tmp_path / "both" / "language", "language", language, llm)
+    write_adapter(tmp_path / "both" / "unet", "unet", style, unet)
     adapter = read_adapter(tmp_path / "both")
     assert {part: set(updates) for part, updates in adapter.parts.items()} == {
         "language": set(language),
@@ -98,7 +98,7 @@ def test_there_and_back(llm, unet, tmp_path):
 
 def test_names_of_several(llm, tmp_path):
     for name in ("winter", "night"):
-        write_adapter(tmp_path / name, "language", language_updates(llm, 1), llm.model.embed_tokens.weight)
+        write_adapter(tmp_path / name, "language", language_updates(llm, 1), llm)
     winter, night = tmp_path / "winter", tmp_path / "night"
     assert list(read_adapters([winter, str(night)])) == ["winter", "night"]
     assert list(read_adapters({"snow": winter, "dark": night})) == ["snow", "dark"]
@@ -113,7 +113,7 @@ def test_names_of_several(llm, tmp_path):
 
 
 def test_an_adapter_of_another_model_is_noticed(llm, tmp_path):
-    write_adapter(tmp_path / "mine", "language", language_updates(llm, 1), llm.model.embed_tokens.weight)
+    write_adapter(tmp_path / "mine", "language", language_updates(llm, 1), llm)
     torch.manual_seed(9)
     with pytest.raises(SeedxError, match="'mine' was trained on another model's language model than this one"):
         read_adapter(tmp_path / "mine").check_base("language", Language(SMALL.language).llm)
@@ -128,7 +128,7 @@ def test_an_adapter_of_another_model_is_noticed(llm, tmp_path):
     ],
 )
 def test_what_is_more_than_lora_is_refused(llm, tmp_path, change, words):
-    write_adapter(tmp_path / "mine", "language", language_updates(llm, 1), llm.model.embed_tokens.weight)
+    write_adapter(tmp_path / "mine", "language", language_updates(llm, 1), llm)
     file = tmp_path / "mine" / CONFIG
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
     with pytest.raises(SeedxError, match=words):
@@ -136,7 +136,7 @@ def test_what_is_more_than_lora_is_refused(llm, tmp_path, change, words):
 
 
 def test_broken_folders_are_named(llm, tmp_path):
-    write_adapter(tmp_path / "mine", "language", language_updates(llm, 1), llm.model.embed_tokens.weight)
+    write_adapter(tmp_path / "mine", "language", language_updates(llm, 1), llm)
     file = tmp_path / "mine" / WEIGHTS
     tensors = load_file(file)
     save_file(tensors | {"base_model.model.model.norm.weight": torch.ones(16)}, file)
@@ -202,7 +202,7 @@ def test_published_names_of_sdxl(tmp_path):
 
 
 def test_samples_are_of_the_whole_weight(llm):
-    values = sampled(llm.model.embed_tokens.weight)
+    values = sampled("language", llm)
     weight = llm.model.embed_tokens.weight.detach().flatten()
     assert len(values) == 64 and values[0] == pytest.approx(float(weight[0]), abs=1e-6)
     assert values[-1] == pytest.approx(float(weight[-1]), abs=1e-6)

@@ -20,11 +20,10 @@ SETTINGS = {"max_new_tokens": 12, "drawing": "forbid"}
 def folders(tiny, tmp_path_factory):
     """Three adapters of the model `tiny`: two of the language model, one of it and the U-Net."""
     root, llm, unet = tmp_path_factory.mktemp("adapters"), tiny.model.seedx.language.llm, tiny.model.detokenizer.unet
-    words = llm.model.embed_tokens.weight
     for name, seed in (("one", 1), ("two", 2)):
-        write_adapter(root / name, "language", language_updates(llm, seed, size=1.5), words)
-    write_adapter(root / "both" / "language", "language", language_updates(llm, 3, size=1.5), words)
-    write_adapter(root / "both" / "unet", "unet", random_updates(unet, unet_names(unet), seed=4), unet.conv_out.weight)
+        write_adapter(root / name, "language", language_updates(llm, seed, size=1.5), llm)
+    write_adapter(root / "both" / "language", "language", language_updates(llm, 3, size=1.5), llm)
+    write_adapter(root / "both" / "unet", "unet", random_updates(unet, unet_names(unet), seed=4), unet)
     return {name: root / name for name in ("one", "two", "both")}
 
 

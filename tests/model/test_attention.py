@@ -1,12 +1,14 @@
 """The plain products give what the fused kernel gives."""
 
-import subprocess
-import sys
+import runpy
 
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from seedx.config import LanguageConfig
+from seedx.model import attention, language
 from seedx.model.attention import attend, llama_attention
 
 
@@ -43,18 +45,14 @@ def test_heads_of_keys_repeat():
     torch.testing.assert_close(attended, whole.transpose(1, 2))
 
 
-def test_the_attention_is_registered_by_the_model_not_by_the_import():
-    code = """
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-import seedx.model.attention, seedx.model.language
-from seedx.config import LanguageConfig
-before = "seedx" in ALL_ATTENTION_FUNCTIONS.valid_keys()
-for _ in range(2):
-    seedx.model.language.Language(LanguageConfig(vocab_size=9, hidden_size=8, intermediate_size=8, layers=1, heads=2))
-print(before, ALL_ATTENTION_FUNCTIONS["seedx"] is seedx.model.attention.llama_attention)
-"""
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.split() == ["False", "True"]
+def test_the_attention_is_registered_by_the_model_not_by_the_import(monkeypatch):
+    monkeypatch.delitem(ALL_ATTENTION_FUNCTIONS._global_mapping, "seedx", raising=False)
+    for module in (attention, language):
+        runpy.run_path(module.__file__)  # the code of the import, once more
+    assert "seedx" not in ALL_ATTENTION_FUNCTIONS.valid_keys()
+    for _ in range(2):
+        language.Language(LanguageConfig(vocab_size=9, hidden_size=8, intermediate_size=8, layers=1, heads=2))
+    assert ALL_ATTENTION_FUNCTIONS["seedx"] is llama_attention
 
 
 @pytest.mark.parametrize("short", [True, False])

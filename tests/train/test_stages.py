@@ -321,7 +321,7 @@ def test_a_large_scene_is_drawn_no_larger_than_its_tiles(monkeypatch):
     sizes = []
     scene = Scene(1024, 512, "blue", ())
     monkeypatch.setattr(vision_tiles, "sample", lambda rng, size: scene)
-    monkeypatch.setattr(vision_tiles, "render", lambda one: sizes.append((one.width, one.height)) or render(one))
+    monkeypatch.setattr(Scene, "render", lambda one: sizes.append((one.width, one.height)) or render(one))
     for seed in range(12):
         sample_tile(random.Random(seed), 0.0)
     assert set(sizes) == {(1024, 512), (384, 192)}  # whole, and for 4 x 2 tiles of 96

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from seedx import tokenizer
-from seedx.checkpoint import native, peft_names, weights
+from seedx.checkpoint import gguf_convert, mapped, native, peft_names, weights
 from seedx.checkpoint.adapters import SAMPLED, write_adapter
 from seedx.checkpoint.download import QWEN_PREFIX, Part, Selection, complete, survey
-from seedx.checkpoint.layouts import LAYOUTS, STAGES, stage_of
+from seedx.checkpoint.gguf_convert import Kind
+from seedx.checkpoint.layouts import LAYOUTS, STAGES, has_language, stage_of
 from seedx.checkpoint.parts import build, modules, part_state
 from seedx.checkpoint.peft_names import Merged
 from seedx.checkpoint.release import from_release
@@ -56,6 +57,7 @@ def convert(
     variant: str | None = None,
     finetuned: str | Path | None = None,
     keep_adapter: bool = False,
+    gguf: Kind | None = None,
 ) -> Converted:
     """Convert the release's files to a folder for `native.load`, one shard at a time.
 
@@ -70,6 +72,7 @@ def convert(
             LoRA in peft's names is merged.
         keep_adapter: LoRA of that file is not merged but written as an adapter to adapters/finetuned in `target`; what
             else was tuned (embeddings, norms, head, resamplers) is part of the model.
+        gguf: the language model is stored as a GGUF file of this kind; see `gguf_convert.write_language`.
 
     Raises:
         SeedxError: there is a choice of models, a part is missing or damaged, or a weight is missing, unknown or of
@@ -79,21 +82,24 @@ def convert(
     selection = check(select(source, variant, finetuned))
     if sizes is None and selection.variant is None:
         raise SeedxError(f"no name of a folder says which model {source} is: give --variant {'|'.join(LAYOUTS)}")
-    files = Files(selection.usable)
-    words = tokenizer.load(selection.parts["tokenizer"].place)
+    files = Files(selection.usable, language=has_language(selection.variant))
+    words = tokenizer.load(selection.parts["tokenizer"].place) if files.language else None
     stage = main_stage(selection, sizes)
     if sizes is None:
         assert selection.variant is not None
-        sizes = sizes_of(files.official(), files.parts, words.specials, selection.variant, stage == STAGES[1])
+        specials = words.specials if words else None
+        sizes = sizes_of(files.official(), files.parts, specials, selection.variant, stage == STAGES[1])
     lora = files.take_lora() if keep_adapter else {}
     detokenizer = dataclasses.replace(sizes.detokenizer, condition=stage == STAGES[1])
     config = dataclasses.replace(sizes, variant=selection.variant or sizes.variant, detokenizer=detokenizer)
-    if words.vocab_size > config.language.vocab_size:
+    if words and words.vocab_size > config.language.vocab_size:
         raise SeedxError(f"the tokenizer has {words.vocab_size} ids, the model {config.language.vocab_size}")
+    report = mapped.forgetting([file for part in selection.usable.values() for file in part.files], progress)
     with native.replacing(target) as aside:
         native.write_config(config, aside)
-        words.save(aside)
-        linked = _write_parts(files, config, stage, aside, target, dtype, progress)
+        if words:
+            words.save(aside)
+        linked = _write_parts(files, config, stage, aside, target, dtype, report, gguf)
         write_record(aside, selection.variant, files.origins(stage, dtype))
     if lora:
         llm = files.official()["llm"]
@@ -134,7 +140,7 @@ def check(selection: Selection) -> Selection:
 
 def main_stage(selection: Selection, sizes: Config | None) -> str:
     """The stage of the de-tokenizer that the model draws by."""
-    if selection.variant:
+    if selection.variant and has_language(selection.variant):
         return stage_of(selection.variant)
     if sizes is not None:
         return STAGES[sizes.detokenizer.condition]
@@ -142,14 +148,20 @@ def main_stage(selection: Selection, sizes: Config | None) -> str:
 
 
 class Files:
-    """The weights of the selected parts, mapped from the disk, LoRA taken apart from what it changes."""
+    """The weights of the selected parts, mapped from the disk, LoRA taken apart from what it changes.
 
-    def __init__(self, parts: Mapping[str, Part]) -> None:
-        self.parts = parts
+    Args:
+        language: whether the model has a language model.
+    """
+
+    def __init__(self, parts: Mapping[str, Part], language: bool = True) -> None:
+        self.parts, self.language = parts, language
         self.updates: dict[str, Update] = {}
-        self._official = {name: weights.read(*parts[name].files) for name in ("agent", "vae")}
+        self._official = {"vae": weights.read(*parts["vae"].files)}
         self._official["visual_encoder"] = _visual(weights.read(*parts["visual_encoder"].files))
-        self._official["llm"] = self._language()
+        if language:
+            self._official["agent"] = weights.read(*parts["agent"].files)
+            self._official["llm"] = self._language()
         for stage in self.stages:
             self._official[stage] = self._whole(stage)
 
@@ -215,7 +227,8 @@ def _write_parts(
     aside: Path,
     target: Path,
     dtype: torch.dtype | None,
-    progress: Progress | None,
+    progress: Progress,
+    gguf: Kind | None,
 ) -> list[str]:
     """Returns the parts that were linked."""
     expected, origins, linked = modules(*build(config)), files.origins(main, dtype), []
@@ -225,13 +238,13 @@ def _write_parts(
         state = files.ours(part)
         base = state.base if isinstance(state, Merged) else state
         weights.check(base, part_state("detokenizer" if part in STAGES else name, module), part)
-        report = functools.partial(progress, name) if progress else None
         if name in origins and (size := take(name, origins[name], aside, target)):
             linked.append(name)
-            if report:
-                report(size)
+            progress(name, size)
+        elif name == "language" and gguf:
+            gguf_convert.write_language(aside, config.language, state, gguf, progress)
         else:
-            weights.write(aside, name, state, dtype, progress=report)
+            weights.write(aside, name, state, dtype, progress=functools.partial(progress, name))
     return linked
 
 

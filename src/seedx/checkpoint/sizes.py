@@ -40,34 +40,50 @@ _DERIVED = ("in_channels", "out_channels", "cross_attention_dim", "projection_cl
 
 
 def sizes_of(
-    official: Mapping[str, State], parts: Mapping[str, Part], specials: SpecialTokens, name: str, condition: bool
+    official: Mapping[str, State], parts: Mapping[str, Part], specials: SpecialTokens | None, name: str, condition: bool
 ) -> Config:
     """The config of a model.
 
     Args:
         official: of each part its weights, under the release's names.
-        name: of the model.
+        specials: of the model's tokenizer; None: it has no language model.
+        name: of the model, a name of `seedx.checkpoint.layouts.LAYOUTS`.
         condition: whether the second stage of the de-tokenizer is the one to draw with.
 
     Raises:
         SeedxError: a weight that a size follows from is missing, or a config.json can't be read.
     """
     vision = _vision(_Shapes("visual_encoder", official["visual_encoder"]), _beside(parts.get("visual_encoder")))
-    agent, stage = _Shapes("agent", official["agent"]), "second_stage" if condition else "first_stage"
-    pooled = agent("output_resampler.query", 0)
-    language = _language(_Shapes("llm", official["llm"]), _beside(parts.get("llm")), specials)
-    return Config(
+    stage = "second_stage" if condition else "first_stage"
+    config = Config(
         name=name,
         tiling=dataclasses.replace(TilingConfig(), tile=vision.image_size),
-        vision=dataclasses.replace(vision, pool=max(1, vision.queries // pooled)),
-        language=language,
-        bridge=BridgeConfig(
-            queries=agent("input_resampler.query", 0),
-            input_heads=_heads(SEED_X_17B.bridge.input_heads, language.hidden_size),
-            output_heads=_heads(SEED_X_17B.bridge.output_heads, vision.output_dim),
-            tile_positions="patch_pos_embed" in official["agent"],
-        ),
+        vision=vision,
         detokenizer=_detokenizer(_Shapes(stage, official[stage]), parts, condition),
+    )
+    if specials is None:
+        return config
+    agent = _Shapes("agent", official["agent"])
+    language = _language(_Shapes("llm", official["llm"]), _beside(parts.get("llm")), specials)
+    bridge = BridgeConfig(
+        queries=agent("input_resampler.query", 0),
+        input_heads=_heads(SEED_X_17B.bridge.input_heads, language.hidden_size),
+        output_heads=_heads(SEED_X_17B.bridge.output_heads, vision.output_dim),
+        tile_positions="patch_pos_embed" in official["agent"],
+    )
+    pool = max(1, vision.queries // agent("output_resampler.query", 0))
+    vision = dataclasses.replace(vision, pool=pool)
+    made = dataclasses.replace(config, vision=vision, language=language, bridge=bridge)
+    return _of_stories(made) if name == "seed_story" else made
+
+
+def _of_stories(config: Config) -> Config:
+    """SEED-Story reads the thumbnail alone; its recipe has LoRA of rank 16, and the cosine loss with weight 1."""
+    return dataclasses.replace(
+        config,
+        tiling=dataclasses.replace(config.tiling, grids=("1x1",), single_tile=False),
+        language=dataclasses.replace(config.language, lora=LoraConfig(rank=16)),
+        bridge=dataclasses.replace(config.bridge, regression="cosine", image_weight=1.0),
     )
 
 
@@ -108,7 +124,8 @@ def _vision(shapes: _Shapes, qwen: dict[str, Any]) -> VisionConfig:
 def _language(shapes: _Shapes, config: dict[str, Any], specials: SpecialTokens) -> LanguageConfig:
     base, rope = SEED_X_17B.language, config.get("rope_parameters") or {}
     width = shapes("model.embed_tokens.weight", 1)
-    heads = _integer(config, "num_attention_heads", _heads(base.heads, width))
+    usual = width // 128 if width % 128 == 0 else _heads(base.heads, width)  # every Llama 2 has heads of 128
+    heads = _integer(config, "num_attention_heads", usual)
     keys = shapes("model.layers.0.self_attn.k_proj.weight", 0) * heads // width
     return LanguageConfig(
         vocab_size=shapes("model.embed_tokens.weight", 0),

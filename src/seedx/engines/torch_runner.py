@@ -24,6 +24,7 @@ class TorchRunner:
         self.adapters: tuple[str, ...] = lora.names if lora else ()
         self.cache = Cache(language.config.layers)
         self.rows: list[RunnerRow] = []  # by their index in the cache
+        self._last: dict[RunnerRow, Tensor] = {}  # final states (D,) of the last pass
 
     @property
     def device(self) -> torch.device:
@@ -46,7 +47,7 @@ class TorchRunner:
         self.rows.append(row)
         return row
 
-    def forward(self, rows: Sequence[RunnerRow], embeds: Sequence[Tensor]) -> list[Tensor]:
+    def forward(self, rows: Sequence[RunnerRow], embeds: Sequence[Tensor], wanted: Sequence[int]) -> list[Tensor]:
         """Short rows are padded on the right: `model/cache.py` says why the padding is never seen."""
         first = self._gather(rows)
         order = sorted(range(len(rows)), key=lambda i: rows[i].index)
@@ -58,13 +59,14 @@ class TorchRunner:
         )
         with self.lora.use([rows[i].adapter for i in order]) if self.lora else nullcontext():
             states = self.language.states(padded, positions, self.cache, first, starts)
-        found: dict[int, Tensor] = {i: states[at, : lengths[i]] for at, i in enumerate(order)}
+        found = {i: states[at, : lengths[i]] for at, i in enumerate(order)}
+        self._last = {row: found[i][-1] for i, row in enumerate(rows)}
         for row, length in zip(rows, lengths, strict=True):
             row.length += length
-        return [found[i] for i in range(len(rows))]
+        return [found[i][lengths[i] - count :] for i, count in enumerate(wanted)]
 
-    def logits(self, states: Tensor) -> Tensor:
-        return self.language.head(states).float()
+    def logits(self, rows: Sequence[RunnerRow]) -> Tensor:
+        return self.language.head(torch.stack([self._last[row] for row in rows])).float()
 
     def close_row(self, row: RunnerRow, keep: bool = False) -> RunnerState | None:
         """The last row takes the place of the one that leaves. The only row hands its memory over without a copy."""

@@ -21,6 +21,9 @@ from torch import Tensor
 
 from seedx.checkpoint.adapters import Adapter
 from seedx.checkpoint.parts import Model
+from seedx.engines.llama_context import LlamaModel
+from seedx.engines.llama_runner import LlamaRunner
+from seedx.engines.runner import LanguageRunner
 from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import SeedxError, shorten
 from seedx.images import MAX_PIXELS, Pictures, Source, open_image
@@ -100,6 +103,7 @@ class Responses:
 class Engine:
     """
     Args:
+        llama: the language model in llama.cpp, which runs it in the place of torch.
         adapters: by name.
         adapter: of requests that name none.
     """
@@ -110,12 +114,13 @@ class Engine:
         *,
         max_pixels: int = MAX_PIXELS,
         progress: bool = False,
+        llama: LlamaModel | None = None,
         adapters: Mapping[str, Adapter] | None = None,
         adapter: str | None = None,
     ) -> None:
-        self.model, self.max_pixels = model, max_pixels
+        self.model, self.max_pixels, self.llama = model, max_pixels, llama
         self.variant = variant_of(model.config)
-        self.adapters = LoadedAdapters(model, adapters or {}, adapter)
+        self.adapters = LoadedAdapters(model, adapters or {}, adapter, by_torch=llama is None)
         self.image_decoder = ImageDecoder(model, progress, self.adapters)
 
     def open_picture(self, picture: Source) -> PIL.Image.Image:
@@ -190,9 +195,17 @@ class Engine:
         self.adapters = self.image_decoder.adapters = self.adapters.merge(adapter)
 
     def generation(self) -> Generation:
-        """An empty batch, whose language model is run by torch."""
-        runner = TorchRunner(self.model.seedx.language, self.adapters.language)
-        return Generation(self.model.seedx, self.model.tokenizer, runner)
+        """An empty batch, whose language model is run by torch or llama.cpp."""
+        seedx = self.model.seedx
+        self.model.need("bridge")
+        runner: LanguageRunner
+        if self.llama is None:
+            self.model.need("language")
+            runner = TorchRunner(seedx.language, self.adapters.language)
+        else:
+            like = seedx.output_resampler.query
+            runner = LlamaRunner(self.llama, like.device, like.dtype)
+        return Generation(seedx, self.model.tokenizer, runner)
 
     def row_request(self, request: Request) -> RowRequest:
         """What a request's row joins a generation with.
@@ -204,14 +217,7 @@ class Engine:
         self.image_decoder.check(settings)
         if request.condition:
             self.image_decoder.check_condition()
-        sampling = SamplingSettings(
-            max_new_tokens=settings.max_new_tokens,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            seed=settings.seed,
-            drawing=request.drawing,
-            release_suppression=settings.release_suppression,
-        )
+        sampling = sampling_of(settings, request.drawing)
         adapter = self.adapters.of_rows(request.adapter)
         return RowRequest(self.prompt(request), sampling, request.state, adapter)
 
@@ -252,3 +258,15 @@ class Engine:
         """The picture's thumbnail as its only tile."""
         pixels = thumbnail(picture, self.model.config.tiling.tile)
         return Tiles(pixels[None], torch.tensor([[0.5, 0.5]]))
+
+
+def sampling_of(settings: Settings, drawing: Drawing) -> SamplingSettings:
+    """What of a reply's settings the sampling of its tokens needs."""
+    return SamplingSettings(
+        max_new_tokens=settings.max_new_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        seed=settings.seed,
+        drawing=drawing,
+        release_suppression=settings.release_suppression,
+    )

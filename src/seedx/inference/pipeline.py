@@ -7,6 +7,7 @@ the model was trained on (`seedx.variants`), and in whether an image must come.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Unpack
 
@@ -22,8 +23,16 @@ from seedx.images import Pictures, Source
 from seedx.inference.batches import Batches
 from seedx.inference.loading import LoadOptions, load_engine
 from seedx.inference.reply import Reply
+from seedx.inference.rounds import tell
 from seedx.inference.session import Session
-from seedx.inference.settings import ImageDrawing, ImageOptions, Options, ReplyOptions
+from seedx.inference.settings import (
+    ImageDrawing,
+    ImageOptions,
+    Options,
+    ReplyOptions,
+    Settings,
+    settings_from,
+)
 from seedx.inference.stories import stories
 from seedx.messages import Box
 from seedx.slides import Slide
@@ -155,23 +164,47 @@ class Pipeline(Batches):
         image: Source | None = None,
         *,
         drawing: ImageDrawing = "force",
+        window: int | None = None,
+        sink: bool = False,
         **options: Unpack[Options],
     ) -> list[tuple[str, PIL.Image.Image]]:
         """A story in sentences and images: [(sentence, image), ...].
 
-        A story that ends with fewer images is continued from its last one.
+        A story that ends with fewer images is continued from its last one. SEED-Story tells in rounds of one sentence
+        and one image, each a reply of its own (`inference/rounds.py`).
 
         Args:
-            prompt: what it is about; with a first picture, what that one shows.
+            prompt: what it is about; with a first picture, what that one shows. For SEED-Story, its first sentence.
             frames: how many images it has; fewer if a reply does not end within `max_new_tokens`.
             image: the first picture, which is not part of the result.
             drawing: "now": each reply starts with an image.
+            window: for SEED-Story: pictures that its prompt holds, the last ones; None: 8.
+            sink: for SEED-Story: the tokens around the pictures that left the window stay in its cache, for stories
+                longer than those of its training.
 
         Raises:
-            SeedxError: less than one frame, or as `chat`.
+            SeedxError: less than one frame, a window or a sink for another model, or as `chat`.
         """
         if integer("frames", frames) < 1:
             raise SeedxError(f"a story has at least one picture, not {frames}")
+        if self.engine.variant.window is not None:
+            opened, adapter = None if image is None else self.open(image), options.pop("adapter", None)
+            rounds = tell(
+                self.engine,
+                prompt,
+                opened,
+                window=window,
+                sink=sink,
+                drawing=drawing,
+                settings=settings_from(Settings, options),
+                adapter=adapter,
+            )
+            return list(itertools.islice(rounds, frames))
+        if window is not None or sink:
+            raise SeedxError(
+                f"{self.engine.variant.title} tells a story in one reply: window and sink are for SEED-Story, which "
+                "tells it in rounds; leave them out"
+            )
         verb: Verb = "story" if image is None else "story_more"
         opening = [self.engine.turn(prompt, () if image is None else (image,), verb, frames)]
         more = self.engine.variant.story_more

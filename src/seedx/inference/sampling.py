@@ -30,7 +30,7 @@ def suppressed(specials: SpecialTokens, queries: int, release: bool, device: tor
         return torch.tensor(specials.image(queries)[1:], device=device)
     s = specials
     others = (s.image_end, s.patch_start, s.patch_end, s.bos, s.pad)
-    return torch.tensor([token for token in (*s.placeholders, *others) if token != s.eos], device=device)
+    return torch.tensor([i for i in (*s.placeholders, *others) if i is not None and i != s.eos], device=device)
 
 
 def next_tokens(

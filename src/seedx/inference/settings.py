@@ -14,6 +14,7 @@ from seedx.errors import SeedxError, shorten
 
 Drawing = Literal["auto", "force", "now", "forbid"]
 ImageDrawing = Literal["force", "now"]  # of a verb that returns an image
+EngineName = Literal["torch", "llama_cpp"]  # who runs the language model
 S = TypeVar("S", bound="DrawSettings")
 
 SEEDS = (-(2**63), 2**63 - 1)
@@ -99,6 +100,8 @@ class Settings(DrawSettings):
             top_p=number("top_p", self.top_p, 0, 1),
             max_new_tokens=integer("max_new_tokens", self.max_new_tokens, 1),
         )
+        if not isinstance(self.release_suppression, bool):
+            raise SeedxError(f"release_suppression is True or False, not {shorten(self.release_suppression)}")
         if self.top_p == 0:
             raise SeedxError("top_p is more than 0: 1 samples among all tokens, temperature=0 takes the likeliest")
 

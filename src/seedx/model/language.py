@@ -24,7 +24,7 @@ from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRot
 from seedx.config import LanguageConfig
 from seedx.errors import SeedxError
 from seedx.model.attention import LLAMA_ATTENTION, Documents, register_llama_attention
-from seedx.model.cache import Cache
+from seedx.model.cache import Cache, CachedRow
 from seedx.model.lora_training import inject, injected
 
 HEAD_SCALE = 3.0  # of a new row of the output head, in means of the old rows (the release)
@@ -80,6 +80,22 @@ class Language(nn.Module):
     def head(self, states: Tensor) -> Tensor:
         """(..., D) -> (..., vocabulary) logits."""
         return self.llm.lm_head(states)
+
+    def moved(self, row: CachedRow, kept: Tensor) -> CachedRow:
+        """A row of the cache with the tokens at the positions `kept` (T,) alone, in memory of its own.
+
+        They get the positions 0..T-1, as in StreamingLLM: a key was rotated by its old position, so it is rotated on by
+        the difference, in float32.
+        """
+        shift = torch.arange(len(kept), device=kept.device) - kept
+        cos, sin = self.llm.model.rotary_emb(torch.zeros((), device=kept.device), shift[None])
+
+        def rotated(keys: Tensor) -> Tensor:
+            chosen = keys[:, kept].float()
+            first, second = chosen.chunk(2, dim=-1)
+            return (chosen * cos[0] + torch.cat([-second, first], dim=-1) * sin[0]).to(keys.dtype)
+
+        return CachedRow([rotated(keys) for keys in row.keys], [values[:, kept] for values in row.values])
 
     def new_cache(self) -> Cache:
         return Cache(self.config.layers)

@@ -200,7 +200,7 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
         raise SeedxError(f"there is no recipe at {path}")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SeedxError(f"{path} is not TOML: {error}") from error
     values = upgrade_recipe(values, str(path))
     for name, value in upgrade_changes(changes, values.get("init_from", "")).items():

@@ -160,5 +160,4 @@ class DetokenizerStage:
 
     def save_adapter(self, model: nn.Module, folder: Path) -> None:
         assert isinstance(model, Detokenizer)
-        unet = model.unet
-        write_adapter(folder, "unet", updates_of(unet), unet.conv_out.weight, base=self.recipe.init_from)
+        write_adapter(folder, "unet", updates_of(model.unet), model.unet, base=self.recipe.init_from)

@@ -168,8 +168,7 @@ class LanguageStage(PackedDataStage):
     def save_adapter(self, model: nn.Module, folder: Path) -> None:
         assert isinstance(model, SeedX)
         llm = model.language.llm
-        embedding = llm.model.embed_tokens.weight
-        write_adapter(folder, "language", updates_of(llm), embedding, base=self.recipe.init_from)
+        write_adapter(folder, "language", updates_of(llm), llm, base=self.recipe.init_from)
 
 
 def load_or_train_tokenizer(folder: Path, config: Config, texts: Callable[[], Iterable[str]] | None) -> Tokenizer:
