@@ -137,19 +137,19 @@ def read_adapter(folder: Path, name: str = "") -> Adapter:
 
 
 def write_adapter(
-    folder: Path, part: Part, updates: Updates, model: nn.Module | Tensor | None = None, base: str = ""
+    folder: Path, part: Part, updates: Updates, module: nn.Module | Tensor | None = None, base: str = ""
 ) -> None:
     """Write an adapter of one part. An older one in `folder` is replaced.
 
     Args:
-        model: its part that the adapter was trained on, `Language.llm` or `Detokenizer.unet`, or the weight of `SAMPLED`.
+        module: what it was trained on, `Language.llm` or `Detokenizer.unet`, or the weight of `SAMPLED` alone.
         base: the name of that model, for the reader.
     """
     tensors: dict[str, Tensor] = {}
     for name, update in updates.items():
         stem = f"{_WRAPPER}{name.removesuffix('.weight')}"
         tensors |= {f"{stem}.lora_A.weight": update.a, f"{stem}.lora_B.weight": update.b}
-    meta = {"format": "pt"} | ({} if model is None else {"base": json.dumps(sampled(part, model))})
+    meta = {"format": "pt"} | ({} if module is None else {"base": json.dumps(sampled(part, module))})
     with replacing_folder(folder, ours=lambda file: file in (CONFIG, WEIGHTS)) as aside:
         text = json.dumps(_config(updates, part, base), indent=2)
         (aside / CONFIG).write_text(text + "\n", encoding="utf-8")
