@@ -29,11 +29,12 @@ def load(name: str | Path = "tiny", **options: Unpack[LoadOptions]) -> Pipeline:
 
     Args:
         name: "tiny" (bundled), a folder, or a hub id "organisation/name".
-        options: those of `seedx.inference.loading.LoadOptions`: device, dtype, max_pixels, progress, revision,
-            cache_dir, local_files_only.
+        options: those of `seedx.inference.loading.LoadOptions`: device, dtype, max_pixels, progress, adapter,
+            revision, cache_dir, local_files_only.
 
     Raises:
-        SeedxError: no such model, weights that do not fit its config.json, or a device that is not there.
+        SeedxError: no such model, weights that do not fit its config.json, a device that is not there, or an adapter
+            that is none or another model's.
     """
     from seedx.inference import pipeline
 

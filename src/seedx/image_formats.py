@@ -25,7 +25,7 @@ PLUGINS = {  # the formats that are read, and Pillow's module for each
     "BMP": "PIL.BmpImagePlugin",
     "PPM": "PIL.PpmImagePlugin",
     "AVIF": "PIL.AvifImagePlugin",
-    "HEIF": "pillow_heif",  # a package of its own
+    "HEIF": "pillow_heif",  # the extra `heif`
 }
 FORMATS = (*PLUGINS, "MPO")  # a JPEG with several pictures calls itself MPO
 
@@ -61,7 +61,7 @@ def open_decoder(file: str | IO[bytes], name: str) -> PIL.Image.Image:
         failure = error
     if failure is not None:
         raise ImageError(f"{name} can't be read ({reason(failure)})") from failure
-    hint = "; HEIF needs pip install pillow-heif" if prefix[4:8] == b"ftyp" else ""
+    hint = '; HEIF needs pip install "seedx[heif]"' if prefix[4:8] == b"ftyp" else ""
     raise ImageError(f"{name} is not a picture in one of the formats {', '.join(PLUGINS)}{hint}")
 
 

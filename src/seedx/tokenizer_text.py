@@ -1,4 +1,4 @@
-"""The texts of a turn before they become ids: the chat template's marks, joined chunks, the words of a new tokenizer."""
+"""The texts of a turn before they become ids: marks of the chat template, joined chunks, words of a new tokenizer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ Part = str | Sequence[int]
 
 
 class Mark(str):
-    """A piece of the chat template, such as "[INST] "."""
+    """A text that is written as it is, such as "[INST] "."""
+
+
+class TemplateMark(Mark):
+    """A piece of the chat template, in which special tokens (`<|im_start|>`) are read as those tokens."""
 
 
 # A word takes the space before it, digits stand alone, and the ends of the chat template are pieces of their own.

@@ -14,20 +14,23 @@ from torch import Tensor
 from seedx_stickers.art import OBJECTS, sized
 
 
-def corrupt(rng: random.Random, picture: Image.Image) -> Image.Image:
-    """Apply some of: lower resolution or blur, other colours and noise, stains, JPEG."""
+def corrupt(rng: random.Random, picture: Image.Image, mild: bool = False) -> Image.Image:
+    """Apply some of: lower resolution or blur, other colours and noise, stains, JPEG.
+
+    `mild`: no lower resolution or blur in which an eye is lost.
+    """
     if rng.random() < 0.4:
-        picture = _lower_resolution(rng, picture)
+        picture = _lower_resolution(rng, picture, 0.7 if mild else 0.45)
     elif rng.random() < 0.5:
-        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.1)))
+        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.7 if mild else 1.1)))
     picture = _change_colours(rng, picture)
     for _ in range(rng.choice((0, 0, 1, 2))):
         _stain(rng, picture)
     return _jpeg(rng, picture) if rng.random() < 0.4 else picture
 
 
-def _lower_resolution(rng: random.Random, picture: Image.Image) -> Image.Image:
-    scale = rng.uniform(0.45, 0.9)
+def _lower_resolution(rng: random.Random, picture: Image.Image, least: float) -> Image.Image:
+    scale = rng.uniform(least, 0.9)
     small = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.BILINEAR)
     return small.resize(picture.size, rng.choice((Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)))
 
@@ -70,14 +73,16 @@ def distractor(rng: random.Random) -> Image.Image:
     if kind == "quarter":
         left, top = rng.choice((0, side // 2)), rng.choice((0, side // 2))
         return first.crop((left, top, left + side // 2, top + side // 2))
-    return _shuffle(rng, first, side // 3) if kind == "disorder" else Image.blend(first, second, 0.5)
+    return shuffled(rng, first, side // 3) if kind == "disorder" else Image.blend(first, second, 0.5)
 
 
 def destroy(rng: random.Random, picture: Image.Image) -> Image.Image:
-    """The picture made unrecognisable: shuffled, reduced to a few blots, or under noise."""
-    kind = rng.choice(("disorder", "blots", "noise"))
+    """The picture made unrecognisable: shuffled, reduced to a few blots, blurred, or under noise."""
+    kind = rng.choice(("disorder", "blots", "blur", "noise"))
+    if kind == "blur":
+        return picture.filter(ImageFilter.GaussianBlur(rng.uniform(2.5, 5)))
     if kind == "disorder":
-        return _shuffle(rng, picture, rng.choice((6, 8)))
+        return shuffled(rng, picture, rng.choice((6, 8)))
     if kind == "blots":
         blots = picture.resize((rng.randint(5, 8), rng.randint(5, 8)), Image.Resampling.BOX)
         return blots.resize(picture.size, Image.Resampling.BICUBIC)
@@ -88,13 +93,13 @@ def destroy(rng: random.Random, picture: Image.Image) -> Image.Image:
     return Image.blend(picture, Image.fromarray(noise).resize(picture.size, smooth), rng.uniform(0.75, 1.0))
 
 
-def _shuffle(rng: random.Random, picture: Image.Image, side: int) -> Image.Image:
+def shuffled(rng: random.Random, picture: Image.Image, side: int) -> Image.Image:
     """The picture with its squares in random order."""
     corners = [(x, y) for y in range(0, picture.height, side) for x in range(0, picture.width, side)]
-    shuffled = picture.copy()
+    result = picture.copy()
     for (x, y), (u, v) in zip(corners, rng.sample(corners, len(corners)), strict=True):
-        shuffled.paste(picture.crop((u, v, u + side, v + side)), (x, y))
-    return shuffled
+        result.paste(picture.crop((u, v, u + side, v + side)), (x, y))
+    return result
 
 
 def warp(rng: random.Random, pixels: Tensor, share: float = 0.35, most: float = 2.0) -> Tensor:

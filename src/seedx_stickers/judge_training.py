@@ -1,8 +1,8 @@
 """Train the judge: `python -m seedx_stickers.judge_training`. It takes about 20 minutes on one core and can be resumed.
 
-A batch depends only on the seed and its step, so a resumed run equals an uninterrupted one. Half of the pictures are
-corrupted like imperfect drawings (blur, warped shapes, shifted colours, stains): the judge must still name what they
-show. Some contain a distractor that is no sticker, or are destroyed: there the judge must find nothing.
+A batch depends only on the seed and its step, so a resumed run equals an uninterrupted one. Half of the renders are
+mildly corrupted (warped shapes, shifted colours, stains): the judge must still name what they show. What it must not
+accept, and where it learns that from, is in `judge_pictures.py`.
 """
 
 from __future__ import annotations
@@ -11,27 +11,39 @@ import argparse
 import logging
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from seedx_stickers import scenes
 from seedx_stickers.art import BACKGROUNDS, OBJECTS, aspect
-from seedx_stickers.corruptions import corrupt, destroy, distractor, warp
-from seedx_stickers.judge import CELL, SIDE, WEIGHTS, Judge, JudgeConfig, Maps, save_judge, to_pixels
+from seedx_stickers.corruptions import warp
+from seedx_stickers.judge import (
+    CELL,
+    SIDE,
+    WEIGHTS,
+    Judge,
+    JudgeConfig,
+    Maps,
+    Sighting,
+    load_judge,
+    save_judge,
+    to_pixels,
+)
+from seedx_stickers.judge_pictures import Lesson, lesson
 from seedx_stickers.scenes import Scene
 from seedx_stickers.scoring import truth
 
 log = logging.getLogger(__name__)
 CELLS = SIDE // CELL
+REJECTED = 8.0  # weight of the cells where a spoiled sticker must not be found
 
 
 @dataclass(frozen=True)
@@ -51,11 +63,13 @@ class Targets:
         stickers: (B, C, H, W), 1 in the middle of a sticker, 0 away from it, -1 (not counted) between.
         votes: (B, G, 3, H, W), as in `Maps`.
         background: (B,) indices.
+        weights: (B, C, H, W), of the cells: more where a spoiled sticker must not be found.
     """
 
     stickers: Tensor
     votes: Tensor
     background: Tensor
+    weights: Tensor
 
 
 def sample_scene(rng: random.Random) -> Scene:
@@ -79,29 +93,12 @@ def _dress(rng: random.Random, sticker: scenes.Sticker) -> scenes.Sticker:
     return scenes.Sticker(sticker.name, sticker.x, sticker.y, sticker.size, wears)
 
 
-def sample_picture(rng: random.Random) -> tuple[Image.Image, Scene]:
-    """A picture and the scene to find in it: at times with a distractor, corrupted, or destroyed (without stickers)."""
-    scene = sample_scene(rng)
-    picture = scenes.render(scene)
-    if rng.random() < 0.06:
-        return destroy(rng, picture), scene.with_stickers()
-    if rng.random() < 0.2:
-        _paste_distractor(rng, scene, picture)
-    return corrupt(rng, picture) if rng.random() < 0.5 else picture, scene
+def sample_lesson(rng: random.Random) -> Lesson:
+    return lesson(rng, sample_scene(rng))
 
 
-def _paste_distractor(rng: random.Random, scene: Scene, picture: Image.Image) -> None:
-    """Paste a distractor at a free place, if there is one."""
-    drawing = distractor(rng)
-    for _ in range(4):
-        room = scenes.Sticker("rocket", rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9), drawing.width / SIDE)  # a square
-        if scenes.fits(scene, room, margin=0.03):
-            corner = round(room.x * SIDE - drawing.width / 2), round(room.y * SIDE - drawing.height / 2)
-            picture.paste(drawing, corner, drawing)
-            break
-
-
-def targets_of(config: JudgeConfig, batch: Sequence[Scene]) -> Targets:
+def targets_of(config: JudgeConfig, batch: Sequence[Scene], lessons: Sequence[Lesson] = ()) -> Targets:
+    """Targets of scenes; `lessons`: the lessons that they belong to, for what is unclear or rejected in them."""
     stickers = np.zeros((len(batch), len(config.objects), CELLS, CELLS), np.float32)
     votes = np.zeros((len(batch), 1 + max(config.groups), 3, CELLS, CELLS), np.float32)
     rows, columns = np.mgrid[:CELLS, :CELLS] + 0.5
@@ -117,8 +114,22 @@ def targets_of(config: JudgeConfig, batch: Sequence[Scene]) -> Targets:
             own[middle] = 1
             vote = votes[index, config.groups[which]]
             vote[0, middle], vote[1, middle], vote[2, middle] = dx[middle], dy[middle], math.log(size)
+    weights = np.ones_like(stickers)
+    for index, lesson_ in enumerate(lessons):
+        for item, reach in _reaches(batch[index].with_stickers(*lesson_.unclear), rows, columns):
+            own = stickers[index, config.objects.index(item.name)]
+            own[(reach < 0.6) & (own == 0)] = -1
+        for item, reach in _reaches(batch[index].with_stickers(*lesson_.rejected), rows, columns):
+            weights[index, config.objects.index(item.name)][reach < 0.4] = REJECTED
     backgrounds = torch.tensor([config.backgrounds.index(scene.background) for scene in batch])
-    return Targets(torch.from_numpy(stickers), torch.from_numpy(votes), backgrounds)
+    return Targets(torch.from_numpy(stickers), torch.from_numpy(votes), backgrounds, torch.from_numpy(weights))
+
+
+def _reaches(scene: Scene, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[Sighting, np.ndarray]]:
+    """What a scene shows, with each cell's distance from its middle: 0.5 on the ellipse in its box."""
+    for item in truth(scene).objects:
+        wide, high = (item.size * CELLS * min(1.0, aspect(item.name) ** sign) for sign in (1, -1))
+        yield item, np.hypot((item.x * CELLS - columns) / wide, (item.y * CELLS - rows) / high)
 
 
 def loss_of(config: JudgeConfig, maps: Maps, targets: Targets) -> Tensor:
@@ -126,7 +137,7 @@ def loss_of(config: JudgeConfig, maps: Maps, targets: Targets) -> Tensor:
     logits, here = maps.stickers.float(), targets.stickers == 1
     entropy = F.binary_cross_entropy_with_logits(logits, here.float(), reduction="none")
     wrong = torch.where(here, 1 - logits.sigmoid(), logits.sigmoid())
-    naming = (entropy * wrong**2 * (targets.stickers >= 0)).sum() / here.sum().clamp(min=1)
+    naming = (entropy * wrong**2 * (targets.stickers >= 0) * targets.weights).sum() / here.sum().clamp(min=1)
     group = torch.tensor(config.groups)
     claimed = torch.stack([here[:, group == g].any(1) for g in range(1 + max(config.groups))], 1)[:, :, None]
     voting = ((maps.votes.float() - targets.votes).abs() * claimed).sum() / claimed.sum().clamp(min=1)
@@ -136,9 +147,10 @@ def loss_of(config: JudgeConfig, maps: Maps, targets: Targets) -> Tensor:
 def batch_of(config: JudgeConfig, plan: Plan, step: int) -> tuple[Tensor, Targets]:
     """Pixels (B, 3, 96, 96) and targets of a step."""
     rng = random.Random(f"judge/{plan.seed}/{step}")
-    pictures, batch = zip(*(sample_picture(rng) for _ in range(plan.batch)), strict=True)
-    pixels = torch.stack([to_pixels(picture) for picture in pictures])
-    return warp(rng, pixels), targets_of(config, batch)
+    lessons = [sample_lesson(rng) for _ in range(plan.batch)]
+    pixels = torch.stack([to_pixels(each.picture) for each in lessons])
+    targets = targets_of(config, [each.scene for each in lessons], lessons)
+    return warp(rng, pixels, most=1.2), targets
 
 
 class Training:
@@ -183,12 +195,18 @@ class Training:
             getattr(self, name).load_state_dict(state[name])
 
 
-def train(plan: Plan, run: Path, out: Path) -> Judge:
-    """Train with checkpoints in `run`, resuming from the last one; the trained judge is written to `out`."""
+def train(plan: Plan, run: Path, out: Path, start: Path | None = None) -> Judge:
+    """Train with checkpoints in `run`, resuming from the last one; the trained judge is written to `out`.
+
+    `start`: the folder of a judge whose weights a new run begins with.
+    """
     run.mkdir(parents=True, exist_ok=True)
     training, checkpoint = Training(plan), run / "checkpoint.pt"
     if checkpoint.exists():
         training.resume(checkpoint)
+    elif start:
+        training.judge.load_state_dict(load_judge(start).state_dict())
+        training.average.module.load_state_dict(training.judge.state_dict())
     with tqdm(total=plan.steps, initial=training.step, unit="step", mininterval=10) as bar:
         while training.step < plan.steps:
             loss = training.advance()
@@ -205,13 +223,16 @@ def train(plan: Plan, run: Path, out: Path) -> Judge:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=Plan.steps)
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="the highest learning rate")
+    parser.add_argument("--start", type=Path, help="folder of a judge to start from")
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--run", type=Path, default=Path("runs/judge"), help="checkpoints")
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder of the trained judge")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
-    train(Plan(steps=options.steps, seed=options.seed), options.run, options.out)
+    plan = Plan(steps=options.steps, seed=options.seed, rate=options.rate)
+    train(plan, options.run, options.out, options.start)
 
 
 if __name__ == "__main__":

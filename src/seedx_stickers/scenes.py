@@ -15,10 +15,10 @@ import zlib
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
 from PIL import Image
 
-from seedx_stickers.art import BACKGROUNDS, OBJECTS, WORN, Background, aspect, sized
+from seedx_stickers.art import BACKGROUNDS, OBJECTS, WORN, aspect
+from seedx_stickers.looks import PLAIN, Ground, Style, painted, styled_art
 from seedx_stickers.signs import Sign, panel, sign_box
 
 Corners = tuple[float, float, float, float]
@@ -46,6 +46,7 @@ class Sticker:
     size: float
     wears: tuple[str, ...] = ()
     turn: float = 0.0  # degrees, counterclockwise; its box stays that of the upright drawing
+    style: Style = PLAIN
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Scene:
     background: str
     stickers: tuple[Sticker, ...]
     signs: tuple[Sign, ...] = ()
+    ground: Ground | None = None  # paint in place of the background's bands
 
     def with_stickers(self, *stickers: Sticker) -> Scene:
         return dataclasses.replace(self, stickers=stickers)
@@ -211,7 +213,7 @@ def _somewhere(rng: random.Random, scene: Scene, name: str, side: float) -> Stic
 
 def render(scene: Scene) -> Image.Image:
     """The scene as an RGB picture."""
-    canvas = Image.fromarray(_ground(BACKGROUNDS[scene.background], scene.width, scene.height))
+    canvas = Image.fromarray(painted(BACKGROUNDS[scene.background], scene.ground, scene.width, scene.height))
     for sticker in scene.stickers:
         if sticker.turn:
             layer = Image.new("RGBA", canvas.size)
@@ -229,21 +231,20 @@ def render(scene: Scene) -> Image.Image:
 
 def _stick(canvas: Image.Image, scene: Scene, sticker: Sticker) -> None:
     """Paste a sticker and what it wears, upright."""
+    for drawing, x, y in drawings(scene, sticker):
+        _paste(canvas, drawing, x, y)
+
+
+def drawings(scene: Scene, sticker: Sticker) -> list[tuple[Image.Image, float, float]]:
+    """The upright drawings (RGBA) of a sticker and of what it wears, each with its centre in pixels."""
     longer = max(2, round(sticker.size * min(scene.width, scene.height)))
-    _paste(canvas, sized(sticker.name, longer), sticker.x * scene.width, sticker.y * scene.height)
+    pasted = [(styled_art(sticker.name, longer, sticker.style), sticker.x * scene.width, sticker.y * scene.height)]
     for thing in sticker.wears:
         x0, y0, x1, y1 = worn_box(scene, sticker, thing)
         longer = max(2, round(max((x1 - x0) * scene.width, (x1 - x0) * scene.width / aspect(thing))))
-        _paste(canvas, sized(thing, longer), (x0 + x1) / 2 * scene.width, (y0 + y1) / 2 * scene.height)
-
-
-def _ground(background: Background, width: int, height: int) -> np.ndarray:
-    ground = np.empty((height, width, 3), dtype=np.uint8)
-    top = 0.0
-    for share, colour in background.bands:
-        ground[round(top * height) :] = colour
-        top += share
-    return ground
+        drawing = styled_art(thing, longer, dataclasses.replace(sticker.style, cover=None))
+        pasted.append((drawing, (x0 + x1) / 2 * scene.width, (y0 + y1) / 2 * scene.height))
+    return pasted
 
 
 def _paste(canvas: Image.Image, drawing: Image.Image, x: float, y: float) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
-from typing import Literal, Unpack, overload
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar, Unpack, cast, overload
 
 import PIL.Image
 
 from seedx.errors import SeedxError, SeedxWarning
 from seedx.images import Pictures, Source
-from seedx.inference.engine import Engine, Request
+from seedx.inference.engine import Conversation, Engine, Request
 from seedx.inference.image_decoder import ImageRequest
 from seedx.inference.reply import Reply
+from seedx.inference.row_errors import OnError, each, same_length
 from seedx.inference.settings import (
     Drawing,
     DrawOptions,
@@ -22,11 +23,13 @@ from seedx.inference.settings import (
     Options,
     ReplyOptions,
     Settings,
+    SettingsOptions,
     settings_from,
 )
 from seedx.messages import Message
 
-OnError = Literal["raise", "return"]
+R = TypeVar("R")
+_ToReconstruct = tuple[PIL.Image.Image, PIL.Image.Image | None, DrawSettings]
 
 
 class Batches:
@@ -41,6 +44,7 @@ class Batches:
         prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: Literal["raise"] = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[ReplyOptions],
     ) -> list[Reply]: ...
 
@@ -50,6 +54,7 @@ class Batches:
         prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: OnError,
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[ReplyOptions],
     ) -> list[Reply] | list[Reply | SeedxError]: ...
 
@@ -58,6 +63,7 @@ class Batches:
         prompts: Sequence[tuple[str, Pictures]],
         *,
         on_error: OnError = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[ReplyOptions],
     ) -> list[Reply] | list[Reply | SeedxError]:
         """Replies to many prompts together; each is what `chat` gives alone. Options are those of `reply_batch`.
@@ -66,16 +72,11 @@ class Batches:
             on_error: what a prompt that can't be answered does: an empty text, a picture that can't be opened, more
                 than the context holds. "raise": the call raises its error. "return": the error is that row's result,
                 and the other rows are answered.
+            adapters: one a prompt, in place of the option `adapter`.
         """
-        if on_error not in ("raise", "return"):
-            raise SeedxError(f'on_error is "raise" or "return", not {on_error!r}')
-        if on_error == "raise":
-            return self.reply_batch([[self.engine.turn(text, pictures)] for text, pictures in prompts], **options)
-        self.engine.image_decoder.check(settings_of_reply(options))  # a mistake in the options is no row's
-        tried = [self._tried(text, pictures, options) for text, pictures in prompts]
-        replies = iter(self.reply_batch([turn for turn in tried if not isinstance(turn, SeedxError)], **options))
-        results: list[Reply | SeedxError] = [turn if isinstance(turn, SeedxError) else next(replies) for turn in tried]
-        return results
+        return self._replies(
+            prompts, lambda row: [self.engine.turn(*row)], None, on_error, adapters=adapters, **options
+        )
 
     def reply_batch(
         self,
@@ -86,6 +87,7 @@ class Batches:
         condition: bool | None = None,
         seeds: Sequence[int] | None = None,
         grids: tuple[str, ...] | None = None,
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
     ) -> list[Reply]:
         """The next messages of many conversations, together; each may have had any number of turns.
@@ -95,24 +97,78 @@ class Batches:
             condition: images keep to the last one given or drawn before the reply; None: as the model was trained.
             seeds: one a conversation, in place of the option `seed`.
             grids: the only ones that pictures are read in, such as "1x1"; None: the model's.
+            adapters: one a conversation, in place of the option `adapter`.
         """
-        settings = settings_from(Settings, options)
-        seeds = [settings.seed] * len(conversations) if seeds is None else seeds
-        if len(seeds) != len(conversations):
-            raise SeedxError(f"one seed a prompt: {len(conversations)} prompts came with {len(seeds)} seeds")
-        return self.engine.reply(
-            [
-                Request(
-                    self.engine.open(each),
-                    dataclasses.replace(settings, seed=seed),
-                    drawing,
-                    condition,
-                    tiling,
-                    grids,
-                )
-                for each, seed in zip(conversations, seeds, strict=True)
-            ]
+        replies = self._replies(
+            conversations,
+            self.engine.open,
+            seeds,
+            tiling=tiling,
+            drawing=drawing,
+            condition=condition,
+            grids=grids,
+            adapters=adapters,
+            **options,
         )
+        return cast("list[Reply]", replies)
+
+    def _replies(
+        self,
+        rows: Sequence[R],
+        make: Callable[[R], Conversation],
+        seeds: Sequence[int] | None,
+        on_error: OnError = "raise",
+        *,
+        tiling: bool = True,
+        drawing: Drawing = "auto",
+        condition: bool | None = None,
+        grids: tuple[str, ...] | None = None,
+        adapter: str | None = None,
+        adapters: Sequence[str | None] | None = None,
+        **options: Unpack[SettingsOptions],
+    ) -> list[Reply | SeedxError]:
+        """The replies to what `make` gives for each row. A mistake in the options is no row's: it is raised."""
+        settings = settings_from(Settings, options)
+        self.engine.image_decoder.check(settings)
+        if condition:
+            self.engine.image_decoder.check_condition()
+        seeds = [settings.seed] * len(rows) if seeds is None else seeds
+        adapters = [adapter] * len(rows) if adapters is None else adapters
+        same_length("seed", seeds, len(rows), "prompt")
+        same_length("adapter", adapters, len(rows), "prompt")
+
+        def request(row: tuple[R, int, str | None]) -> Request:
+            own = dataclasses.replace(settings, seed=row[1])
+            made = Request(make(row[0]), own, drawing, condition, tiling, grids, adapter=row[2])
+            if on_error == "return":
+                self.engine.check(made)
+            return made
+
+        return each(list(zip(rows, seeds, adapters, strict=True)), request, self.engine.reply, on_error)
+
+    @overload
+    def draw_batch(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int] | None = None,
+        *,
+        drawing: ImageDrawing | None = None,
+        on_error: Literal["raise"] = "raise",
+        adapters: Sequence[str | None] | None = None,
+        **options: Unpack[Options],
+    ) -> list[PIL.Image.Image]: ...
+
+    @overload
+    def draw_batch(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int] | None = None,
+        *,
+        drawing: ImageDrawing | None = None,
+        on_error: OnError,
+        adapters: Sequence[str | None] | None = None,
+        **options: Unpack[Options],
+    ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]: ...
 
     def draw_batch(
         self,
@@ -120,13 +176,52 @@ class Batches:
         seeds: Sequence[int] | None = None,
         *,
         drawing: ImageDrawing | None = None,
+        on_error: OnError = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
-    ) -> list[PIL.Image.Image]:
-        """`draw` for many prompts, a seed each, or the option `seed` for all."""
+    ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]:
+        """`draw` for many prompts: a seed and an adapter each, or the options `seed` and `adapter` for all. For
+        `on_error` see `chat_batch`."""
         if drawing is None:
             drawing = "now" if self.engine.variant.draw.at_once else "force"
-        turns = [[self.engine.turn(prompt, verb="draw")] for prompt in prompts]
-        return [reply.images[0] for reply in self.reply_batch(turns, drawing=drawing, seeds=seeds, **options)]
+        replies = self._replies(
+            prompts,
+            lambda text: [self.engine.turn(text, verb="draw")],
+            seeds,
+            on_error,
+            drawing=drawing,
+            adapters=adapters,
+            **options,
+        )
+        return _first_images(replies)
+
+    @overload
+    def edit_batch(
+        self,
+        pictures: Sequence[Source],
+        instructions: Sequence[str],
+        seeds: Sequence[int] | None = None,
+        *,
+        drawing: ImageDrawing | None = None,
+        condition: bool | None = None,
+        on_error: Literal["raise"] = "raise",
+        adapters: Sequence[str | None] | None = None,
+        **options: Unpack[Options],
+    ) -> list[PIL.Image.Image]: ...
+
+    @overload
+    def edit_batch(
+        self,
+        pictures: Sequence[Source],
+        instructions: Sequence[str],
+        seeds: Sequence[int] | None = None,
+        *,
+        drawing: ImageDrawing | None = None,
+        condition: bool | None = None,
+        on_error: OnError,
+        adapters: Sequence[str | None] | None = None,
+        **options: Unpack[Options],
+    ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]: ...
 
     def edit_batch(
         self,
@@ -136,22 +231,26 @@ class Batches:
         *,
         drawing: ImageDrawing | None = None,
         condition: bool | None = None,
+        on_error: OnError = "raise",
+        adapters: Sequence[str | None] | None = None,
         **options: Unpack[Options],
-    ) -> list[PIL.Image.Image]:
-        """`edit` for many pictures, an instruction and a seed each, or the option `seed` for all."""
+    ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]:
+        """`edit` for many pictures: an instruction, a seed and an adapter each, or the options `seed` and `adapter` for
+        all. For `on_error` see `chat_batch`."""
         self._check_edits(condition)
-        turns = [
-            [self.engine.turn(text, picture, "edit")] for picture, text in zip(pictures, instructions, strict=True)
-        ]
-        replies = self.reply_batch(
-            turns,
+        same_length("instruction", instructions, len(pictures), "picture")
+        replies = self._replies(
+            list(zip(pictures, instructions, strict=True)),
+            lambda row: [self.engine.turn(row[1], row[0], "edit")],
+            seeds,
+            on_error,
             drawing=drawing or "force",
             condition=condition is not False,
-            seeds=seeds,
             grids=self.engine.variant.edit_grids,
+            adapters=adapters,
             **options,
         )
-        return [reply.images[0] for reply in replies]
+        return _first_images(replies)
 
     def _check_edits(self, condition: bool | None) -> None:
         """
@@ -159,7 +258,7 @@ class Batches:
             SeedxError: the model was not trained to edit, and the user has not chosen to try.
         """
         variant = self.engine.variant
-        if variant.edits or not variant.language:  # without a language model, the first question says so
+        if variant.edits:
             return
         if condition is None:
             raise SeedxError(
@@ -170,35 +269,59 @@ class Batches:
             f"{variant.title} was not trained to edit pictures, so expect little of it", SeedxWarning, stacklevel=4
         )
 
+    @overload
     def reconstruct_batch(
         self,
         pictures: Sequence[Source],
         conditions: Sequence[Source] | None,
         seeds: Sequence[int],
+        *,
+        on_error: Literal["raise"] = "raise",
+        adapter: str | None = None,
         **options: Unpack[DrawOptions],
-    ) -> list[PIL.Image.Image]:
-        """`reconstruct` for many pictures, a seed each, and a condition each or None for all."""
-        settings, decoder = settings_from(DrawSettings, options), self.engine.image_decoder
-        opened = [self.open(picture) for picture in pictures]
-        kept = [None] * len(opened) if conditions is None else [self.open(picture) for picture in conditions]
-        return decoder.decode(
-            [
-                ImageRequest(features, dataclasses.replace(settings, seed=seed), condition)
-                for features, seed, condition in zip(decoder.encode(opened), seeds, kept, strict=True)
-            ]
-        )
+    ) -> list[PIL.Image.Image]: ...
 
-    def _tried(
-        self, text: str, pictures: Pictures, options: ReplyOptions
-    ) -> list[Message[PIL.Image.Image]] | SeedxError:
-        """A conversation of one turn that can be answered, or why it can't be."""
-        try:
-            turn = [self.engine.turn(text, pictures)]
-            drawing, condition = options.get("drawing", "auto"), options.get("condition")
-            self.engine.check(Request(turn, settings_of_reply(options), drawing, condition))
-        except SeedxError as error:
-            return error
-        return turn
+    @overload
+    def reconstruct_batch(
+        self,
+        pictures: Sequence[Source],
+        conditions: Sequence[Source] | None,
+        seeds: Sequence[int],
+        *,
+        on_error: OnError,
+        adapter: str | None = None,
+        **options: Unpack[DrawOptions],
+    ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]: ...
+
+    def reconstruct_batch(
+        self,
+        pictures: Sequence[Source],
+        conditions: Sequence[Source] | None,
+        seeds: Sequence[int],
+        *,
+        on_error: OnError = "raise",
+        adapter: str | None = None,
+        **options: Unpack[DrawOptions],
+    ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]:
+        """`reconstruct` for many pictures, a seed each, and a condition each or None for all. For `on_error` see
+        `chat_batch`."""
+        settings, decoder = settings_from(DrawSettings, options), self.engine.image_decoder
+        decoder.check(settings)
+        kept = [None] * len(pictures) if conditions is None else conditions
+        same_length("condition", kept, len(pictures), "picture")
+        same_length("seed", seeds, len(pictures), "picture")
+
+        def opened(row: tuple[Source, Source | None, int]) -> _ToReconstruct:
+            picture, condition, seed = row
+            own = dataclasses.replace(settings, seed=seed)
+            return self.open(picture), None if condition is None else self.open(condition), own
+
+        def run(rows: list[_ToReconstruct]) -> list[PIL.Image.Image]:
+            encoded = decoder.encode([picture for picture, _, _ in rows])
+            requests = zip(encoded, rows, strict=True)
+            return decoder.decode([ImageRequest(features, own, kept, adapter) for features, (_, kept, own) in requests])
+
+        return each(list(zip(pictures, kept, seeds, strict=True)), opened, run, on_error)
 
     def open(self, picture: Source) -> PIL.Image.Image:
         """A picture as the model reads it: RGB, upright.
@@ -209,6 +332,5 @@ class Batches:
         return self.engine.open_picture(picture)
 
 
-def settings_of_reply(options: ReplyOptions) -> Settings:
-    """The settings among the options of a reply."""
-    return settings_from(Settings, {k: v for k, v in options.items() if k not in ("drawing", "condition")})
+def _first_images(replies: list[Reply | SeedxError]) -> list[PIL.Image.Image | SeedxError]:
+    return [reply if isinstance(reply, SeedxError) else reply.images[0] for reply in replies]

@@ -26,9 +26,8 @@ from seedx.inference.reply import Reply
 from seedx.inference.rounds import tell
 from seedx.inference.session import Session
 from seedx.inference.settings import (
-    DrawOptions,
-    DrawSettings,
     ImageDrawing,
+    ImageOptions,
     Options,
     ReplyOptions,
     Settings,
@@ -44,7 +43,8 @@ def load(name: str | Path = "tiny", **options: Unpack[LoadOptions]) -> Pipeline:
     """Load a model for inference: "tiny" (bundled), a folder, or a hub id "organisation/name".
 
     Raises:
-        SeedxError: no such model, weights that do not fit its config.json, or a device that is not there.
+        SeedxError: no such model, weights that do not fit its config.json, a device that is not there, or an adapter
+            that is none or another model's.
     """
     return Pipeline(load_engine(name, **options))
 
@@ -56,8 +56,24 @@ class Pipeline(Batches):
     def model(self) -> Model:
         return self.engine.model
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the loaded adapters."""
+        return tuple(self.engine.adapters.by_name)
+
+    def merge_adapter(self, adapter: str | None = None) -> None:
+        """Merge an adapter into the model's weights, as if the model had been trained so. `save` then writes it whole.
+
+        Args:
+            adapter: its name; None: the default.
+
+        Raises:
+            SeedxError: there is none of this name.
+        """
+        self.engine.merge_adapter(adapter)
+
     def save(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Write the model to a folder, in the precision it has unless `dtype` is given."""
+        """Write the model to a folder, without its adapters, in the precision it has unless `dtype` is given."""
         native.save(self.model, folder, dtype)
 
     def push_to_hub(
@@ -131,14 +147,14 @@ class Pipeline(Batches):
         return [dataclasses.replace(box, label=box.label or phrase.strip()) for box in boxes]
 
     def reconstruct(
-        self, image: Source, condition: Source | None = None, **options: Unpack[DrawOptions]
+        self, image: Source, condition: Source | None = None, **options: Unpack[ImageOptions]
     ) -> PIL.Image.Image:
         """The picture drawn from its features alone, or, with a condition, with the detail of that picture as well.
 
         Raises:
             SeedxError: a condition, and a model without the second stage of the de-tokenizer.
         """
-        seed = settings_from(DrawSettings, options).seed
+        seed = options.get("seed", 0)
         return self.reconstruct_batch([image], None if condition is None else [condition], [seed], **options)[0]
 
     def story(
@@ -172,8 +188,17 @@ class Pipeline(Batches):
         if integer("frames", frames) < 1:
             raise SeedxError(f"a story has at least one picture, not {frames}")
         if self.engine.variant.window is not None:
-            opened, settings = None if image is None else self.open(image), settings_from(Settings, options)
-            rounds = tell(self.engine, prompt, opened, window=window, sink=sink, drawing=drawing, settings=settings)
+            opened, adapter = None if image is None else self.open(image), options.pop("adapter", None)
+            rounds = tell(
+                self.engine,
+                prompt,
+                opened,
+                window=window,
+                sink=sink,
+                drawing=drawing,
+                settings=settings_from(Settings, options),
+                adapter=adapter,
+            )
             return list(itertools.islice(rounds, frames))
         if window is not None or sink:
             raise SeedxError(

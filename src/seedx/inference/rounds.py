@@ -96,8 +96,9 @@ class Rounds:
         SeedxError: a window without pictures.
     """
 
-    def __init__(self, engine: Engine, window: int, sink: bool) -> None:
+    def __init__(self, engine: Engine, window: int, sink: bool, adapter: str | None = None) -> None:
         self.engine, self.window, self.sink = engine, integer("window", window, 1), sink
+        self.adapter = engine.adapters.of_rows(adapter)
         self.parts: list[Part] = []
         self.held = Held()
         self._new: list[Part] = []  # not in the cache yet
@@ -124,7 +125,7 @@ class Rounds:
         """
         prompt = self._prompt()
         answer, before = Answer(), self._state.read.length if self._state else 0
-        row = RowRequest(prompt, sampling_of(settings, drawing), self._state)
+        row = RowRequest(prompt, sampling_of(settings, drawing), self._state, self.adapter)
         responses = Responses(self.engine.generation(), [row], keep_states=self.sink)
         for _, event in responses:
             answer.add(event)
@@ -176,6 +177,7 @@ def tell(
     sink: bool,
     drawing: ImageDrawing,
     settings: Settings,
+    adapter: str | None = None,
 ) -> Iterator[tuple[str, PIL.Image.Image]]:
     """The sentences and images of a story, without an end.
 
@@ -189,15 +191,15 @@ def tell(
     if not text.strip():
         raise SeedxError("the prompt is empty: say how the story begins")
     engine.image_decoder.check(settings)
-    told = Rounds(engine, engine.variant.window or 1 if window is None else window, sink)
+    told = Rounds(engine, engine.variant.window or 1 if window is None else window, sink, adapter)
     number = 0
 
     def decoded(features: Tensor) -> PIL.Image.Image:
         seeded = dataclasses.replace(settings, seed=settings.seed + number)
-        return engine.image_decoder.decode([ImageRequest(features, seeded)])[0]
+        return engine.image_decoder.decode([ImageRequest(features, seeded, None, adapter)])[0]
 
     if picture is None:
-        opening = Rounds(engine, 1, sink=False)
+        opening = Rounds(engine, 1, False, adapter)
         opening.add(text)
         _, features = opening.ask(settings, "now")
         assert features is not None

@@ -5,7 +5,9 @@ B pictures of H x W pixels, latents (B, C, h, w), N features of width F a pictur
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypedDict, Unpack
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor
 from seedx.config import DetokenizerConfig
 from seedx.errors import SeedxError
 from seedx.model.autoencoder import settings_of
+from seedx.model.deep_features import DeepFeatures
 from seedx.model.detokenizer import Detokenizer, scheduler, set_timesteps
 
 Branch = tuple[float, Tensor, Tensor | None]  # weight of the prediction, features, latents of the condition
@@ -29,6 +32,10 @@ class Options(TypedDict, total=False):
     guidance: float | None
     image_guidance: float | None
     noise: Tensor | None
+    together: bool
+    adapter: Callable[[], AbstractContextManager[None]]
+    guidance_interval: tuple[float, float] | None
+    cache_interval: int | None
 
 
 def denoise(
@@ -70,6 +77,11 @@ class Denoising:
         sampler: name of a diffusers scheduler.
         guidance, image_guidance: see `branches`.
         noise: (B, C, h, w) standard normal, in place of what the seeds give.
+        together: run the branches of guidance as one batch; False: in turn, in less memory.
+        adapter: what every pass of the U-Net runs within.
+        guidance_interval: from which share of the steps on, and up to which, there is guidance; in the others only the
+            branch with the features (and the condition) runs. None: in all.
+        cache_interval: the U-Net's deep features are computed every so many steps (`deep_features.py`). None: in each.
 
     Attributes:
         steps: how many there are.
@@ -92,12 +104,16 @@ class Denoising:
         guidance: float | None = None,
         image_guidance: float | None = None,
         noise: Tensor | None = None,
+        together: bool = True,
+        adapter: Callable[[], AbstractContextManager[None]] = nullcontext,
+        guidance_interval: tuple[float, float] | None = None,
+        cache_interval: int | None = None,
     ) -> None:
         config, rows = model.config, len(features)
         height, width = size or (config.image_size, config.image_size)
         if len(seeds) != rows:
             raise SeedxError(f"one seed a picture: {rows} pictures came with {len(seeds)} seeds")
-        self.model, self.number = model, 0
+        self.model, self.adapter, self.number, self.together = model, adapter, 0, together
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         noise = draw_noise(model, self.generators, height, width) if noise is None else noise
         if condition is not None and condition.shape != noise.shape:
@@ -112,6 +128,10 @@ class Denoising:
             config.guidance if guidance is None else guidance,
             config.image_guidance if image_guidance is None else image_guidance,
         )
+        if guidance_interval and parts[0][1] is not features:
+            raise SeedxError("a guidance of 0 has no branch with the features: leave out guidance_interval")
+        self._guided, self._cache_interval = guidance_interval or (0.0, 1.0), cache_interval
+        self._deep = [DeepFeatures() for _ in parts] if cache_interval else []  # of each pass of the U-Net in a step
         self._weights = [weight for weight, _, _ in parts]
         self._inputs = stack(model, parts, noise, (height, width))
         self._schedule = scheduler(sampler or config.sampler, config)
@@ -129,15 +149,36 @@ class Denoising:
     def step(self) -> None:
         """The next step of all pictures."""
         timestep = self._schedule.timesteps[self.number]
-        noisy = self._schedule.scale_model_input(self.latents, timestep).repeat(len(self._weights), 1, 1, 1)
-        predictions = self.model.predict(noisy, timestep, **self._inputs).float().chunk(len(self._weights))
-        guided = sum(weight * predicted for weight, predicted in zip(self._weights, predictions, strict=True))
+        guided = self._prediction(timestep)
         options = {"generator": self.generators} if self._draws_noise else {}
         result = self._schedule.step(guided, timestep, self.latents, **options)
         self.latents = result.prev_sample
         # What the prediction points at. Schedulers that do not say so show what there is, noise included.
         self._foreseen = getattr(result, "pred_original_sample", result.prev_sample)
         self.number += 1
+
+    def _prediction(self, timestep: Tensor) -> Tensor:
+        """The guided prediction of all pictures, or where there is no guidance now, that of the first branch."""
+        first, last = self._guided
+        weights = self._weights if first <= self.number / self.steps < last else [1.0]
+        noisy = self._schedule.scale_model_input(self.latents, timestep)
+        with self.adapter():
+            predictions = self._branches(noisy, timestep, len(weights))
+        parts = zip(weights, predictions, strict=True)
+        return functools.reduce(torch.add, [weight * predicted for weight, predicted in parts])
+
+    def _branches(self, noisy: Tensor, timestep: Tensor, count: int) -> list[Tensor]:
+        """The predictions (B, C, h, w) of the first branches, by one pass of the U-Net or by one each."""
+        reuse = self._cache_interval is not None and self.number % self._cache_interval > 0
+        together, held = count if self.together else 1, len(noisy)
+        found: list[Tensor] = []
+        for first in range(0, count, together):
+            rows = slice(first * held, (first + together) * held)
+            inputs = {name: None if each is None else each[rows] for name, each in self._inputs.items()}
+            deep = self._deep[first] if self._deep else None
+            passed = self.model.predict(noisy.repeat(together, 1, 1, 1), timestep, **inputs, deep=deep, reuse=reuse)
+            found += passed.float().chunk(together)
+        return found
 
     def keep(self, rows: Sequence[int]) -> None:
         """Continue with these pictures alone; the others leave. Each is drawn as it would have been."""
@@ -147,6 +188,8 @@ class Denoising:
         for name, stacked in self._inputs.items():  # branch after branch along the batch
             if stacked is not None:
                 self._inputs[name] = stacked.unflatten(0, (len(self._weights), held))[:, at].flatten(0, 1)
+        for deep in self._deep:
+            deep.keep(at, len(self._weights), held)
         shape = (len(at), *self.latents.shape[1:])
         for name, value in vars(self._schedule).items():  # earlier predictions, of samplers of several steps
             setattr(self._schedule, name, _rows_of(value, at, (held, *shape[1:])))

@@ -150,7 +150,7 @@ def slide(rng: random.Random, unseen: bool | None = False) -> Example:
     elif asked < 0.5:
         title = f"{rng.choice(STARTS)} {rng.choice(ENDS)}"
         prompt = _with(prompt, rng.choice(TITLES).format(title))
-    answer = assistant(*_parts(LAYOUTS[layout], title, content))
+    answer = assistant(*slide_parts(LAYOUTS[layout], title, content))
     text = "".join(part.text for part in answer.content if isinstance(part, Text))
     expected = Expected(text, "slide", target=content.scene, asked=content.asked)
     return Example("slide", [user(styled(rng, prompt)), answer], [expected])
@@ -196,7 +196,7 @@ def _drawing(rng: random.Random, unseen: bool | None) -> Content:
     return Content(words, title, (_capital(caption(scene)),), layout, asks, scene)
 
 
-def _parts(layout: Layout, title: str, content: Content) -> list[Part[Scene]]:
+def slide_parts(layout: Layout, title: str, content: Content) -> list[Part[Scene]]:
     """The parts of the answer. The picture comes last, because it is drawn from the text before it."""
     title_size, body_size = layout.sizes
     elements: list[dict[str, Any]] = [

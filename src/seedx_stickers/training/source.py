@@ -16,12 +16,14 @@ from seedx.config import nearest
 from seedx.data.record import Record
 from seedx.data.sources import Unit
 from seedx.errors import SeedxError
-from seedx.messages import Message, to_json
+from seedx.messages import Message, Text, to_json
 from seedx_stickers import tasks
 from seedx_stickers.scenes import Scene
+from seedx_stickers.tasks import grammar
 from seedx_stickers.tasks.documents import DOCUMENTS
 
-KINDS = (*DOCUMENTS, *tasks.MANY_TURNS, *tasks.KINDS, *tasks.PARTS)
+GRAMMAR = "grammar:"  # before the kinds of `tasks.grammar`
+KINDS = (*DOCUMENTS, *tasks.MANY_TURNS, *tasks.KINDS, *tasks.PARTS, *(f"{GRAMMAR}{kind}" for kind in grammar.KINDS))
 
 
 class Generated(Record):
@@ -57,9 +59,20 @@ def units(kind: str, parts: int, run: str) -> list[Unit]:
 
 
 def _conversation(kind: str, rng: random.Random) -> list[Message[Scene]]:
+    if kind.startswith(GRAMMAR):
+        return grammar.training(rng, kind.removeprefix(GRAMMAR)).messages
     return DOCUMENTS[kind](rng) if kind in DOCUMENTS else tasks.mixture(rng, {kind: 1.0}).messages
 
 
 def corpus() -> Iterable[str]:
     """Texts of the tasks, to train a tokenizer on."""
     return tasks.texts(20000, seed=1)
+
+
+def grammar_corpus() -> Iterable[str]:
+    """The same, with the words of the grammar and of what can't be done, in small letters."""
+    yield from corpus()
+    rng = random.Random(2)
+    for _ in range(20000):
+        example = grammar.sample(rng, rng.choice(list(grammar.KINDS)), plain=True)
+        yield from (part.text for message in example.messages for part in message.content if isinstance(part, Text))

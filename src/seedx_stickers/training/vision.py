@@ -33,6 +33,7 @@ from seedx_stickers.art import OBJECTS
 from seedx_stickers.scenes import TILE
 from seedx_stickers.signs import LETTERS
 from seedx_stickers.training.pixels import as_tile
+from seedx_stickers.training.vision_picture import PictureHead, picture_loss
 from seedx_stickers.training.vision_tiles import CELLS, NAMES, sample_tile
 
 COLOURS = 6 * CELLS  # redrawn pixels along a side
@@ -94,7 +95,7 @@ def _parts(x: Tensor) -> Tensor:
 
 
 class Pretrained(nn.Module):
-    def __init__(self, config: VisionConfig) -> None:
+    def __init__(self, config: VisionConfig, picture: bool = False) -> None:
         super().__init__()
         self.vision = VisionTransformer(config)
         widths = {
@@ -105,19 +106,21 @@ class Pretrained(nn.Module):
         self.heads = nn.ModuleDict({name: Head(*sizes) for name, sizes in widths.items()})
         self.letters = nn.ModuleDict({name: LetterHead(*sizes) for name, sizes in widths.items()})
         see_locally(self.vision)
+        self.picture = PictureHead(config.output_dim, config.pool) if picture else None
 
     def forward(
         self, pixels: Tensor, noise: Tensor, pooled_noise: Tensor
-    ) -> tuple[dict[str, tuple[Tensor, ...]], Tensor]:
-        """The heads' predictions, by name of the features, and the pooled features. The noise is relative to the
-        standard deviation of an image's features."""
+    ) -> tuple[dict[str, tuple[Tensor, ...]], Tensor, Tensor | None]:
+        """The heads' predictions, by name of the features, the pooled features, and the redrawn picture. The noise is
+        relative to the standard deviation of an image's features."""
         patches = self.vision.patches(pixels)
         features = self.vision.read(patches)
         noisy = {"patches": patches}
         pooled = pool_features(features, self.vision.config.pool)
         for name, x, added in (("all", features, noise), ("pooled", pooled, pooled_noise)):
             noisy[name] = x + added * x.detach().float().std(dim=(1, 2), keepdim=True)
-        return {name: (*self.heads[name](x), self.letters[name](x)) for name, x in noisy.items()}, pooled
+        redrawn = self.picture(noisy["pooled"]) if self.picture else None
+        return {name: (*self.heads[name](x), self.letters[name](x)) for name, x in noisy.items()}, pooled, redrawn
 
 
 @torch.no_grad()
@@ -136,10 +139,13 @@ def see_locally(vision: VisionTransformer) -> None:
         return math.sqrt(2) * torch.cos(places @ frequencies + phases)
 
     vision.positions.copy_(code(POSITION_GRID))
-    pool.query.copy_(code(CELLS))
-    turned = nn.init.orthogonal_(torch.empty(width, width))
-    pool.attn.in_proj_weight[:width] = turned
-    pool.attn.in_proj_weight[width : 2 * width] = turned
+    dim = vision.config.output_dim
+    if isinstance(pool.kv_proj, nn.Linear):  # wider features: the patches are in their first channels
+        pool.kv_proj.weight.copy_(torch.eye(dim, width))
+    pool.query.copy_(F.pad(code(CELLS), (0, dim - width)))
+    turned = nn.init.orthogonal_(torch.empty(dim, dim))
+    pool.attn.in_proj_weight[:dim] = turned
+    pool.attn.in_proj_weight[dim : 2 * dim] = turned
 
 
 @dataclass(frozen=True)
@@ -150,11 +156,17 @@ class Options:
         signs: fraction of tiles with printed words.
         hold: penalise changes of the pooled features of pictures such as the model draws, from those of the folder's
             visual tokenizer: a de-tokenizer trained on these can then be used as it is.
+        picture: weight of redrawing the whole tile from the pooled features; 0: leave that out.
+        looks: fraction of the other tiles in other looks (`varied.py`).
+        drawings: fraction of the tiles that are drawings as text asks for.
     """
 
     noise: float = 0.25
     signs: float = 0.0
     hold: bool = False
+    picture: float = 0.0
+    looks: float = 0.0
+    drawings: float = 0.0
 
 
 class VisionStage(GeneratedDataStage):
@@ -164,7 +176,9 @@ class VisionStage(GeneratedDataStage):
         self.options: Options = from_dict(Options, recipe.options, "options.")
         weights = {f"{which}.{name}": weight for which in READ for name, weight in WEIGHTS.items()}
         source = components.source(recipe, folder, runs=True)
-        self.model = Pretrained(source.config.vision)
+        self.model = Pretrained(source.config.vision, self.options.picture > 0)
+        if self.options.picture:
+            weights["pooled.picture"] = self.options.picture
         self.before: VisionTransformer | None = None
         if source.run:
             read_run(self.model, source.run)
@@ -180,7 +194,8 @@ class VisionStage(GeneratedDataStage):
 
     def batch(self, step: int) -> Labelled:
         rng = random.Random(f"vision/{self.recipe.seed}/{step}")
-        tiles = (sample_tile(rng, self.options.signs) for _ in range(self.recipe.global_batch_size))
+        shares = self.options.signs, self.options.looks, self.options.drawings
+        tiles = (sample_tile(rng, *shares) for _ in range(self.recipe.global_batch_size))
         pixels, names, corners, letters, drawn = (
             torch.from_numpy(np.stack(column)) for column in zip(*tiles, strict=True)
         )
@@ -203,6 +218,8 @@ class VisionStage(GeneratedDataStage):
         counts = {f"{which}.{name}": count for which in READ for name, count in each.items()}
         if self.before is not None:
             counts["pooled.held"] = int(batch.drawn.sum()) * batch.pooled_noise[0].numel()
+        if self.options.picture:
+            counts["pooled.picture"] = counts["picture.error"] = batch.pixels.numel()
         return counts | {"samples": len(batch.pixels)}
 
     def losses(self, batch: Labelled) -> dict[str, Tensor]:
@@ -210,12 +227,15 @@ class VisionStage(GeneratedDataStage):
         colours = F.avg_pool2d(pixels, TILE // COLOURS)
         things, printed = batch.names < len(OBJECTS), batch.letters > 0
         losses: dict[str, Tensor] = {}
-        read, pooled = self.model(as_tile(pixels), batch.noise, batch.pooled_noise)
+        read, pooled, redrawn = self.model(as_tile(pixels), batch.noise, batch.pooled_noise)
         if self.before is not None:
             with torch.no_grad():
                 before = self.before.to(pixels.device)(as_tile(pixels[batch.drawn]))
             before = pool_features(before, self.before.config.pool)
             losses["pooled.held"] = (pooled[batch.drawn] - before).float().square().sum()
+        if redrawn is not None:
+            losses["pooled.picture"] = picture_loss(redrawn, pixels, batch.drawn)
+            losses["picture.error"] = (redrawn - pixels).detach().square().sum()
         for which, (names, corners, drawn, centres, letters) in read.items():
             named = F.cross_entropy(names.flatten(0, 2), batch.names.flatten(), reduction="none")
             spelt = F.cross_entropy(letters.flatten(0, 2), batch.letters.flatten(), reduction="none")

@@ -16,17 +16,22 @@ from PIL import Image
 
 from seedx.config import TINY
 from seedx.tiling import choose_grid
-from seedx_stickers.art import BACKGROUNDS, OBJECTS, aspect, sized
-from seedx_stickers.scenes import TILE, Scene, box, render, sample, worn_box
+from seedx_stickers.art import BACKGROUNDS, OBJECTS
+from seedx_stickers.looks import PLAIN
+from seedx_stickers.odd_pictures import OddPicture
+from seedx_stickers.scenes import TILE, Scene, box, drawings, sample, worn_box
 from seedx_stickers.signs import LETTERS, letter_boxes
 from seedx_stickers.tasks.panorama import panorama_scene
-from seedx_stickers.tasks.reading import other_size
+from seedx_stickers.tasks.reading import FACES, other_size
 from seedx_stickers.tasks.signs import LONGEST, signed_scene, with_sign
 from seedx_stickers.training.pixels import dress
+from seedx_stickers.training.scene_samples import plain
+from seedx_stickers.varied import varied
 
 CELLS = 8
+ODD = 0.04  # the share of pictures that are no drawings, of those in any look
 PARTS = 2 * CELLS  # named parts along a side
-NAMES = [*OBJECTS, *BACKGROUNDS]
+NAMES = [*OBJECTS, *BACKGROUNDS, "other ground", "odd"]  # odd: what is no drawing of stickers
 INDEX = {name: i for i, name in enumerate(NAMES)}
 
 
@@ -48,27 +53,35 @@ class Tile(NamedTuple):
 def label(scene: Scene) -> tuple[Image.Image, np.ndarray, np.ndarray]:
     """Picture, (H, W) number of the drawing under each pixel (0: none), a row per drawing: name, corners, letter."""
     numbers = Image.new("L", (scene.width, scene.height), 0)
-    rows = [(INDEX[scene.background], 0.0, 0.0, 1.0, 1.0, 0)]
-    shorter = min(scene.width, scene.height)
+    rows = [(INDEX[_ground_name(scene)], 0.0, 0.0, 1.0, 1.0, 0)]
     for sticker in scene.stickers:
-        drawings = [(sticker.name, box(scene, sticker), sticker.x, sticker.y, sticker.size * shorter)]
-        for thing in sticker.wears:
-            x0, y0, x1, y1 = worn_box(scene, sticker, thing)
-            wide = (x1 - x0) * scene.width
-            longer = max(wide, wide / aspect(thing))
-            drawings.append((thing, (x0, y0, x1, y1), (x0 + x1) / 2, (y0 + y1) / 2, longer))
-        for name, corners, x, y, longer in drawings:
-            drawing = sized(name, max(2, round(longer)))
-            where = (round(x * scene.width - drawing.width / 2), round(y * scene.height - drawing.height / 2))
-            numbers.paste(len(rows), where, drawing.getchannel("A").point(lambda a: 255 * (a > 127)))
+        own = [box(scene, sticker), *(worn_box(scene, sticker, thing) for thing in sticker.wears)]
+        for name, corners, (drawing, x, y) in zip(
+            (sticker.name, *sticker.wears), own, drawings(scene, sticker), strict=True
+        ):
+            mask, where = drawing.getchannel("A").point(lambda a: 255 * (a > 127)), (0, 0)
+            corner = (round(x - drawing.width / 2), round(y - drawing.height / 2))
+            if sticker.turn:  # around the sticker's own centre, whichever drawing it is
+                whole = Image.new("L", numbers.size)
+                whole.paste(mask, corner)
+                mask = whole.rotate(sticker.turn, center=(sticker.x * scene.width, sticker.y * scene.height))
+            else:
+                where = corner
+            numbers.paste(len(rows), where, mask)
             rows.append((INDEX[name], *corners, 0))
     for sign in scene.signs:
         for letter, (left, top, right, bottom) in zip(
             sign.text, letter_boxes(sign, scene.width, scene.height), strict=True
         ):
             numbers.paste(len(rows), (round(left), round(top), round(right), round(bottom)))
-            rows.append((INDEX[scene.background], 0.0, 0.0, 1.0, 1.0, 1 + LETTERS.index(letter)))
-    return render(scene), np.asarray(numbers), np.array(rows, dtype=np.float32)
+            rows.append((INDEX[_ground_name(scene)], 0.0, 0.0, 1.0, 1.0, 1 + LETTERS.index(letter)))
+    return scene.render(), np.asarray(numbers), np.array(rows, dtype=np.float32)
+
+
+def _ground_name(scene: Scene) -> str:
+    if isinstance(scene, OddPicture) and scene.kind != "empty":
+        return "odd"
+    return scene.background if scene.ground is None or scene.ground.name == scene.background else "other ground"
 
 
 def tile_label(scene: Scene, window: tuple[float, float, float, float]) -> Tile:
@@ -84,28 +97,55 @@ def tile_label(scene: Scene, window: tuple[float, float, float, float]) -> Tile:
     found = rows[numbers[lines[:, None], columns[None, :]]]
     corners = (found[..., 1:5] - np.array([x0, y0, x0, y0])) / np.array([x1 - x0, y1 - y0] * 2)
     names, letters = found[..., 0].astype(np.int64), found[..., 5].astype(np.int64)
-    drawn = window == (0, 0, 1, 1) and not scene.signs
+    drawn = window == (0, 0, 1, 1) and not scene.signs and _is_plain(scene)
     return Tile(np.asarray(image), names, corners.clip(0, 1).astype(np.float32), letters, drawn)
 
 
-def sample_tile(rng: random.Random, signs: float) -> Tile:
+def sample_tile(rng: random.Random, signs: float, looks: float = 0.0, drawings: float = 0.0) -> Tile:
     """A tile as the model meets it: a whole picture of any size, squeezed, or one of the tiles that it is cut into.
 
     Args:
         signs: the share with printed words.
+        looks: of all but the drawings, the share in other looks.
+        drawings: the share that is a drawing as the model makes them.
     """
-    if rng.random() < signs:
+    if drawings and rng.random() < drawings:
+        return tile_label(drawn_scene(rng), (0, 0, 1, 1))
+    if looks and rng.random() < ODD:
+        scene: Scene = OddPicture.sample(rng)
+    elif rng.random() < signs:
         scene = page(rng) if rng.random() < 0.6 else signed_scene(rng, any_size=0.5)
     elif rng.random() < 0.1:
         scene = panorama_scene(rng)
     else:
         scene = dress(rng, sample(rng, other_size(rng) if rng.random() < 0.55 else (TILE, TILE)))
+    varies = looks > 0 and not isinstance(scene, OddPicture) and rng.random() < looks
     columns, lines = choose_grid((scene.width, scene.height), TINY.tiling)
     if columns * lines == 1 or rng.random() < 0.3:
-        return tile_label(scene, (0, 0, 1, 1))
+        return tile_label(varied(rng, scene, named=rng.random() < 0.6) if varies else scene, (0, 0, 1, 1))
     column, line = rng.randrange(columns), rng.randrange(lines)
     window = (column / columns, line / lines, (column + 1) / columns, (line + 1) / lines)
-    return tile_label(_no_larger(scene, columns * TILE, lines * TILE), window)
+    scene = _no_larger(scene, columns * TILE, lines * TILE)
+    return tile_label(varied(rng, scene, named=rng.random() < 0.6) if varies else scene, window)
+
+
+def drawn_scene(rng: random.Random) -> Scene:
+    """A picture such as the model draws: two in five as text asks for, a quarter one thing alone, else sampled."""
+    kind = rng.random()
+    if kind < 0.4:
+        return plain(rng)
+    if kind < 0.65:
+        name = rng.choice(FACES if rng.random() < 0.6 else list(OBJECTS))
+        return dress(rng, sample(rng, count=1, names=[name], sizes=(0.3, 0.7)), 0.15)
+    return dress(rng, sample(rng))
+
+
+def _is_plain(scene: Scene) -> bool:
+    return (
+        type(scene) is Scene
+        and scene.ground is None
+        and all(sticker.style == PLAIN and not sticker.turn for sticker in scene.stickers)
+    )
 
 
 def page(rng: random.Random) -> Scene:

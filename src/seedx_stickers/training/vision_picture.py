@@ -1,0 +1,58 @@
+"""The picture itself from the pooled features: what makes them say where an eye is, to the pixel.
+
+By names, boxes and a coarse redrawing alone, erasing a face hardly moves the features, and no de-tokenizer can draw
+what they do not say. So a light decoder redraws the tile at its own size, and its loss weighs thin dark detail most.
+
+Shapes:
+    N images, L pooled features of D numbers, S side in pixels, `CELLS` x `CELLS` cells of P x P pixels
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seedx_stickers.scenes import TILE
+from seedx_stickers.training.vision_tiles import CELLS
+
+SIDE = TILE // CELLS  # P
+BASE, LIGHT, DARK = 0.3, 4.0, 8.0  # weights of a pixel: of every one, and for what is lighter or darker than around it
+AROUND = 9  # pixels
+OTHER_TILES = 0.15  # weight of tiles that are no drawings
+
+
+class PictureHead(nn.Module):
+    """(N, L, D), each about `cells` neighbouring cells of a row -> (N, 3, S, S) in -1..1."""
+
+    def __init__(self, dim: int, cells: int) -> None:
+        super().__init__()
+        self.cells = cells
+        self.norm = nn.LayerNorm(dim)
+        self.hidden = nn.Linear(dim, 4 * dim)
+        self.out = nn.Linear(4 * dim, cells * 3 * SIDE**2)
+        self.finer = nn.Sequential(nn.Conv2d(3, 32, 5, padding=2), nn.GELU(), nn.Conv2d(32, 3, 5, padding=2))
+        nn.init.zeros_(self.finer[-1].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.finer[-1].bias)  # type: ignore[arg-type]
+
+    def forward(self, features: Tensor) -> Tensor:
+        x = self.out(F.gelu(self.hidden(self.norm(features)))).unflatten(-1, (self.cells, -1)).flatten(1, 2)
+        x = x.unflatten(1, (CELLS, CELLS)).permute(0, 3, 1, 2)
+        picture = F.pixel_shuffle(x, SIDE)
+        return (picture + self.finer(picture)).float()
+
+
+def detail(pixels: Tensor) -> Tensor:
+    """The weight of each pixel, (N, 1, S, S): large on lines and dots, larger on dark ones.
+
+    pixels: (N, 3, S, S) in -1..1.
+    """
+    padded = F.pad(pixels, (AROUND // 2,) * 4, mode="replicate")
+    above = (pixels - F.avg_pool2d(padded, AROUND, stride=1)).mean(dim=1, keepdim=True)
+    return BASE + LIGHT * above.clamp(min=0) + DARK * (-above).clamp(min=0)
+
+
+def picture_loss(drawn: Tensor, pixels: Tensor, drawing: Tensor) -> Tensor:
+    """Sum of the weighted squared errors, over three channels. drawing: (N,) whether a tile is a whole drawing."""
+    share = torch.where(drawing, 1.0, OTHER_TILES)[:, None, None, None]
+    return (share * detail(pixels) * (drawn - pixels).square()).sum()
