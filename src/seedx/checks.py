@@ -39,7 +39,7 @@ def number(name: str, value: Any, lowest: float | None = None, highest: float | 
         raise SeedxError(f"{name} must be of type float, not {shorten(value)}")
     if not is_finite(value):
         raise SeedxError(f"{name} must be a finite number, not {shorten(value)}")
-    found: float = value if type(value) in (int, float) else float(value)  # type: ignore[assignment]
+    found: float = value if type(value) is int or type(value) is float else float(value)
     _check_range(name, found, lowest, highest)
     return found
 

@@ -174,7 +174,7 @@ def _stays(kind: str, name: str, placement: Placement) -> bool:
 def _offload(module: nn.Module, device: str) -> None:
     """Weights in RAM; what runs is on the device: blocks of the visual tokenizer, whose pool reads weights of layers
     that it does not call, and single layers of the U-Net, whose blocks are up to half of it."""
-    from diffusers.hooks import apply_group_offloading
+    from diffusers.hooks.group_offloading import apply_group_offloading
 
     stream = torch.device(device).type == "cuda"  # the next weights travel while these compute
     if isinstance(module, Detokenizer):

@@ -92,8 +92,8 @@ def load_engine(
     """
     precision = cast("Dtype | None", str(dtype).removeprefix("torch.") if dtype else None)
     where = placement(memory, None if device is None else str(device), precision)
-    for each in {where.device, *where.devices.values()}:
-        check_device(each)
+    for place in {where.device, *where.devices.values()}:
+        check_device(place)
     folder = locate(name, Hub(revision, cache_dir, local_files_only))
     adapters = {} if adapter is None else read_adapters(adapter)
     default = next(iter(adapters)) if isinstance(adapter, str | Path) else None

@@ -174,7 +174,7 @@ class Denoising:
         found: list[Tensor] = []
         for first in range(0, count, together):
             rows = slice(first * held, (first + together) * held)
-            inputs = {name: None if each is None else each[rows] for name, each in self._inputs.items()}
+            inputs: dict[str, Any] = {name: None if each is None else each[rows] for name, each in self._inputs.items()}
             deep = self._deep[first] if self._deep else None
             passed = self.model.predict(noisy.repeat(together, 1, 1, 1), timestep, **inputs, deep=deep, reuse=reuse)
             found += passed.float().chunk(together)

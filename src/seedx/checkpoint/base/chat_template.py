@@ -62,7 +62,7 @@ def template_of(source: str, roles: dict[str, str], special: Collection[str]) ->
 def _render(source: str, messages: list[dict[str, str]], roles: dict[str, str], asks: bool) -> str:
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    names = {f"{role}_token": name for role, name in roles.items()}
+    names: dict[str, Any] = {f"{role}_token": name for role, name in roles.items()}
     try:
         made = render_jinja_template([messages], chat_template=source, add_generation_prompt=asks, **names)
     except Exception as error:  # whatever a template does

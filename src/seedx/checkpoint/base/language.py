@@ -22,6 +22,7 @@ from seedx.config import LanguageConfig, LoraConfig, Template
 from seedx.damage import read_json_object
 from seedx.errors import SeedxError
 from seedx.model.language import new_row
+from seedx.tokenizer import Tokenizer
 
 EMBEDDINGS, HEAD = "llm.model.embed_tokens.weight", "llm.lm_head.weight"
 STATIC_ROPE = ("default", "linear", "llama3")  # whose frequencies do not depend on the text
@@ -39,7 +40,7 @@ class LanguagePart:
 
     config: LanguageConfig
     tensors: Mapping[str, Tensor]
-    words: vocabulary.Tokenizer
+    words: Tokenizer
     new_rows: int = 0
     template: Template | None = None
     variant: str | None = None

@@ -40,8 +40,8 @@ def read(place: Path) -> VisionPart:
         SeedxError: there is no visual tokenizer at this place, or a file is damaged.
     """
     if is_ours(place, "vision"):
-        config = native.read_config(place)
-        return VisionPart(config.vision, native.read_part(place, "vision"), config.tiling)
+        ours = native.read_config(place)
+        return VisionPart(ours.vision, native.read_part(place, "vision"), ours.tiling)
     state = visual_only(weights.read(*_files(place)))
     if "conv1.weight" not in state:
         raise SeedxError(

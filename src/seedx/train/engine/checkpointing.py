@@ -237,7 +237,7 @@ def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:
 def _targets(state: dict[str, Any], metadata: Metadata, path: Path) -> dict[str, Tensor]:
     """The tensors to load into, by their names in the checkpoint; those of the optimizer are created here."""
     parameters, optim = optimizer_parameters(state["model"]), state["optim"]
-    stored = metadata.state_dict_metadata
+    stored: dict[str, Any] = metadata.state_dict_metadata  # of tensors: the reader has checked them
     _expect_parameters({n: p.shape for n, p in parameters.items()}, stored, path)
     targets = {f"model/{name}": p.detach() for name, p in parameters.items()}
     on_device = optim.defaults.get("fused") or optim.defaults.get("capturable")

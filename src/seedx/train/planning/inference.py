@@ -255,9 +255,11 @@ class Activations:
             for stack in list(module.eval().modules()):
                 if isinstance(stack, nn.ModuleList) and len(stack) > DEEP:
                     del stack[FEW:]
+        vision: nn.Module = seedx.vision
+        language: nn.Module = seedx.language
         return {
-            "vision": (seedx.vision, lambda module, pixels: module(pixels)),
-            "language": (seedx.language, lambda module, embeds, places: module.states(embeds, places)),
+            "vision": (vision, lambda module, pixels: module(pixels)),
+            "language": (language, lambda module, embeds, places: module.states(embeds, places)),
             "unet": (detokenizer, lambda module, *given: module.predict(*given)),
             "vae": (detokenizer, lambda module, latents: module.vae.decode(latents)),
         }
