@@ -39,7 +39,8 @@ def number(name: str, value: Any, lowest: float | None = None, highest: float | 
         raise SeedxError(f"{name} must be of type float, not {shorten(value)}")
     if not is_finite(value):
         raise SeedxError(f"{name} must be a finite number, not {shorten(value)}")
-    found: float = value if type(value) in (int, float) else float(value)  # type: ignore[assignment]
+    plain = isinstance(value, int) or type(value) is float
+    found: float = value if plain else float(value)
     _check_range(name, found, lowest, highest)
     return found
 
