@@ -39,8 +39,7 @@ def number(name: str, value: Any, lowest: float | None = None, highest: float | 
         raise SeedxError(f"{name} must be of type float, not {shorten(value)}")
     if not is_finite(value):
         raise SeedxError(f"{name} must be a finite number, not {shorten(value)}")
-    plain = isinstance(value, int) or type(value) is float
-    found: float = value if plain else float(value)
+    found = value if isinstance(value, int) else float(value)
     _check_range(name, found, lowest, highest)
     return found
 

@@ -50,6 +50,7 @@ def listen(host: str, port: int) -> socket.socket:
         opened = socket.socket(family, socket.SOCK_STREAM)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((host, port))
+        opened.listen(1024)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SeedxError(f"can't listen at {host}:{port} ({reason}): give another --port") from error

@@ -63,7 +63,8 @@ def serve(
     hosts = (*LOCAL, "[::1]") if address.host in LOCAL else ()
     app = create_app(service, Access(keys, address.cors, hosts))
     host, port = opened.getsockname()[:2]
-    print(greeting(f"http://{f'[{host}]' if ':' in host else host}:{port}", service.name, source, bool(keys)))
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    print(greeting(url, service.name, source, bool(keys)), flush=True)
     server.run(app, service.scheduler, opened)
 
 
