@@ -155,3 +155,15 @@ def test_versions_agree():
     }
     found = {re.search(p, (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)[1] for name, p in versions.items()}
     assert found == {__version__}
+
+
+def test_the_tests_that_the_page_on_security_names_exist():
+    page = (ROOT / "docs" / "reference" / "security.md").read_text(encoding="utf-8")
+    files = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py")}
+    file, named = "", []
+    for cell, name in re.findall(r"`(test_\w+\.py)?(?:::(test_\w+))?`", page):
+        file = cell or file
+        if cell or name:
+            named.append((file, name))
+    assert len(named) > 60
+    assert [(file, name) for file, name in named if f"def {name}" not in files.get(file, "")] == []

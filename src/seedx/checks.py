@@ -35,12 +35,11 @@ def number(name: str, value: Any, lowest: float | None = None, highest: float | 
     Raises:
         SeedxError: it is no number, not finite, or out of range.
     """
-    plain = type(value) in (int, float)
     if isinstance(value, bool) or not isinstance(value, Real):
         raise SeedxError(f"{name} must be of type float, not {shorten(value)}")
     if not is_finite(value):
         raise SeedxError(f"{name} must be a finite number, not {shorten(value)}")
-    found: float = value if plain else float(value)
+    found = value if isinstance(value, int) else float(value)
     _check_range(name, found, lowest, highest)
     return found
 

@@ -121,7 +121,7 @@ def test_the_cauldron(tmp_path: Path) -> None:
 
 
 def test_llava_onevision(tmp_path: Path) -> None:
-    """By https://huggingface.co/datasets/lmms-lab/LLaVA-OneVision-Data: id, image or null, conversations, data_source."""
+    """By https://huggingface.co/datasets/lmms-lab/LLaVA-OneVision-Data: image or null, conversations, data_source."""
     talk = [{"from": "human", "value": "<image>\nWhat colour?"}, {"from": "gpt", "value": "Red."}]
     words = [{"from": "human", "value": "Hello."}, {"from": "gpt", "value": "Hi."}]
     rows = [

@@ -150,6 +150,7 @@ def _is_size(size: Any) -> bool:
 def _check_place(place: Any, file: Path) -> None:
     if not file.is_file():
         raise SeedxError(f"{file} is not there")
-    numbers: tuple[Any, Any] = (getattr(place, "offset", None), getattr(place, "length", None))
-    if not all(isinstance(n, int) and n >= 0 for n in numbers) or sum(numbers) > file.stat().st_size:
+    numbers = [getattr(place, name, None) for name in ("offset", "length")]
+    known = [n for n in numbers if isinstance(n, int) and n >= 0]
+    if len(known) < len(numbers) or sum(known) > file.stat().st_size:
         raise SeedxError(f"{file} does not have the bytes of a tensor at {shorten(numbers)}")

@@ -36,7 +36,7 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.metadata import Metadata
+from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 from torch.distributed.checkpoint.staging import BlockingAsyncStager
 
 from seedx.deprecated import rename_keys
@@ -244,6 +244,7 @@ def _targets(state: dict[str, Any], metadata: Metadata, path: Path) -> dict[str,
     for key, entry in stored.items():
         if not key.startswith("optim/"):
             continue
+        assert isinstance(entry, TensorStorageMetadata)  # the reader has checked it
         name, _, kind = key.removeprefix("optim/").rpartition("/")
         p, dtype = parameters.get(name), entry.properties.dtype
         if p is None or entry.size.numel() > max(1, p.numel()):  # a huge one would take all memory
