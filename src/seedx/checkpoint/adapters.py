@@ -136,18 +136,20 @@ def read_adapter(folder: Path, name: str = "") -> Adapter:
     )
 
 
-def write_adapter(folder: Path, part: Part, updates: Updates, module: nn.Module | None = None, base: str = "") -> None:
+def write_adapter(
+    folder: Path, part: Part, updates: Updates, module: nn.Module | Tensor | None = None, base: str = ""
+) -> None:
     """Write an adapter of one part. An older one in `folder` is replaced.
 
     Args:
-        module: the model's part that it was trained on, `Language.llm` or `Detokenizer.unet`.
+        module: what it was trained on, `Language.llm` or `Detokenizer.unet`, or the weight of `SAMPLED` alone.
         base: the name of that model, for the reader.
     """
     tensors: dict[str, Tensor] = {}
     for name, update in updates.items():
         stem = f"{_WRAPPER}{name.removesuffix('.weight')}"
         tensors |= {f"{stem}.lora_A.weight": update.a, f"{stem}.lora_B.weight": update.b}
-    meta = {"format": "pt"} | ({"base": json.dumps(sampled(part, module))} if module is not None else {})
+    meta = {"format": "pt"} | ({} if module is None else {"base": json.dumps(sampled(part, module))})
     with replacing_folder(folder, ours=lambda file: file in (CONFIG, WEIGHTS)) as aside:
         text = json.dumps(_config(updates, part, base), indent=2)
         (aside / CONFIG).write_text(text + "\n", encoding="utf-8")
@@ -156,9 +158,9 @@ def write_adapter(folder: Path, part: Part, updates: Updates, module: nn.Module 
 
 
 @torch.no_grad()
-def sampled(part: Part, module: nn.Module) -> list[float]:
+def sampled(part: Part, module: nn.Module | Tensor) -> list[float]:
     """Values of the part's weight of `SAMPLED`, from all over it."""
-    weight = module.get_parameter(SAMPLED[part]).flatten()
+    weight = (module if isinstance(module, Tensor) else module.get_parameter(SAMPLED[part])).flatten()
     values = weight[sampled_places(len(weight)).to(weight.device)]
     return [round(value, 6) for value in values.float().tolist()]
 

@@ -103,11 +103,16 @@ class LoadedAdapters:
             "unet": self.model.detokenizer.unet,
         }
         for part, updates in self.by_name[name].parts.items():
+            if part == "unet" and "detokenizer" in self.model.placement.one_at_a_time:
+                raise SeedxError(
+                    'an adapter can\'t be merged into what leaves memory: load the model with memory="full"'
+                )
+            self.model.need("language" if part == "language" else "detokenizer")
             weights = {key: modules[part].get_parameter(key) for key in updates}
             if any(not weight.is_floating_point() for weight in weights.values()):
                 raise SeedxError("an adapter can't be merged into quantised weights: load the model in full precision")
             for key, update in updates.items():
-                weights[key].copy_(update.merged(weights[key]))
+                weights[key].data = update.merged(weights[key])  # the old memory may be the model's file
         for switch in (self.language, *self._unets.values()):
             if switch is not None:
                 switch.remove()
@@ -120,4 +125,6 @@ class LoadedAdapters:
     def _switch(self, part: Part, adapters: Mapping[str, Adapter], module: nn.Module) -> LoraSwitch:
         for adapter in adapters.values():
             adapter.check_base(part, module)
+        if part == "language" and self.model.placement.quantised:  # which replaces the layers to hook into
+            self.model.need("language")
         return LoraSwitch(module, {name: each.parts[part] for name, each in adapters.items()})
