@@ -22,16 +22,18 @@ class LoadedAdapters:
     Attributes:
         by_name: those that a request can name.
         default: of requests that name none; None: the model itself.
-        language: those that change the language model, for its rows; None: none does.
+        language: those that change the language model, for its rows; None: none does, or another engine runs it.
 
     Raises:
         SeedxError: one was trained on another model.
     """
 
-    def __init__(self, model: Model, by_name: Mapping[str, Adapter], default: str | None = None) -> None:
-        self.model, self.by_name, self.default = model, dict(by_name), default
+    def __init__(
+        self, model: Model, by_name: Mapping[str, Adapter], default: str | None = None, by_torch: bool = True
+    ) -> None:
+        self.model, self.by_name, self.default, self.by_torch = model, dict(by_name), default, by_torch
         self._unets: dict[Detokenizer, LoraSwitch] = {}
-        languages, unets = self._of("language"), self._of("unet")
+        languages, unets = self._of("language") if by_torch else {}, self._of("unet")
         self.language = self._switch("language", languages, model.seedx.language.llm) if languages else None
         if unets:
             self.unet(model.detokenizer)
@@ -92,6 +94,10 @@ class LoadedAdapters:
         name = self.named(adapter)
         if name is None:
             raise SeedxError(f"say which adapter to merge; loaded are: {', '.join(self.by_name) or 'none'}")
+        if not self.by_torch and "language" in self.by_name[name].parts:
+            raise SeedxError(
+                "an adapter can't be merged into a GGUF file: merge it by torch, save and convert the model"
+            )
         modules: dict[Part, nn.Module] = {
             "language": self.model.seedx.language.llm,
             "unet": self.model.detokenizer.unet,
@@ -111,7 +117,7 @@ class LoadedAdapters:
             if switch is not None:
                 switch.remove()
         rest = {other: each for other, each in self.by_name.items() if other != name}
-        return LoadedAdapters(self.model, rest, None if self.default == name else self.default)
+        return LoadedAdapters(self.model, rest, None if self.default == name else self.default, self.by_torch)
 
     def _of(self, part: Part) -> dict[str, Adapter]:
         return {name: adapter for name, adapter in self.by_name.items() if part in adapter.parts}

@@ -120,7 +120,7 @@ class Engine:
     ) -> None:
         self.model, self.max_pixels, self.llama = model, max_pixels, llama
         self.variant = variant_of(model.config)
-        self.adapters = LoadedAdapters(model, adapters or {}, adapter)
+        self.adapters = LoadedAdapters(model, adapters or {}, adapter, by_torch=llama is None)
         self.image_decoder = ImageDecoder(model, progress, self.adapters)
 
     def open_picture(self, picture: Source) -> PIL.Image.Image:

@@ -20,6 +20,10 @@ from seedx.images import MAX_PIXELS
 from seedx.inference.engine import Engine
 from seedx.inference.settings import EngineName
 
+NEARLY_QUANTISED = (
+    0.1  # as `adapters.NEARLY`; 4 bits change some hundredths of a weight's norm, another model all of it
+)
+
 
 class LoadOptions(TypedDict, total=False):
     """How a model is loaded.
@@ -82,8 +86,8 @@ def load_engine(
         name: "tiny" (bundled), a folder, or a hub id "organisation/name".
 
     Raises:
-        SeedxError: no such model, weights that do not fit its config.json, a device that is not there, no GGUF file
-            for llama.cpp, or an adapter that is none or another model's.
+        SeedxError: no such model, weights that do not fit its config.json, a device that is not there, an adapter that
+            is none or another model's, or no GGUF file for llama.cpp.
         MissingPackageError: what the engine needs is not installed.
     """
     precision = cast("Dtype | None", str(dtype).removeprefix("torch.") if dtype else None)
@@ -99,6 +103,10 @@ def load_engine(
     if file is not None:
         gpu = torch.device(where.device).type != "cpu"
         llama = LlamaModel(file, model.config.language, threads=threads, repack=repack, gpu=gpu)
+        for each in adapters.values():
+            if "language" in each.parts:
+                each.check_sampled("language", llama.sampled(), NEARLY_QUANTISED)
+                llama.add_adapter(each.name, each.parts["language"])
     limit = MAX_PIXELS if max_pixels is None else max_pixels
     return Engine(model, max_pixels=limit, progress=progress, llama=llama, adapters=adapters, adapter=default)
 

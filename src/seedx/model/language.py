@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -52,17 +53,24 @@ class Language(nn.Module):
         """(B, T) int64 -> (B, T, D)."""
         return self.llm.model.embed_tokens(ids)
 
-    def states(self, embeds: Tensor, position_ids: Tensor, cache: Cache | None = None, first_row: int = 0) -> Tensor:
+    def states(
+        self,
+        embeds: Tensor,
+        position_ids: Tensor,
+        cache: Cache | None = None,
+        first_row: int = 0,
+        starts: Sequence[int] | None = None,
+    ) -> Tensor:
         """(B, T, D) at positions (B, T) -> (B, T, D), after the final norm.
 
         Without a cache a row may hold several documents, each with positions from 0: none sees another. With a cache
         the positions of a row are consecutive and follow what it holds; the rows are those of the cache from
-        `first_row` on.
+        `first_row` on. `starts` are the first positions of the rows, where the caller knows them.
         """
         documents = find_documents(position_ids) if cache is None else None
         mask = None
         if documents is None:
-            mask = document_mask(position_ids) if cache is None else cache.place(position_ids, first_row)
+            mask = document_mask(position_ids) if cache is None else cache.place(position_ids, first_row, starts)
         rotations = self.llm.model.rotary_emb(embeds, position_ids)
         x = embeds
         for layer in self.llm.model.layers:
@@ -104,9 +112,9 @@ class Language(nn.Module):
             raise SeedxError(
                 f"new rows start after row 0 and within the vocabulary of {len(embedding)}, not at {first}"
             )
-        embedding[first:] = embedding[:first].mean(dim=0)
+        embedding[first:] = new_row(embedding[:first])
         if head is not embedding:
-            head[first:] = HEAD_SCALE * head[:first].mean(dim=0)
+            head[first:] = new_row(head[:first], head=True)
 
     @torch.no_grad()
     def init_ordinal_rows(self, first: int, count: int) -> None:
@@ -140,6 +148,13 @@ class Language(nn.Module):
         self.llm.requires_grad_(True)
 
 
+def new_row(rows: Tensor, head: bool = False) -> Tensor:
+    """(N, D) -> (D,): the row that a new token starts with, as in the release: the mean of the older rows, in the
+    output head times 3. Computed in float32."""
+    mean = rows.float().mean(dim=0)
+    return (HEAD_SCALE * mean if head else mean).to(rows.dtype)
+
+
 def llama_config(config: LanguageConfig) -> LlamaConfig:
     """The same sizes as transformers' config."""
     return LlamaConfig(
@@ -151,7 +166,7 @@ def llama_config(config: LanguageConfig) -> LlamaConfig:
         num_key_value_heads=config.kv_heads or config.heads,
         max_position_embeddings=config.context,
         rms_norm_eps=config.rms_norm_eps,
-        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
+        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta, **config.rope_scaling},
         tie_word_embeddings=config.tie_embeddings,
         bos_token_id=config.bos,
         eos_token_id=config.eos,
