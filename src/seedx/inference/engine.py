@@ -197,10 +197,10 @@ class Engine:
     def generation(self) -> Generation:
         """An empty batch, whose language model is run by torch or llama.cpp."""
         seedx = self.model.seedx
-        self.model.need("bridge")
+        if self.variant.language:  # without one, the tokenizer says what is missing
+            self.model.need("bridge", *(["language"] if self.llama is None else []))
         runner: LanguageRunner
         if self.llama is None:
-            self.model.need("language")
             runner = TorchRunner(seedx.language, self.adapters.language)
         else:
             like = seedx.output_resampler.query
