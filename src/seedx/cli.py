@@ -34,9 +34,11 @@ from seedx.verbs.eval_export import eval_export
 from seedx.verbs.export import export
 from seedx.verbs.ground import ground
 from seedx.verbs.info import info
+from seedx.verbs.init import init
 from seedx.verbs.plan import plan
 from seedx.verbs.plot import plot
 from seedx.verbs.reconstruct import reconstruct
+from seedx.verbs.serve import serve
 from seedx.verbs.slide import slide
 from seedx.verbs.story import story
 from seedx.verbs.train import train
@@ -53,6 +55,8 @@ VERBS: dict[str, Verb] = {
     "reconstruct": reconstruct,
     "slide": slide,
     "story": story,
+    "init": init,
+    "serve": serve,
     "train": train,
     "plan": plan,
     "plot": plot,

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from seedx.errors import SeedxError, first_line, shorten
 from seedx.tokenizer_files import Roles, read_added, read_roles, write_roles
 from seedx.tokenizer_text import WORDS, Part, joined_chunks, splitter, with_template
 from seedx.tokenizer_text import Mark as Mark
+from seedx.tokenizer_text import TemplateMark as TemplateMark
 from seedx.tokenizer_text import valid_unicode as valid_unicode
 from seedx.tokens import ADDED_TOKENS, TEXT_TOKENS, SpecialTokens
 
@@ -38,10 +39,12 @@ class Tokenizer(ABC):
     Attributes:
         specials: ids of the added tokens, of BOS, EOS and padding.
         vocab_size: number of ids, added tokens included.
+        roles: names of the tokens "bos", "eos" and "pad".
     """
 
     specials: SpecialTokens
     vocab_size: int
+    roles: dict[str, str]
 
     def __init__(self, added: Mapping[str, int], specials: SpecialTokens, vocab_size: int) -> None:
         self.specials, self.vocab_size = specials, vocab_size
@@ -57,11 +60,10 @@ class Tokenizer(ABC):
         """Ids of one turn: texts, and spans of ready ids between them (images).
 
         In the texts, box tokens are read as tokens; every other added token is plain characters, and so is a mark of
-        the template that is no `Mark`.
+        the template that is no `Mark`. In a `TemplateMark` every added token is read.
         """
-        split = (
-            self._split(chunk, self._writable) if isinstance(chunk, str) else [chunk] for chunk in joined_chunks(parts)
-        )
+        chunks = joined_chunks(self._with_special_tokens(parts))
+        split = (self._split(chunk, self._writable) if isinstance(chunk, str) else [chunk] for chunk in chunks)
         return self._encode_chunks([chunk for run in split for chunk in run])
 
     @abstractmethod
@@ -75,6 +77,17 @@ class Tokenizer(ABC):
     @abstractmethod
     def _encode_text(self, text: str, after: int | None, before: int | None) -> list[int]:
         """Ids of a piece without added tokens that stands after and before those (None: at the end of the text)."""
+
+    def _with_special_tokens(self, parts: Iterable[Part]) -> Iterator[Part]:
+        for part in parts:
+            if not isinstance(part, TemplateMark):
+                yield part
+                continue
+            for i, piece in enumerate(self._any.split(part)):
+                if i % 2:
+                    yield [self._added[piece]]
+                elif piece:
+                    yield Mark(piece)
 
     def _split(self, text: str, pattern: re.Pattern[str]) -> list[Part]:
         pieces = pattern.split(valid_unicode(text))  # text, token, text, token, ..., text
@@ -126,8 +139,8 @@ class SentencePieceTokenizer(Tokenizer):
         self._names = {i: token for token, i in added.items()}
         tokens = added | {name: i for i, name in self._control.items()}
         unk, bos, eos = (self._control[i] for i in ids)
-        self._roles = {"bos": bos, "eos": eos, "pad": unk} | dict(roles or {})
-        super().__init__(tokens, special_tokens(tokens, **self._roles), size + len(added))
+        self.roles = {"bos": bos, "eos": eos, "pad": unk} | dict(roles or {})
+        super().__init__(tokens, special_tokens(tokens, **self.roles), size + len(added))
 
     def _encode_text(self, text: str, after: int | None, before: int | None) -> list[int]:
         text = text.lstrip() if after in self._names else text
@@ -167,7 +180,7 @@ class SentencePieceTokenizer(Tokenizer):
         (Path(folder) / "tokenizer.model").write_bytes(self._sp.serialized_model_proto())
         names = {token: i for i, token in self._names.items()}
         (Path(folder) / "added_tokens.json").write_text(json.dumps(names, indent=1), encoding="utf-8")
-        write_roles(Path(folder), self._roles)
+        write_roles(Path(folder), self.roles)
 
 
 class JsonTokenizer(Tokenizer):
@@ -190,10 +203,10 @@ class JsonTokenizer(Tokenizer):
         # The splitting at added tokens is done by the base class, by one rule for both kinds of file.
         self._plain = tokenizers.Tokenizer.from_str(json.dumps(parsed | {"added_tokens": []}))
         added = {token["content"]: token["id"] for token in parsed["added_tokens"]}
-        self._roles = {"bos": "<s>", "eos": "</s>", "pad": "<pad>" if "<pad>" in added else "</s>"} | dict(roles or {})
+        self.roles = {"bos": "<s>", "eos": "</s>", "pad": "<pad>" if "<pad>" in added else "</s>"} | dict(roles or {})
         vocabulary = self._full.get_vocab(with_added_tokens=True)
         super().__init__(
-            added, special_tokens(vocabulary, **self._roles), self._full.get_vocab_size(with_added_tokens=True)
+            added, special_tokens(vocabulary, **self.roles), self._full.get_vocab_size(with_added_tokens=True)
         )
 
     def _encode_text(self, text: str, after: int | None, before: int | None) -> list[int]:
@@ -205,7 +218,7 @@ class JsonTokenizer(Tokenizer):
 
     def save(self, folder: Path | str) -> None:
         self._full.save(str(Path(folder) / "tokenizer.json"))
-        write_roles(Path(folder), self._roles)
+        write_roles(Path(folder), self.roles)
 
 
 def load(folder: Path | str) -> Tokenizer:

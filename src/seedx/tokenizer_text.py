@@ -12,7 +12,11 @@ Part = str | Sequence[int]
 
 
 class Mark(str):
-    """A piece of the chat template, such as "[INST] "."""
+    """A text that is written as it is, such as "[INST] "."""
+
+
+class TemplateMark(Mark):
+    """A piece of the chat template, in which special tokens (`<|im_start|>`) are read as those tokens."""
 
 
 # A word takes the space before it, digits stand alone, and the ends of the chat template are pieces of their own.

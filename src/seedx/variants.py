@@ -10,26 +10,18 @@ Standard library only.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from seedx.config import Config, nearest
+from seedx.config import Config, Template, nearest
 from seedx.errors import SeedxError
 from seedx.messages import Image, Message, P, system, user
 
 DETERMINED = ("the ", "all ", "every ", "each ", "a ", "an ")  # how a phrase begins that needs no article
 
 Verb = Literal["chat", "caption", "draw", "edit", "ground", "story", "story_more"]
-
-
-@dataclass(frozen=True)
-class Template:
-    """What is written around a user's turn. `later`: the start of a turn that follows a reply."""
-
-    start: str
-    later: str
-    end: str
 
 
 @dataclass(frozen=True)
@@ -163,10 +155,12 @@ VARIANTS = {
 
 
 def variant_of(config: Config) -> Variant:
-    """
+    """The variant of a model, with the model's own template if it has one.
+
     Raises:
         SeedxError: an unknown name, with the nearest known one.
     """
     if config.variant not in VARIANTS:
         raise SeedxError(f"unknown variant {config.variant!r}{nearest(config.variant, VARIANTS)}")
-    return VARIANTS[config.variant]
+    variant = VARIANTS[config.variant]
+    return dataclasses.replace(variant, template=config.template) if config.template else variant

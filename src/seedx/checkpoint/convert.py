@@ -14,7 +14,8 @@ from torch import Tensor
 from seedx import tokenizer
 from seedx.checkpoint import gguf_convert, mapped, native, peft_names, weights
 from seedx.checkpoint.adapters import SAMPLED, write_adapter
-from seedx.checkpoint.download import QWEN_PREFIX, Part, Selection, complete, survey
+from seedx.checkpoint.base.vision import visual_only
+from seedx.checkpoint.download import Part, Selection, complete, survey
 from seedx.checkpoint.gguf_convert import Kind
 from seedx.checkpoint.layouts import LAYOUTS, STAGES, has_language, stage_of
 from seedx.checkpoint.parts import build, modules, part_state
@@ -158,7 +159,7 @@ class Files:
         self.parts, self.language = parts, language
         self.updates: dict[str, Update] = {}
         self._official = {"vae": weights.read(*parts["vae"].files)}
-        self._official["visual_encoder"] = _visual(weights.read(*parts["visual_encoder"].files))
+        self._official["visual_encoder"] = visual_only(weights.read(*parts["visual_encoder"].files))
         if language:
             self._official["agent"] = weights.read(*parts["agent"].files)
             self._official["llm"] = self._language()
@@ -246,9 +247,3 @@ def _write_parts(
         else:
             weights.write(aside, name, state, dtype, progress=functools.partial(progress, name))
     return linked
-
-
-def _visual(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The visual tokenizer's weights, also from the file of the whole of Qwen-VL-Chat."""
-    inner = {name.removeprefix(QWEN_PREFIX): t for name, t in state.items() if name.startswith(QWEN_PREFIX)}
-    return inner or state

@@ -196,7 +196,7 @@ def _module(name: str, folder: Path, rank: int = 0, prefix: str = "") -> Iterato
     try:
         files = weights.find_module(folder)
         if prefix:
-            files = _with_prefix(files, prefix)
+            files = with_prefix(files, prefix)
     except SeedxError as error:
         yield Part(name, folder, problem=str(error), rank=rank)
         return
@@ -207,7 +207,8 @@ def _module(name: str, folder: Path, rank: int = 0, prefix: str = "") -> Iterato
         yield Part(name, folder, problem=f"{folder} holds no weights: the download is not complete", rank=rank)
 
 
-def _with_prefix(files: list[Path], prefix: str) -> list[Path]:
+def with_prefix(files: list[Path], prefix: str) -> list[Path]:
+    """Of the shards of a module, those that hold names with a prefix."""
     if not files:
         return []
     index = next(iter(files[0].parent.glob(f"*{files[0].suffix}.index.json")), None)

@@ -20,7 +20,7 @@ Shapes:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -93,13 +93,15 @@ class Generation:
         return rows
 
     @torch.inference_mode()
-    def step(self, prompt_limit: int | None = None) -> list[tuple[Row, Event]]:
+    def step(self, prompt_limit: int | None = None, only: Collection[Row] | None = None) -> list[tuple[Row, Event]]:
         """One pass of all running rows.
 
         Args:
             prompt_limit: of a prompt no more tokens than this are read, so that a long one does not delay other rows.
+            only: the rows that pass; None: all. Rows of a pass are padded to the one that reads most, so that one
+                prompt makes a pass of many single tokens dear.
         """
-        rows = [row for row in self.rows if row.running]
+        rows = [row for row in self.rows if row.running and (only is None or row in only)]
         if not rows:
             return []
         counts = [row.next_counts(prompt_limit) for row in rows]

@@ -112,9 +112,9 @@ class Language(nn.Module):
             raise SeedxError(
                 f"new rows start after row 0 and within the vocabulary of {len(embedding)}, not at {first}"
             )
-        embedding[first:] = embedding[:first].mean(dim=0)
+        embedding[first:] = new_row(embedding[:first])
         if head is not embedding:
-            head[first:] = HEAD_SCALE * head[:first].mean(dim=0)
+            head[first:] = new_row(head[:first], head=True)
 
     @torch.no_grad()
     def init_ordinal_rows(self, first: int, count: int) -> None:
@@ -148,6 +148,13 @@ class Language(nn.Module):
         self.llm.requires_grad_(True)
 
 
+def new_row(rows: Tensor, head: bool = False) -> Tensor:
+    """(N, D) -> (D,): the row that a new token starts with, as in the release: the mean of the older rows, in the
+    output head times 3. Computed in float32."""
+    mean = rows.float().mean(dim=0)
+    return (HEAD_SCALE * mean if head else mean).to(rows.dtype)
+
+
 def llama_config(config: LanguageConfig) -> LlamaConfig:
     """The same sizes as transformers' config."""
     return LlamaConfig(
@@ -159,7 +166,7 @@ def llama_config(config: LanguageConfig) -> LlamaConfig:
         num_key_value_heads=config.kv_heads or config.heads,
         max_position_embeddings=config.context,
         rms_norm_eps=config.rms_norm_eps,
-        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
+        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta, **config.rope_scaling},
         tie_word_embeddings=config.tie_embeddings,
         bos_token_id=config.bos,
         eos_token_id=config.eos,

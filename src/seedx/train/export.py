@@ -7,7 +7,6 @@ run did not train comes from the model that it started from and from FOLDER.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -54,8 +53,9 @@ def export(run: Path, target: Path, step: int | None = None, ema: bool = True) -
         stage.save(stage.model, aside)
         shutil.rmtree(aside / "runs", ignore_errors=True)  # notes of a stage for later runs
         for place in (folder, source.folder):
-            copy_missing(place, aside)
-        native.write_config(source.config, aside)
+            components.copy_missing(place, aside)
+        if not (aside / "config.json").is_file():  # a stage that changes it has written its own
+            native.write_config(source.config, aside)
         missing = [part for part in parts.modules(*parts.build(source.config)) if not components.has(aside, part)]
     return found, missing
 
@@ -68,19 +68,6 @@ def save_adapter(stage: Stage, target: Path) -> None:
     if target.exists() and not (target / CONFIG).is_file() and any(target.iterdir()):
         raise SeedxError(f"{str(target)!r} is not empty and holds no adapter; give another folder, or empty it")
     stage.save_adapter(stage.model, target)  # type: ignore[attr-defined]  # of a stage that trains one: see `build`
-
-
-def copy_missing(source: Path, target: Path) -> None:
-    """Copy the files of a model folder, but not of parts that the target has, in one file or in several."""
-    present = {_part(file) for file in target.iterdir()}
-    for file in source.iterdir() if source.is_dir() else ():
-        if file.is_file() and _part(file) not in present:
-            shutil.copyfile(file, target / file.name)
-
-
-def _part(file: Path) -> str:
-    """ "language-00001.safetensors" -> "language"; other files have their own names."""
-    return re.sub(r"(-\d{5}.*)?\.safetensors.*", "", file.name)
 
 
 def _recipe(run: Path) -> Recipe:

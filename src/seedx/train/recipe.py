@@ -60,12 +60,13 @@ NOT_LEARNT = (
 class Recipe:
     """
     A stage reads its initial weights where `init_from` says. Stages that train one model in one folder need no more
-    than the default: each starts from what the ones before it wrote. A chain in the folder runs/17b:
+    than the default: each starts from what the ones before it wrote. Stages that name a model each write a whole one,
+    as recipes/17b do, which start from base parts that `seedx init` put together in runs/17b/base:
 
-        1-detokenizer   no detokenizer in the folder: newly initialised; writes detokenizer-1
-        2-condition     no detokenizer yet, but detokenizer-1: starts from it, widened; writes detokenizer
-        3-pretrain      language is there (the base model's), bridge is not: reads the one, initialises the other
-        4-instruct      both are there: starts from them
+        1-detokenizer   base's detokenizer, of the first stage; writes detokenizer
+        2-condition     1-detokenizer's, widened; writes detokenizer, of the second stage, and keeps first_stage
+        3-pretrain      base's language and bridge
+        4-instruct      3-pretrain's
 
     Attributes:
         name: of the run's folder: one name, without "/".

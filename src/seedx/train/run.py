@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -142,9 +141,7 @@ def note_changed_shards(recipe: Recipe, run: Path) -> None:
 
 def copy_other_parts(recipe: Recipe, folder: Path) -> None:
     """If the stage started from another model, copy its other parts, so that the folder is a whole model."""
-    for file in components.source(recipe, folder, runs=True).folder.iterdir():
-        if file.is_file() and not (folder / file.name).exists():
-            shutil.copyfile(file, folder / file.name)
+    components.copy_missing(components.source(recipe, folder, runs=True).folder, folder)
 
 
 if __name__ == "__main__":

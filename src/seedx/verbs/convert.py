@@ -59,7 +59,7 @@ def convert(
     from seedx.checkpoint.convert import convert as from_release
 
     precision = getattr(torch, dtype) if dtype else None
-    with file_errors(), _progress() as progress:
+    with file_errors(), progress_bar() as progress:
         if gguf and to != "seedx":
             raise SeedxError(f"--gguf writes a model folder of this library: leave out --to {to}")
         if gguf and (not Path(model).is_dir() or native.is_model(Path(model))):
@@ -118,7 +118,7 @@ def _list(model: str, variant: str | None, finetuned: Path | None) -> int:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int], None]]:
+def progress_bar() -> Iterator[Callable[[str, int], None]]:
     """A bar of bytes, to be called with the part of the model and the bytes that were read of it."""
     from tqdm import tqdm
 

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from seedx.data.loader import leave_process_group
 from seedx.data.sample_errors import SampleErrors
+from seedx.train.engine.components import Origin
 from seedx.train.recipe import Recipe
 
 B = TypeVar("B")
@@ -73,6 +74,9 @@ class Stage(Protocol):
     def describe(self) -> list[str]:
         """Lines about the data, for a dry run."""
 
+    def origins(self) -> list[Origin]:
+        """Where the initial weights of each part come from; may be empty."""
+
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the trained parts, or an adapter, into a model folder. `model` is an unsharded copy, which may be
         changed."""
@@ -104,6 +108,9 @@ class GeneratedDataStage:
         return None
 
     def sample(self, step: int) -> list[Image.Image]:
+        return []
+
+    def origins(self) -> list[Origin]:
         return []
 
     def describe(self) -> list[str]:

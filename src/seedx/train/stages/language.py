@@ -33,7 +33,7 @@ from seedx.prompt import prepare
 from seedx.tiling import to_picture
 from seedx.tokenizer import Tokenizer, load, train_tokenizer
 from seedx.train.engine import components
-from seedx.train.engine.components import Source
+from seedx.train.engine.components import Origin, Source
 from seedx.train.engine.gradients import autocast
 from seedx.train.engine.parallel import current_world
 from seedx.train.engine.trainable import adapter_folder, apply, patterns, with_lora
@@ -75,7 +75,7 @@ class LanguageStage(PackedDataStage):
         torch.manual_seed(recipe.seed)
         self.recipe, self.max_seq_len = recipe, recipe.max_seq_len
         self.options: Options = from_dict(Options, recipe.options, "options.")
-        source = components.source(recipe, folder)
+        self.source = source = components.source(recipe, folder)
         self.config = with_lora(source.config, recipe)
         self.weights = overridden(loss_weights(self.config.bridge), recipe.losses, "loss")
         self.tokenizer = load_or_train_tokenizer(source.folder, self.config, plugins.named(self.options.corpus))
@@ -95,6 +95,12 @@ class LanguageStage(PackedDataStage):
 
     def _model(self, source: Source) -> SeedX:
         language, bridge = source.find("language"), source.find("bridge")
+        if (self.recipe.lora or self.recipe.adapter) and not language:
+            raise SeedxError(
+                f"lora and adapter train adapters of a language model, and {source.folder} has none: give "
+                "init_from a model (`seedx init` makes one of base parts), or train every weight by lora = false"
+            )
+        source.found("vision", "vision")
         with torch.device("meta" if language and bridge else "cpu"):
             model = self.build_model(self.config)
         components.read(model.vision, source.folder, "vision")
@@ -114,6 +120,14 @@ class LanguageStage(PackedDataStage):
         if self.recipe.trained or not self.recipe.lora:
             apply(model, patterns(self.recipe, "language"))
         return model
+
+    def origins(self) -> list[Origin]:
+        parts: dict[str, dict[str, nn.Parameter]] = {"vision": {}, "language": {}, "adapters": {}, "bridge": {}}
+        for name, parameter in self.model.named_parameters():
+            part = name.partition(".")[0]
+            part = "adapters" if ".lora_" in name else part if part in parts else "bridge"
+            parts[part][name] = parameter
+        return [self.source.origin(part, tensors) for part, tensors in parts.items() if tensors]
 
     def batch_of(self, rows: Sequence[Row], seeds: Sequence[str]) -> Batch:
         """Padded to `max_seq_len`, so that shapes stay the same."""

@@ -15,6 +15,7 @@ from PIL import Image
 from seedx.data.loader import Loader
 from seedx.data.sample_errors import SampleErrors
 from seedx.data.stream import Encode, Row
+from seedx.train.engine.components import Origin
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import Step
 
@@ -71,6 +72,9 @@ class PackedDataStage:
         return {number: position for state in states for number, position in (state or {}).items()}
 
     def sample(self, step: int) -> list[Image.Image]:
+        return []
+
+    def origins(self) -> list[Origin]:
         return []
 
     def describe(self) -> list[str]:
