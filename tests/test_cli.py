@@ -227,9 +227,12 @@ def test_bench_times_every_verb(run, monkeypatch):
 
 def test_info_counts(run, tiny_folder, capsys):
     assert main(["info", str(tiny_folder), "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)
+    rows = found["modules"]
     assert rows[-1]["module"] == "total"
     assert rows[-1]["parameters"] == sum(row["parameters"] for row in rows[:-1])
+    assert [mode["memory"] for mode in found["memory"]] == ["full", "24gb", "12gb", "cpu"]
+    assert all(mode["answer"] > 0 and 0 < mode["draw"] < mode["budget"] for mode in found["memory"])
 
 
 def test_a_folder_of_runs_is_not_taken_for_a_run(tmp_path, capsys):

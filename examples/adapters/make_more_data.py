@@ -1,10 +1,8 @@
-"""What the adapters of this folder learn from, as a user would bring it: answers in another tone, and framed pictures.
+"""What the adapter `pirate` learns from, as a user would bring it: questions with answers in another tone.
 
-    python examples/finetune/make_data.py     # the wintry edits
-    python examples/adapters/make_more_data.py   # the rest
+    python examples/adapters/make_more_data.py
 
-writes examples/adapters/data: pictures/, pirate.jsonl (questions with a pirate's answers) and pictures in a
-wooden frame: with the plain one as the condition in framed.jsonl, alone in framed_alone.jsonl.
+writes examples/adapters/data: pictures/ and pirate.jsonl.
 """
 
 from __future__ import annotations
@@ -13,15 +11,12 @@ import json
 import random
 from pathlib import Path
 
-from PIL import Image, ImageDraw
-
 from seedx.messages import Text
 from seedx_stickers import tasks
-from seedx_stickers.scenes import render, sample
+from seedx_stickers.scenes import render
 
 FOLDER = Path(__file__).parent / "data"
 KINDS = ("question", "caption")
-WOOD, GOLD = (92, 58, 30), (214, 170, 84)
 
 
 def pirate(answer: str) -> str:
@@ -29,18 +24,9 @@ def pirate(answer: str) -> str:
     return f"arr, {answer.rstrip('.')}, matey!"
 
 
-def framed(picture: Image.Image) -> Image.Image:
-    """The picture behind a wooden frame of a tenth of its side, with a golden edge."""
-    made = picture.copy()
-    width = picture.width // 10
-    draw = ImageDraw.Draw(made)
-    draw.rectangle((0, 0, made.width - 1, made.height - 1), outline=WOOD, width=width)
-    draw.rectangle((width, width, made.width - 1 - width, made.height - 1 - width), outline=GOLD, width=2)
-    return made
-
-
-def write_questions(count: int) -> None:
+def write(count: int) -> None:
     rng = random.Random("pirate")
+    (FOLDER / "pictures").mkdir(parents=True, exist_ok=True)
     with (FOLDER / "pirate.jsonl").open("w", encoding="utf-8") as file:
         for i in range(count):
             example = tasks.sample(rng, KINDS[i % len(KINDS)])
@@ -51,24 +37,6 @@ def write_questions(count: int) -> None:
             file.write(json.dumps({"image": path, "conversations": data}) + "\n")
 
 
-def write_pictures(count: int) -> None:
-    rng = random.Random("framed")
-    with (
-        (FOLDER / "framed.jsonl").open("w", encoding="utf-8") as file,
-        (FOLDER / "framed_alone.jsonl").open("w", encoding="utf-8") as alone_file,
-    ):
-        for i in range(count):
-            plain = render(sample(rng))
-            paths = [f"pictures/{name}-{i:03d}.png" for name in ("plain", "framed")]
-            plain.save(FOLDER / paths[0])
-            framed(plain).save(FOLDER / paths[1])
-            alone = {"image": paths[1], "caption": "a framed picture"}  # the text is not used
-            pair = {"source_image": paths[0], "instruction": "frame it", "target_image": paths[1]}
-            (alone_file if i % 2 else file).write(json.dumps(alone if i % 2 else pair) + "\n")
-
-
 if __name__ == "__main__":
-    (FOLDER / "pictures").mkdir(parents=True, exist_ok=True)
-    write_questions(150)
-    write_pictures(200)
-    print(f"wrote {FOLDER}: pirate.jsonl (150 questions), framed.jsonl and framed_alone.jsonl (100 each), pictures/")
+    write(600)
+    print(f"wrote {FOLDER}: pirate.jsonl (600 questions), pictures/")

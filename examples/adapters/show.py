@@ -1,10 +1,10 @@
-"""What the adapters of this folder do: one model, and each request with its own.
+"""What the adapters of this folder do: one model, and each request of a batch with its own adapter or none.
 
-    python examples/adapters/show.py [--adapters runs/adapters/adapters] [--count 40]
+    python examples/adapters/show.py [--adapters runs/adapters/adapters] [--count 12]
 
-asks for held-out wintry edits, questions and drawings, each of them without an adapter and with each adapter, all in
-mixed batches. The judge says whether a wintry edit is done; a tone is a pirate's if the answer begins with "arr,"; a
-frame is there if the border has the frame's colour. A sheet of pictures is written beside the data.
+asks for answers without an adapter and with `pirate`, and for held-out wintry edits without and with `winter`, each
+pair in one mixed batch. An answer has a pirate's tone if it begins with "arr,"; whether it is right is judged without
+that. The judge says whether a wintry edit is done. A sheet is written beside the data: before, edited without and with.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import random
 import sys
 from pathlib import Path
 
-import numpy as np
-from make_more_data import FOLDER, WOOD
-from PIL import Image
+from make_more_data import FOLDER
 
 import seedx
+from seedx.messages import Text
 from seedx_stickers import tasks
 from seedx_stickers.judge import load_judge
 from seedx_stickers.scenes import render
@@ -26,62 +25,40 @@ from seedx_stickers.scoring import edit
 from seedx_stickers.tasks import Expected, normalise
 
 sys.path.append(str(Path(__file__).parents[1] / "finetune"))
-from compare import SHOWN, TOUCHED, sheet
+from compare import TOUCHED, sheet
 from make_data import WORDS, pairs
-
-NAMES = ("base", "winter", "pirate", "framed")
-
-
-def has_frame(picture: Image.Image) -> bool:
-    """Whether the outer pixels have about the frame's colour."""
-    pixels = np.asarray(picture, dtype=np.float32)
-    rim = np.concatenate([pixels[1:5].reshape(-1, 3), pixels[-5:-1].reshape(-1, 3)])
-    return bool(np.abs(np.median(rim, axis=0) - WOOD).max() < 40)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--adapters", type=Path, default=Path("runs/adapters/adapters"))
-    parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--count", type=int, default=12)
     options = parser.parse_args()
-    count, judge = options.count, load_judge()
-    model = seedx.load("tiny", adapter=[options.adapters / name for name in NAMES[1:]])
-    scenes, rng = pairs("held-out", count), random.Random("held-out")
-    before = [render(scene) for scene, _ in scenes]
-    asked = [tasks.sample(rng, "question") for _ in range(count)]
-    rows: dict[str, list[Image.Image]] = {"": before}
-    for name in NAMES:
-        words = [WORDS[i % len(WORDS)] for i in range(count)]
-        edited = model.edit_batch(before, words, list(range(count)), adapter=name)
-        done = sum(
-            edit(judge.look(picture), picture, Expected("", "wintry", source=old, target=new, touched=TOUCHED))["done"]
-            or 0
-            for picture, (old, new) in zip(edited, scenes, strict=True)
-        )
-        rows[f"{name}, edited"] = edited
-        drawn = model.draw_batch(DRAWN[:count], list(range(count)), adapter=name)
-        rows[f"{name}, drawn"] = drawn
-        frames = sum(has_frame(picture) for picture in drawn)
-        answers = model.chat_batch(
-            [(example.messages[0].content[1].text, render(example.scenes[0])) for example in asked], adapter=name
-        )
-        texts = [reply.text for reply in answers]
-        tone = sum(text.startswith("arr,") for text in texts)
-        plain = [text.removeprefix("arr,").removesuffix("matey!").strip(" ,") for text in texts]
+    n, judge, rng = options.count, load_judge(), random.Random("held-out")
+    model = seedx.load("tiny", adapter=[options.adapters / name for name in ("winter", "pirate")])
+
+    asked = [tasks.sample(rng, "question") for _ in range(n)]
+    words = ["".join(part.text for part in one.messages[0].content if isinstance(part, Text)) for one in asked]
+    questions = [(text, render(one.scenes[0])) for text, one in zip(words, asked, strict=True)]
+    replies = model.chat_batch(questions * 2, adapters=["base"] * n + ["pirate"] * n)
+    for name, said in (("base", replies[:n]), ("pirate", replies[n:])):
+        tone = sum(reply.text.startswith("arr,") for reply in said)
+        plain = [reply.text.removeprefix("arr,").removesuffix("matey!").strip(" ,") for reply in said]
         right = sum(normalise(text) == normalise(one.expected[0].text) for text, one in zip(plain, asked, strict=True))
-        print(
-            f"{name}: wintry edits done {done:.0f}, frames {frames}, answers in a pirate's tone {tone}, right {right}, "
-            f"of {count}"
-        )
-    sheet(list(rows.values())).save(FOLDER / "sheet.png")
-    print(f"{FOLDER / 'sheet.png'}: {SHOWN} pictures before, then by row: {'; '.join(list(rows)[1:])}")
+        print(f"{name}: {tone} answers in a pirate's tone, {right} right, of {n}", flush=True)
 
+    scenes = pairs("held-out", n)
+    before, wishes = [render(scene) for scene, _ in scenes], [WORDS[i % len(WORDS)] for i in range(n)]
+    edited = model.edit_batch(before * 2, wishes * 2, [*range(n)] * 2, adapters=["base"] * n + ["winter"] * n)
+    for name, pictures in (("base", edited[:n]), ("winter", edited[n:])):
+        values = [
+            edit(judge.look(picture), picture, Expected("", "wintry", source=old, target=new, touched=TOUCHED))
+            for picture, (old, new) in zip(pictures, scenes, strict=True)
+        ]
+        print(f"{name}: {sum(value['done'] or 0 for value in values):.0f} of {n} wintry edits done", flush=True)
+    sheet([before, edited[:n], edited[n:]]).save(FOLDER / "sheet.png")
+    print(f"{FOLDER / 'sheet.png'}: before, edited without and with winter")
 
-DRAWN = [
-    f"draw a {thing} on a {colour} background"
-    for thing in ("cat", "star", "car", "tree")
-    for colour in ("blue", "green", "yellow", "white", "pink")
-] * 2
 
 if __name__ == "__main__":
     main()

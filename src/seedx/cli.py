@@ -38,6 +38,7 @@ from seedx.verbs.init import init
 from seedx.verbs.plan import plan
 from seedx.verbs.plot import plot
 from seedx.verbs.reconstruct import reconstruct
+from seedx.verbs.serve import serve
 from seedx.verbs.slide import slide
 from seedx.verbs.story import story
 from seedx.verbs.train import train
@@ -55,6 +56,7 @@ VERBS: dict[str, Verb] = {
     "slide": slide,
     "story": story,
     "init": init,
+    "serve": serve,
     "train": train,
     "plan": plan,
     "plot": plot,

@@ -10,6 +10,7 @@ lies between is left out.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import random
@@ -28,19 +29,24 @@ from seedx_stickers.training.scene_samples import plain
 DECODINGS = Path("runs/judge-decodings")
 # Of the fidelity of a sticker in a decoding, looked at by eye: below the first it is a blob, from the second on it is
 # what it should be. Plain shapes are told from less.
-DETAILED, SIMPLE = (0.48, 0.62), (0.25, 0.5)
+DETAILED, SIMPLE = (0.55, 0.66), (0.3, 0.5)
 SIMPLE_GROUPS = ("plant", "sky", "food")
 NOISE = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)  # on the features, in fractions of their deviation
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A picture with the stickers to find in it; those that are neither to be found nor to be missed are left out of
-    the loss."""
+    """A picture with the stickers to find in it.
+
+    Attributes:
+        unclear: neither to be found nor to be missed: they are left out of the loss.
+        rejected: too little is left of them, and not to find them counts more than elsewhere.
+    """
 
     picture: Image.Image
     scene: Scene
     unclear: tuple[Sticker, ...] = ()
+    rejected: tuple[Sticker, ...] = ()
 
 
 def lesson(rng: random.Random, scene: Scene) -> Lesson:
@@ -82,7 +88,8 @@ def spoiled(rng: random.Random, scene: Scene) -> Lesson:
             round(sticker.y * scene.height - drawing.height / 2),
         )
         picture.paste(drawing, corner, drawing)
-    return Lesson(corrupt(rng, picture, mild=True) if rng.random() < 0.4 else picture, good)
+    picture = corrupt(rng, picture, mild=True) if rng.random() < 0.4 else picture
+    return Lesson(picture, good, rejected=tuple(dataclasses.replace(sticker, wears=()) for sticker in bad))
 
 
 def spoil(rng: random.Random, drawing: Image.Image, simple: bool = False) -> Image.Image:
@@ -160,7 +167,8 @@ def decoded_lesson(made: tuple[Path, int, tuple[float, ...]]) -> Lesson:
     # Worn things are small: whether they are there is left out wherever they are worn.
     good = [sticker for sticker, right in pairs if right and not sticker.wears]
     unclear = [sticker for sticker, right in pairs if right is None or sticker.wears]
-    return Lesson(Image.open(file).convert("RGB"), scene.with_stickers(*good), tuple(unclear))
+    bad = [sticker for sticker, right in pairs if right is False and not sticker.wears]
+    return Lesson(Image.open(file).convert("RGB"), scene.with_stickers(*good), tuple(unclear), tuple(bad))
 
 
 def verdict(name: str, value: float) -> bool | None:

@@ -11,7 +11,7 @@ import argparse
 import logging
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,13 +25,25 @@ from tqdm import tqdm
 from seedx_stickers import scenes
 from seedx_stickers.art import BACKGROUNDS, OBJECTS, aspect
 from seedx_stickers.corruptions import warp
-from seedx_stickers.judge import CELL, SIDE, WEIGHTS, Judge, JudgeConfig, Maps, load_judge, save_judge, to_pixels
+from seedx_stickers.judge import (
+    CELL,
+    SIDE,
+    WEIGHTS,
+    Judge,
+    JudgeConfig,
+    Maps,
+    Sighting,
+    load_judge,
+    save_judge,
+    to_pixels,
+)
 from seedx_stickers.judge_pictures import Lesson, lesson
 from seedx_stickers.scenes import Scene
 from seedx_stickers.scoring import truth
 
 log = logging.getLogger(__name__)
 CELLS = SIDE // CELL
+REJECTED = 8.0  # weight of the cells where a spoiled sticker must not be found
 
 
 @dataclass(frozen=True)
@@ -51,11 +63,13 @@ class Targets:
         stickers: (B, C, H, W), 1 in the middle of a sticker, 0 away from it, -1 (not counted) between.
         votes: (B, G, 3, H, W), as in `Maps`.
         background: (B,) indices.
+        weights: (B, C, H, W), of the cells: more where a spoiled sticker must not be found.
     """
 
     stickers: Tensor
     votes: Tensor
     background: Tensor
+    weights: Tensor
 
 
 def sample_scene(rng: random.Random) -> Scene:
@@ -83,10 +97,8 @@ def sample_lesson(rng: random.Random) -> Lesson:
     return lesson(rng, sample_scene(rng))
 
 
-def targets_of(
-    config: JudgeConfig, batch: Sequence[Scene], unclear: Sequence[Sequence[scenes.Sticker]] = ()
-) -> Targets:
-    """Targets of scenes; `unclear`: stickers of each that do not count, wherever nothing else of their name is."""
+def targets_of(config: JudgeConfig, batch: Sequence[Scene], lessons: Sequence[Lesson] = ()) -> Targets:
+    """Targets of scenes; `lessons`: the lessons that they belong to, for what is unclear or rejected in them."""
     stickers = np.zeros((len(batch), len(config.objects), CELLS, CELLS), np.float32)
     votes = np.zeros((len(batch), 1 + max(config.groups), 3, CELLS, CELLS), np.float32)
     rows, columns = np.mgrid[:CELLS, :CELLS] + 0.5
@@ -102,15 +114,22 @@ def targets_of(
             own[middle] = 1
             vote = votes[index, config.groups[which]]
             vote[0, middle], vote[1, middle], vote[2, middle] = dx[middle], dy[middle], math.log(size)
-    for index, stickers_left_out in enumerate(unclear):
-        for item in truth(batch[index].with_stickers(*stickers_left_out)).objects:
+    weights = np.ones_like(stickers)
+    for index, lesson_ in enumerate(lessons):
+        for item, reach in _reaches(batch[index].with_stickers(*lesson_.unclear), rows, columns):
             own = stickers[index, config.objects.index(item.name)]
-            size = item.size * CELLS
-            wide, high = size * min(1.0, aspect(item.name)), size * min(1.0, 1 / aspect(item.name))
-            reach = np.hypot((item.x * CELLS - columns) / wide, (item.y * CELLS - rows) / high)
             own[(reach < 0.6) & (own == 0)] = -1
+        for item, reach in _reaches(batch[index].with_stickers(*lesson_.rejected), rows, columns):
+            weights[index, config.objects.index(item.name)][reach < 0.4] = REJECTED
     backgrounds = torch.tensor([config.backgrounds.index(scene.background) for scene in batch])
-    return Targets(torch.from_numpy(stickers), torch.from_numpy(votes), backgrounds)
+    return Targets(torch.from_numpy(stickers), torch.from_numpy(votes), backgrounds, torch.from_numpy(weights))
+
+
+def _reaches(scene: Scene, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[Sighting, np.ndarray]]:
+    """What a scene shows, with each cell's distance from its middle: 0.5 on the ellipse in its box."""
+    for item in truth(scene).objects:
+        wide, high = (item.size * CELLS * min(1.0, aspect(item.name) ** sign) for sign in (1, -1))
+        yield item, np.hypot((item.x * CELLS - columns) / wide, (item.y * CELLS - rows) / high)
 
 
 def loss_of(config: JudgeConfig, maps: Maps, targets: Targets) -> Tensor:
@@ -118,7 +137,7 @@ def loss_of(config: JudgeConfig, maps: Maps, targets: Targets) -> Tensor:
     logits, here = maps.stickers.float(), targets.stickers == 1
     entropy = F.binary_cross_entropy_with_logits(logits, here.float(), reduction="none")
     wrong = torch.where(here, 1 - logits.sigmoid(), logits.sigmoid())
-    naming = (entropy * wrong**2 * (targets.stickers >= 0)).sum() / here.sum().clamp(min=1)
+    naming = (entropy * wrong**2 * (targets.stickers >= 0) * targets.weights).sum() / here.sum().clamp(min=1)
     group = torch.tensor(config.groups)
     claimed = torch.stack([here[:, group == g].any(1) for g in range(1 + max(config.groups))], 1)[:, :, None]
     voting = ((maps.votes.float() - targets.votes).abs() * claimed).sum() / claimed.sum().clamp(min=1)
@@ -130,7 +149,7 @@ def batch_of(config: JudgeConfig, plan: Plan, step: int) -> tuple[Tensor, Target
     rng = random.Random(f"judge/{plan.seed}/{step}")
     lessons = [sample_lesson(rng) for _ in range(plan.batch)]
     pixels = torch.stack([to_pixels(each.picture) for each in lessons])
-    targets = targets_of(config, [each.scene for each in lessons], [each.unclear for each in lessons])
+    targets = targets_of(config, [each.scene for each in lessons], lessons)
     return warp(rng, pixels, most=1.2), targets
 
 

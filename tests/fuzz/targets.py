@@ -92,6 +92,10 @@ def _files(kind: str) -> list[bytes]:
     folder = _folder()
     if kind == "jsonl":
         paths = [write_jsonl(folder / "seed.jsonl", 20)]
+    elif kind == "json":
+        paths = [write_jsonl(folder / "array.jsonl", 20)]
+        array = ",\n".join(Path(paths[0]).read_text().splitlines())
+        return [f"[{array}]".encode(), b'{"7": [{"input": "a.png"}], "8": [{"input": "b.png"}]}']
     elif kind == "parquet":
         paths = [write_parquet(folder / f"seed{group}.parquet", 12, group) for group in (4, 12)]
     else:
@@ -217,6 +221,7 @@ TARGETS: dict[str, Target] = {
     "picture": picture,
     "tar": functools.partial(_file, "tar"),
     "jsonl": functools.partial(_file, "jsonl"),
+    "json": functools.partial(_file, "json"),
     "parquet": functools.partial(_file, "parquet"),
     "record": record,
     "conversation": conversation,

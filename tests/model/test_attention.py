@@ -53,3 +53,15 @@ def test_the_attention_is_registered_by_the_model_not_by_the_import(monkeypatch)
     for _ in range(2):
         language.Language(LanguageConfig(vocab_size=9, hidden_size=8, intermediate_size=8, layers=1, heads=2))
     assert ALL_ATTENTION_FUNCTIONS["seedx"] is llama_attention
+
+
+@pytest.mark.parametrize("short", [True, False])
+@pytest.mark.parametrize("kv", [4, 2])
+def test_the_last_queries_of_a_sequence_need_no_mask(monkeypatch, short, kv):
+    """A span after what is cached: causal attention of the last 3 of 10 tokens, both ways."""
+    monkeypatch.setattr("seedx.model.attention.SHORT", 1024 if short else 4)
+    torch.manual_seed(0)
+    q, k, v = torch.randn(2, 4, 10, 8), torch.randn(2, kv, 10, 8), torch.randn(2, kv, 10, 8)
+    whole = attend(q, k, v, mask=torch.ones(1, 1, 10, 10, dtype=torch.bool).tril())
+    torch.testing.assert_close(attend(q, k, v, causal=True), whole, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(attend(q[:, :, 7:], k, v, causal=True), whole[:, :, 7:], atol=1e-6, rtol=1e-5)

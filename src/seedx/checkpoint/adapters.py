@@ -72,10 +72,15 @@ class Adapter:
         Raises:
             SeedxError: it was trained on another model.
         """
+        if part in self.base:
+            self.check_sampled(part, sampled(part, module))
+
+    def check_sampled(self, part: Part, values: list[float], nearly: float = NEARLY) -> None:
+        """As `check_base`, by the values that `sampled` takes."""
         if part not in self.base:
             return
-        trained, found = torch.tensor(self.base[part]), torch.tensor(sampled(part, module))
-        if trained.shape != found.shape or (trained - found).norm() > NEARLY * trained.norm():
+        trained, found = torch.tensor(self.base[part]), torch.tensor(values)
+        if trained.shape != found.shape or (trained - found).norm() > nearly * trained.norm():
             raise SeedxError(
                 f"the adapter {self.name!r} was trained on another model's {_PARTS[part]} than this one: load it with "
                 "that model, or train it again on this one"
@@ -131,18 +136,20 @@ def read_adapter(folder: Path, name: str = "") -> Adapter:
     )
 
 
-def write_adapter(folder: Path, part: Part, updates: Updates, module: nn.Module | None = None, base: str = "") -> None:
+def write_adapter(
+    folder: Path, part: Part, updates: Updates, module: nn.Module | Tensor | None = None, base: str = ""
+) -> None:
     """Write an adapter of one part. An older one in `folder` is replaced.
 
     Args:
-        module: the model's part that it was trained on, `Language.llm` or `Detokenizer.unet`.
+        module: what it was trained on, `Language.llm` or `Detokenizer.unet`, or the weight of `SAMPLED` alone.
         base: the name of that model, for the reader.
     """
     tensors: dict[str, Tensor] = {}
     for name, update in updates.items():
         stem = f"{_WRAPPER}{name.removesuffix('.weight')}"
         tensors |= {f"{stem}.lora_A.weight": update.a, f"{stem}.lora_B.weight": update.b}
-    meta = {"format": "pt"} | ({"base": json.dumps(sampled(part, module))} if module is not None else {})
+    meta = {"format": "pt"} | ({} if module is None else {"base": json.dumps(sampled(part, module))})
     with replacing_folder(folder, ours=lambda file: file in (CONFIG, WEIGHTS)) as aside:
         text = json.dumps(_config(updates, part, base), indent=2)
         (aside / CONFIG).write_text(text + "\n", encoding="utf-8")
@@ -151,11 +158,16 @@ def write_adapter(folder: Path, part: Part, updates: Updates, module: nn.Module 
 
 
 @torch.no_grad()
-def sampled(part: Part, module: nn.Module) -> list[float]:
+def sampled(part: Part, module: nn.Module | Tensor) -> list[float]:
     """Values of the part's weight of `SAMPLED`, from all over it."""
-    weight = module.get_parameter(SAMPLED[part]).flatten()
-    values = weight[torch.linspace(0, len(weight) - 1, 64).long().to(weight.device)]
+    weight = (module if isinstance(module, Tensor) else module.get_parameter(SAMPLED[part])).flatten()
+    values = weight[sampled_places(len(weight)).to(weight.device)]
     return [round(value, 6) for value in values.float().tolist()]
+
+
+def sampled_places(size: int) -> Tensor:
+    """Which values of a flat weight `sampled` takes."""
+    return torch.linspace(0, size - 1, 64).long()
 
 
 def _config(updates: Updates, part: Part, base: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seedx import tokenizer
 from seedx.checkpoint import gguf_convert, mapped, native, peft_names, weights
+from seedx.checkpoint.adapters import SAMPLED, write_adapter
 from seedx.checkpoint.base.vision import visual_only
 from seedx.checkpoint.download import Part, Selection, complete, survey
 from seedx.checkpoint.gguf_convert import Kind
@@ -56,6 +57,7 @@ def convert(
     *,
     variant: str | None = None,
     finetuned: str | Path | None = None,
+    keep_adapter: bool = False,
     gguf: Kind | None = None,
 ) -> Converted:
     """Convert the release's files to a folder for `native.load`, one shard at a time.
@@ -69,6 +71,8 @@ def convert(
         variant: which of the released models, a name of `LAYOUTS`; None: the only one.
         finetuned: a pytorch_model.bin that fine-tuning with the release's code wrote, in place of the model's `agent`.
             LoRA in peft's names is merged.
+        keep_adapter: LoRA of that file is not merged but written as an adapter to adapters/finetuned in `target`; what
+            else was tuned (embeddings, norms, head, resamplers) is part of the model.
         gguf: the language model is stored as a GGUF file of this kind; see `gguf_convert.write_language`.
 
     Raises:
@@ -86,6 +90,7 @@ def convert(
         assert selection.variant is not None
         specials = words.specials if words else None
         sizes = sizes_of(files.official(), files.parts, specials, selection.variant, stage == STAGES[1])
+    lora = files.take_lora() if keep_adapter else {}
     detokenizer = dataclasses.replace(sizes.detokenizer, condition=stage == STAGES[1])
     config = dataclasses.replace(sizes, variant=selection.variant or sizes.variant, detokenizer=detokenizer)
     if words and words.vocab_size > config.language.vocab_size:
@@ -97,6 +102,9 @@ def convert(
             words.save(aside)
         linked = _write_parts(files, config, stage, aside, target, dtype, report, gguf)
         write_record(aside, selection.variant, files.origins(stage, dtype))
+    if lora:
+        llm = files.official()["llm"]
+        write_adapter(target / "adapters" / "finetuned", "language", lora, llm[SAMPLED["language"]])
     damaged = tuple(part.problem for part in selection.parts.values() if part.problem)
     return Converted(selection.variant, tuple(linked), damaged)
 
@@ -170,6 +178,18 @@ class Files:
         """A part under our names, LoRA merged."""
         state = from_release(part, self._official[part])
         return Merged(state, from_release("llm", self.updates)) if part == "llm" and self.updates else state
+
+    def take_lora(self) -> dict[str, Update]:
+        """LoRA's changes, which are then not merged.
+
+        Raises:
+            SeedxError: there are none.
+        """
+        if not self.updates:
+            raise SeedxError("there is no LoRA to keep: give --finetuned a pytorch_model.bin with LoRA in peft's names")
+        Merged(self._official["llm"], self.updates)  # checks that they fit
+        taken, self.updates = self.updates, {}
+        return taken
 
     def origins(self, main: str, dtype: torch.dtype | None) -> dict[str, dict[str, object]]:
         """By our names, what the parts are made from that models share."""

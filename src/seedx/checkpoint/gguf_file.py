@@ -24,6 +24,7 @@ from torch import Tensor
 from seedx.atomic import replacing_file
 from seedx.config import LanguageConfig
 from seedx.errors import MissingPackageError, SeedxError
+from seedx.model.lora import Updates
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -62,12 +63,16 @@ def package() -> Any:
 
 
 def gguf_name(name: str) -> str:
-    """The name in a GGUF file of a tensor of `Language`."""
+    """The name in a GGUF file of a tensor of `Language`.
+
+    Raises:
+        SeedxError: it has no such tensor.
+    """
     stem, _, kind = name.rpartition(".")
     for ours, theirs in _NAMES:
         if match := re.fullmatch(ours, stem):
             return f"{match.expand(theirs)}.{kind}"
-    raise AssertionError(f"{name} is no weight of the language model")
+    raise SeedxError(f"{name!r} is no layer of a Llama that GGUF has a name for")
 
 
 def write(
@@ -109,6 +114,27 @@ def write(
                     progress(data.nbytes)
         finally:
             writer.close()
+
+
+def write_lora(file: Path, config: LanguageConfig, updates: Updates) -> None:
+    """Write an adapter of the language model, its scale in B. Names are a Llama's: `model.layers.0.mlp.up_proj.weight`.
+
+    Raises:
+        MissingPackageError: gguf is not installed.
+    """
+    gguf = package()
+    writer = gguf.GGUFWriter(file, "llama")
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 0.0)  # B as it is
+    for name, update in updates.items():
+        b = _in_order(name, update.scale * update.b.detach().cpu().float(), config)
+        writer.add_tensor(f"{gguf_name(f'llm.{name}')}.lora_a", update.a.detach().cpu().float().contiguous().numpy())
+        writer.add_tensor(f"{gguf_name(f'llm.{name}')}.lora_b", b.contiguous().numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 def _write_metadata(writer: Any, gguf: Any, config: LanguageConfig, kind: Written) -> None:

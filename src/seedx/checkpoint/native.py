@@ -24,6 +24,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -36,6 +37,8 @@ from seedx.checkpoint.config_file import write_config as write_config
 from seedx.checkpoint.hub import Hub, locate
 from seedx.checkpoint.no_language import NoTokenizer
 from seedx.checkpoint.parts import Model, build, modules, part_state
+from seedx.checkpoint.placement import Dtype, Placement
+from seedx.checkpoint.residency import Residency
 from seedx.config import Config
 from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
@@ -54,8 +57,9 @@ def load(
     hub: Hub | None = None,
     *,
     language: bool = True,
+    placement: Placement | None = None,
 ) -> Model:
-    """Load a model for inference.
+    """Load a model for inference. Names and shapes are checked now; a part is read when it is first needed.
 
     Args:
         name: "tiny" (bundled), a folder, or a hub id "organisation/name".
@@ -63,31 +67,26 @@ def load(
             overflows in half precision.
         hub: how a hub id is fetched.
         language: False: another engine runs the language model, whose module stays without weights (on "meta").
+        placement: in place of device and dtype: these and more (see `placement.py`).
 
     Raises:
         SeedxError: no such model, or weights that do not fit its config.json.
     """
     folder = locate(name, hub)
     config = read_config(folder)
-    if dtype is None:
-        dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
+    if placement is None:
+        precision = cast("Dtype | None", str(dtype).removeprefix("torch.") if dtype else None)
+        placement = Placement(device=str(device), dtype=precision)
     seedx, detokenizer = build(config)
-    for part, module in modules(seedx, detokenizer).items():
-        if part == "language" and not language:
-            continue
-        precision = torch.float32 if part == "vae" else dtype
-        stored = read_part(folder, part, part_state(part, module))
-        module.load_state_dict({key: t.to(device, precision) for key, t in stored.items()}, strict=False, assign=True)
+    parts = Residency(folder, placement)
+    for part, module in modules(seedx.eval(), detokenizer.eval()).items():
+        if part != "language" or language:
+            parts.add(part, module)
     whole = variant_of(config).language  # False: the visual tokenizer and the de-tokenizer alone
-    if whole and config.language.tie_embeddings:
-        seedx.language.llm.tie_weights()
-    for child in seedx.children():  # what has no weights can't be moved
-        if child is seedx.vision or (whole and (language or child is not seedx.language)):
-            child.to(device)
     words = tokenizer.load(folder) if whole else NoTokenizer()
-    model = Model(config, seedx.eval(), detokenizer.to(device).eval(), words)
+    model = Model(config, seedx, detokenizer, words, parts=parts)
     if weights.find(folder, other_name(config)):
-        model.load_other_stage = functools.partial(load_other_stage, folder, model, dtype)
+        model.load_other_stage = functools.partial(load_other_stage, parts, model)
     return model
 
 
@@ -107,26 +106,26 @@ def other_stage(config: Config) -> Detokenizer:
     return build(dataclasses.replace(config, detokenizer=sizes))[1]
 
 
-def load_other_stage(folder: Path, model: Model, dtype: torch.dtype) -> Detokenizer:
-    """The stage of the de-tokenizer that is not `model.detokenizer`, on its device and with its autoencoder.
+def load_other_stage(parts: Residency, model: Model) -> Detokenizer:
+    """The stage of the de-tokenizer that is not `model.detokenizer`, with its autoencoder. It is not read yet.
 
     Raises:
         SeedxError: the folder does not hold it, or its weights do not fit config.json.
     """
-    stage, name = other_stage(model.config), other_name(model.config)
+    stage = other_stage(model.config).eval()
     stage.vae = model.detokenizer.vae
-    stored = read_part(folder, name, part_state("detokenizer", stage))
-    device = model.detokenizer.device
-    stage.load_state_dict({key: t.to(device, dtype) for key, t in stored.items()}, strict=False, assign=True)
-    return stage.to(device).eval()
+    parts.add(other_name(model.config), stage)
+    return stage
 
 
 def save(model: Model, folder: str | Path, dtype: torch.dtype | None = None) -> None:
     """Write a model, in the precision it has unless `dtype` is given. An older model in `folder` is replaced.
 
     Raises:
-        SeedxError: a weight is not finite, or the language model is a GGUF file.
+        SeedxError: a weight is not finite, or the language model is quantised or a GGUF file.
     """
+    if model.placement.quantised:
+        raise SeedxError(f'a language model in {model.placement.language} is not saved: load it with memory="full"')
     if any(parameter.is_meta for parameter in model.seedx.language.parameters()):
         raise SeedxError(
             "the language model is a GGUF file here: copy the model's folder, or load it for torch to save it"

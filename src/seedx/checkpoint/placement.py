@@ -3,7 +3,8 @@
     mode    for                  language model    visual tokenizer, U-Net          pictures
     full    GPUs of 48 GB or     as stored         on the device once they are      all of a batch together
             more; small models                     needed
-    24gb    GPUs of 24 GB        NF4               the same                         one at a time
+    24gb    GPUs of 24 GB        NF4               the same; of the two stages of   one at a time
+                                                   the de-tokenizer one at a time
     12gb    GPUs of 12 GB        NF4               in RAM; a block at a time goes   one at a time, its guidance
                                                    to the GPU                       branches in turn, decoded in tiles
     cpu     24 GB of RAM         int8              one of them in memory at a time  one at a time, decoded in tiles
@@ -42,7 +43,8 @@ class Placement:
         language: weights of the language model's linear layers: "plain" (in `dtype`), "int8" (bitsandbytes on GPUs,
             torchao on the CPU) or "nf4" (bitsandbytes, 4 bits).
         offload: parts whose weights stay in RAM and go to the device a block at a time (diffusers' group offloading).
-        one_at_a_time: parts of which no two are in memory together: reading a picture drops the U-Net, and so on.
+        one_at_a_time: parts of which no two are in memory together: reading a picture drops the U-Net, and so on. The
+            two stages of the de-tokenizer are both "detokenizer".
         images_at_once: the most that are decoded together; None: all of one size and kind.
         branches_together: guidance runs its branches as one batch, or else in turn.
         vae_slicing: of a batch, the autoencoder decodes one picture after the other.
@@ -64,6 +66,9 @@ class Placement:
         for name in (*self.devices, *self.offload, *self.one_at_a_time):
             if name not in PARTS:
                 raise SeedxError(f"the parts that can be placed are {', '.join(PARTS)}, not {shorten(name)}")
+        for name in self.offload:
+            if name not in LARGE or name in self.one_at_a_time:
+                raise SeedxError(f"{' and '.join(LARGE)} can be offloaded, unless they are one_at_a_time; not {name}")
         for name, known in (("dtype", get_args(Dtype)), ("language", get_args(LanguageWeights))):
             value = getattr(self, name)
             if value not in known and (name, value) != ("dtype", None):
@@ -89,7 +94,7 @@ class Placement:
 
 MODES: dict[Memory, dict[str, Any]] = {
     "full": {},
-    "24gb": {"language": "nf4", "images_at_once": 1, "vae_slicing": True},
+    "24gb": {"language": "nf4", "one_at_a_time": ("detokenizer",), "images_at_once": 1, "vae_slicing": True},
     "12gb": {
         "language": "nf4",
         "offload": LARGE,

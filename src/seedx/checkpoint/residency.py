@@ -9,9 +9,8 @@ reads a module's attributes instead (its device, its precision, its weights) ask
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from seedx.checkpoint import quantization, weights
+from seedx.checkpoint import mapped, quantization, weights
+from seedx.checkpoint.parts import part_state
 from seedx.checkpoint.placement import Placement
 from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.language import Language
-from seedx.model.seedx import SeedX
 
-# Names in the module of a part that start so are stored with another part.
-ELSEWHERE = {"bridge": ("vision.", "language."), "detokenizer": ("vae.",)}
-STAGES = ("first_stage", "second_stage")  # names of the other stage of the de-tokenizer; see `native.other_name`
-ADVICE = {
-    "language": "it reads no text and draws only from pictures (`seedx reconstruct`)",
-    "bridge": "it has no language side, and draws only from pictures (`seedx reconstruct`)",
+ADVICE = {  # what a folder without the part is; without any other, the folder is damaged
+    "language": "text needs one; `seedx reconstruct` does not",
+    "bridge": "text needs one; `seedx reconstruct` does not",
 }
-OPTIONAL = tuple(ADVICE)  # a folder of the visual side alone is a model, too
 
 
 class Residency:
@@ -56,22 +51,13 @@ class Residency:
             SeedxError: its files are missing or damaged, or do not fit the module.
         """
         self._modules[part] = module
-        if part in OPTIONAL and not weights.find(self.folder, part):
+        if part in ADVICE and not weights.find(self.folder, part):
             return
-        self._assign(part, self._stored(part))
-
-    def has(self, part: str) -> bool:
-        """Whether the folder holds the part."""
-        return part in self._modules and bool(weights.find(self.folder, part))
-
-    def watch(self, seedx: SeedX, stage: Detokenizer | None = None) -> None:
-        """Let parts load when their modules are called."""
-        entries: list[tuple[str, nn.Module]] = []
-        if stage is None:
-            entries += [("vision", seedx.vision), ("language", seedx.language.llm.model.embed_tokens)]
-            entries += [("bridge", seedx.input_resampler), ("bridge", seedx.output_resampler)]
-        for part, module in entries:
-            module.register_forward_pre_hook(self._entering(part), with_kwargs=True)
+        tensors = self._stored(part)
+        weights.check(tensors, part_state(_kind(part), module), f"{self.folder.name}/{part}")
+        self._assign(part, tensors)
+        for entry in _entries(_kind(part), module):
+            entry.register_forward_pre_hook(self._entering(part), with_kwargs=True)
 
     def need(self, *parts: str) -> None:
         """Load what is not loaded; what may not be in memory beside it leaves.
@@ -84,96 +70,127 @@ class Residency:
                 if part not in self.loaded:
                     self._load(part)
 
-    @contextlib.contextmanager
-    def using(self, *parts: str) -> Iterator[None]:
-        """Parts that are loaded and stay so within the block, whatever other threads need."""
-        alone = any(self._alone(part) for part in parts)
-        with self._lock if alone else contextlib.nullcontext():
-            self.need(*parts)
-            yield
-
-    def bytes_loaded(self, part: str) -> int:
-        """Of a part's tensors as they are now."""
-        return sum(t.untyped_storage().nbytes() for t in _own_tensors(part, self._modules[part]).values())
-
-    def _alone(self, part: str) -> bool:
-        return ("detokenizer" if part in STAGES else part) in self.placement.one_at_a_time
-
     def _load(self, part: str) -> None:
-        if part not in self._modules or not weights.find(self.folder, part):
-            advice = ADVICE.get(part, "save or convert the model again")
-            raise SeedxError(f"{self.folder} holds no {part}.safetensors: {advice}")
-        if self._alone(part):
-            for other in [each for each in self.loaded if self._alone(each)]:
-                self._assign(other, self._stored(other))
-                self.loaded.remove(other)
-        module, home = self._modules[part], "detokenizer" if part in STAGES else part
+        module, home = self._modules.get(part), _kind(part)
+        if module is None or not weights.find(self.folder, part):
+            raise SeedxError(
+                f"{self.folder} holds no {part}.safetensors: {ADVICE.get(part, 'convert the model again')}"
+            )
+        self._make_room(home)
         dtype, device = getattr(torch, self.placement.dtype_of(home)), self.placement.device_of(home)
-        offloaded = home in self.placement.offload
         stored = self._stored(part)
+        report = mapped.forgetting(weights.find(self.folder, part), None)
         if part == "language" and self.placement.quantised:
-            quantization.library(self.placement.language, device)
             stored = self._quantised(module, stored, dtype, device)
         moved = {}
         for name in list(stored):
             tensor = stored.pop(name)
-            moved[name] = tensor.to("cpu" if offloaded else device, dtype)
+            moved[name] = tensor.to("cpu" if _stays(home, name, self.placement) else device, dtype)
             if moved[name] is not tensor:
-                weights.let_go(tensor)
-        self._assign(part, moved)
-        if offloaded:
-            _offload(module, device, skip=ELSEWHERE.get(home, ()))
+                report(part, tensor.nbytes)
+        self._assign(part, moved, device)
+        if home in self.placement.offload:
+            _offload(module, device)
+        if isinstance(module, Detokenizer):
+            _set_tiles(module, self.placement)
         self.loaded.append(part)
+
+    def _make_room(self, home: str) -> None:
+        """Parts that may not be in memory beside this one are mapped again."""
+        alone = self.placement.one_at_a_time
+        for other in [each for each in self.loaded if home in alone and _kind(each) in alone]:
+            self._assign(other, self._stored(other))
+            self.loaded.remove(other)
 
     def _quantised(
         self, module: nn.Module, stored: dict[str, Tensor], dtype: torch.dtype, device: str
     ) -> dict[str, Tensor]:
         """Replace the layers that are quantised; the tensors of the others."""
-        rest = {}
+        kind, rest = self.placement.language, {}
+        quantization.library(kind, device)
+        report = mapped.forgetting(weights.find(self.folder, "language"), None)
         for name, tensor in stored.items():
             if layer := quantization.quantised_name(name):
-                quantization.quantise(module, layer, tensor.to(dtype), self.placement.language, device)
-                weights.let_go(tensor)
+                quantization.quantise(module, layer, tensor.to(dtype), kind, device)
+                report("language", tensor.nbytes)
             else:
                 rest[name] = tensor
         return rest
 
     def _stored(self, part: str) -> dict[str, Tensor]:
-        """A part's tensors, mapped from its files and checked against its module."""
-        tensors = weights.read(*weights.find(self.folder, part))
-        if part not in self.loaded:
-            weights.check(tensors, _own_tensors(part, self._modules[part]), f"{self.folder.name}/{part}")
-        return tensors
+        """A part's tensors, mapped from its files.
 
-    def _assign(self, part: str, tensors: Mapping[str, Tensor]) -> None:
-        module, elsewhere = self._modules[part], ELSEWHERE.get("detokenizer" if part in STAGES else part, ())
+        Raises:
+            SeedxError: they are not there, or damaged.
+        """
+        files = weights.find(self.folder, part)
+        if not files:
+            raise SeedxError(f"{self.folder} holds no {part}.safetensors; save or convert the model again")
+        return weights.read(*files)
+
+    def _assign(self, part: str, tensors: Mapping[str, Tensor], device: str = "cpu") -> None:
+        module = self._modules[part]
         module.load_state_dict(tensors, strict=False, assign=True)
-        if isinstance(module, Language) and module.config.tie_embeddings:
-            module.llm.tie_weights()
-        device = next(iter(tensors.values())).device
-        for name, inner in module.named_modules():
-            for key in inner._non_persistent_buffers_set:
-                if not f"{name}.".startswith(elsewhere) and (buffer := inner._buffers[key]) is not None:
-                    inner._buffers[key] = buffer.to(device)
+        if isinstance(module, Language):
+            if module.config.tie_embeddings:
+                module.llm.tie_weights()
+            module.llm.model.rotary_emb.to(device)  # its buffer is stored nowhere
 
     def _entering(self, part: str) -> Any:
         """A hook: the part is loaded, and what its module is called with is on its device."""
-        device = torch.device(self.placement.device_of(part))
+        device = torch.device(self.placement.device_of(_kind(part)))
 
-        def before(module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
             self.need(part)
-            return tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, (args, kwargs))  # type: ignore[no-any-return]
+            return tree_map(lambda x: x.to(device) if isinstance(x, Tensor) else x, (args, kwargs))
 
         return before
 
 
-def _own_tensors(part: str, module: nn.Module) -> dict[str, Tensor]:
-    """The tensors that a part stores, of `module`."""
-    elsewhere = ELSEWHERE.get("detokenizer" if part in STAGES else part, ())
-    if isinstance(module, Language) and module.config.tie_embeddings:
-        elsewhere = ("llm.lm_head.",)
-    return {name: tensor for name, tensor in module.state_dict().items() if not name.startswith(elsewhere)}
+def _kind(part: str) -> str:
+    """Either stage of the de-tokenizer is a "detokenizer"."""
+    return "detokenizer" if part in ("first_stage", "second_stage") else part
 
 
-def _offload(module: nn.Module, device: str, skip: tuple[str, ...]) -> None:
-    """Weights in RAM; a block at a time is on the device while it runs."""
+def _entries(kind: str, module: Any) -> list[nn.Module]:
+    """The modules by whose call a part is entered. The autoencoder has none: it is asked for."""
+    match kind:
+        case "vision":
+            return [module]
+        case "bridge":
+            return [module.input_resampler, module.output_resampler]
+        case "language":
+            return [module.llm.model.embed_tokens]
+        case "detokenizer":
+            return [module.resampler, module.unet]
+    return []
+
+
+def _stays(kind: str, name: str, placement: Placement) -> bool:
+    """Whether a tensor of an offloaded part stays in RAM until its block runs. The resampler of drawing does not."""
+    return kind in placement.offload and (kind != "detokenizer" or name.startswith("unet."))
+
+
+def _offload(module: nn.Module, device: str) -> None:
+    """Weights in RAM; what runs is on the device: blocks of the visual tokenizer, whose pool reads weights of layers
+    that it does not call, and single layers of the U-Net, whose blocks are up to half of it."""
+    from diffusers.hooks import apply_group_offloading
+
+    stream = torch.device(device).type == "cuda"  # the next weights travel while these compute
+    if isinstance(module, Detokenizer):
+        apply_group_offloading(module.unet, device, "cpu", "leaf_level", use_stream=stream)
+    else:
+        apply_group_offloading(module, device, "cpu", "block_level", 1, use_stream=stream)
+
+
+def _set_tiles(detokenizer: Detokenizer, placement: Placement) -> None:
+    """How much the autoencoder decodes at once."""
+    vae = detokenizer.vae.model
+    if placement.vae_slicing and hasattr(vae, "enable_slicing"):
+        vae.enable_slicing()
+    if placement.vae_tile is None or not hasattr(vae, "enable_tiling"):
+        return
+    vae.enable_tiling()
+    factor, side = detokenizer.vae.factor, placement.vae_tile
+    if hasattr(vae, "tile_latent_min_size"):  # AutoencoderKL
+        vae.tile_sample_min_size, vae.tile_latent_min_size = side, side // factor

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import tempfile
 import warnings
 import weakref
 from collections.abc import Sequence
@@ -22,9 +23,11 @@ import numpy as np
 import torch
 
 from seedx.checkpoint import llama_cpp
-from seedx.checkpoint.gguf_file import GgufFile
+from seedx.checkpoint.adapters import sampled_places
+from seedx.checkpoint.gguf_file import GgufFile, write_lora
 from seedx.config import LanguageConfig
 from seedx.errors import SeedxError, SeedxWarning
+from seedx.model.lora import Updates
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -74,6 +77,28 @@ class LlamaModel:
             raise SeedxError(f"llama.cpp can't load {file}{llama_cpp.last_words()}")
         weakref.finalize(self, api.llama_model_free, self.pointer)
         self._idle: list[Context] = []
+        self.adapters: dict[str, Any] = {}  # llama.cpp's, by name; they live as long as the model
+
+    def add_adapter(self, name: str, updates: Updates) -> None:
+        """Load LoRA of the language model, for `Context.use`.
+
+        Raises:
+            SeedxError: it changes what this model does not have, or layers of other sizes.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "lora.gguf"
+            write_lora(file, self.config, updates)
+            adapter = self.api.llama_adapter_lora_init(self.pointer, os.fsencode(file))
+        if not adapter:
+            raise SeedxError(f"the adapter {name!r} does not fit this model{llama_cpp.last_words()}")
+        self.adapters[name] = adapter
+
+    def sampled(self) -> list[float]:
+        """The values of the embeddings that an adapter is compared by."""
+        places = sampled_places(self.config.vocab_size * self.config.hidden_size).numpy()
+        rows, columns = np.divmod(places, self.config.hidden_size)
+        values: list[float] = self.file.embeddings(rows)[np.arange(len(rows)), columns].tolist()
+        return values
 
     def context(self, cells: int) -> Context:
         """An empty context of at least so many cells: one that was given back, or a new one."""
@@ -158,6 +183,13 @@ class Context:
                     found_states[done] = _row(api.llama_get_embeddings_ith(self._pointer, at), config.hidden_size)
                 done += 1
         return found_states, found_logits
+
+    def use(self, adapter: str | None) -> None:
+        """Tokens that are read from now on are read with an adapter, or without one."""
+        pointers = [] if adapter is None else [self.model.adapters[adapter]]
+        kind = self._api.llama_adapter_lora_p_ctypes
+        scales = (ctypes.c_float * len(pointers))(*[1.0 for _ in pointers])
+        self._api.llama_set_adapters_lora(self._pointer, (kind * len(pointers))(*pointers), len(pointers), scales)
 
     def rewind(self, sequence: int, length: int) -> None:
         """Forget a sequence's tokens from position `length` on."""

@@ -6,6 +6,8 @@ parts, one of tokens that are only read, and one of those that something is aske
     row 0 reads a prompt of 300 tokens       |  300, the logits of the last   |
     row 0 reads 300 and draws 64 of them     |  236                           |  64 states, logits
     row 1 reads one token beside it          |                                |   1
+
+Rows of different adapters are passes of their own.
 """
 
 from __future__ import annotations
@@ -41,12 +43,11 @@ class LlamaRunner:
         device, dtype: of the final states, as the modules that take them.
     """
 
-    adapters: tuple[str, ...] = ()
-
     def __init__(
         self, model: LlamaModel, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> None:
         self.model, self.device, self.dtype = model, torch.device(device), dtype
+        self.adapters = tuple(model.adapters)
         self.rows: list[RunnerRow] = []
         self._held: dict[RunnerRow, int] = {}  # tokens in the context, which may be more than the row's after a rewind
         self._logits: dict[RunnerRow, Tensor] = {}
@@ -56,14 +57,16 @@ class LlamaRunner:
         return torch.from_numpy(self.model.file.embeddings(ids.cpu().numpy())).to(self.device)
 
     def open_row(self, state: RunnerState | None = None, adapter: str | None = None) -> RunnerRow:
-        if adapter is not None:
-            raise SeedxError(f"there is no adapter {adapter!r}: this model was loaded without any")
+        if adapter is not None and adapter not in self.adapters:
+            raise SeedxError(f"there is no adapter {adapter!r} here; loaded are: {', '.join(self.adapters) or 'none'}")
         if len(self.rows) == SEQUENCES:
             raise SeedxError(f"llama.cpp answers at most {SEQUENCES} requests at a time: give fewer")
         taken = {row.index for row in self.rows}
-        row = RunnerRow(index=next(number for number in range(SEQUENCES) if number not in taken))
+        row = RunnerRow(index=next(number for number in range(SEQUENCES) if number not in taken), adapter=adapter)
         held = 0
         if state is not None and state.length:
+            if state.adapter != adapter:
+                raise SeedxError("a conversation continues with the adapter that it was read with: read it again")
             saved = state.content
             if not isinstance(saved, _Saved) or saved.model is not self.model:
                 raise SeedxError("the state of a conversation continues in the engine that made it: start a new one")
@@ -85,6 +88,19 @@ class LlamaRunner:
             if self._held[row] > row.length:
                 context.rewind(row.index, row.length)
                 self._held[row] = row.length
+        found: dict[RunnerRow, Tensor] = {}
+        for adapter in dict.fromkeys(row.adapter for row in rows):  # llama.cpp has one at a time
+            context.use(adapter)
+            at = [i for i, row in enumerate(rows) if row.adapter == adapter]
+            states = self._pass(context, [rows[i] for i in at], [embeds[i] for i in at], [wanted[i] for i in at])
+            found |= {rows[i]: each for i, each in zip(at, states, strict=True)}
+        return [found[row] for row in rows]
+
+    def _pass(
+        self, context: Context, rows: Sequence[RunnerRow], embeds: Sequence[Tensor], wanted: Sequence[int]
+    ) -> list[Tensor]:
+        """As `forward`, for rows of one adapter."""
+        lengths = [len(each) for each in embeds]
         asked = [max(1, count) for count in wanted] if any(wanted) else lengths
         before = [length - count for length, count in zip(lengths, asked, strict=True)]
         if first := [i for i, count in enumerate(before) if count]:
@@ -98,13 +114,14 @@ class LlamaRunner:
 
     def close_row(self, row: RunnerRow, keep: bool = False) -> RunnerState | None:
         """A row that is kept is copied. The context of the last one goes back to the model."""
-        state = RunnerState(row.length, None) if keep else None
+        state = RunnerState(row.length, None, row.adapter) if keep else None
         self.rows.remove(row)
         self._logits.pop(row, None)
         if self._held.pop(row) and self._context is not None:
             if keep and row.length:
                 self._context.rewind(row.index, row.length)
-                state = RunnerState(row.length, _Saved(self.model, row.length, self._context.saved(row.index)))
+                saved = _Saved(self.model, row.length, self._context.saved(row.index))
+                state = RunnerState(row.length, saved, row.adapter)
             self._context.rewind(row.index, 0)
         if not self.rows and self._context is not None:
             self.model.give_back(self._context)

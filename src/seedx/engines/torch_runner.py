@@ -53,11 +53,13 @@ class TorchRunner:
         order = sorted(range(len(rows)), key=lambda i: rows[i].index)
         lengths = [len(each) for each in embeds]
         padded = torch.nn.utils.rnn.pad_sequence([embeds[i] for i in order], batch_first=True)
-        starts = torch.tensor([rows[i].length for i in order], device=padded.device)
-        positions = starts[:, None] + torch.arange(padded.shape[1], device=padded.device)
+        starts = [rows[i].length for i in order]
+        positions = torch.tensor(starts, device=padded.device)[:, None] + torch.arange(
+            padded.shape[1], device=padded.device
+        )
         with self.lora.use([rows[i].adapter for i in order]) if self.lora else nullcontext():
-            states = self.language.states(padded, positions, self.cache, first)
-        found: dict[int, Tensor] = {i: states[at, : lengths[i]] for at, i in enumerate(order)}
+            states = self.language.states(padded, positions, self.cache, first, starts)
+        found = {i: states[at, : lengths[i]] for at, i in enumerate(order)}
         self._last = {row: found[i][-1] for i, row in enumerate(rows)}
         for row, length in zip(rows, lengths, strict=True):
             row.length += length

@@ -22,16 +22,18 @@ class LoadedAdapters:
     Attributes:
         by_name: those that a request can name.
         default: of requests that name none; None: the model itself.
-        language: those that change the language model, for its rows; None: none does.
+        language: those that change the language model, for its rows; None: none does, or another engine runs it.
 
     Raises:
         SeedxError: one was trained on another model.
     """
 
-    def __init__(self, model: Model, by_name: Mapping[str, Adapter], default: str | None = None) -> None:
-        self.model, self.by_name, self.default = model, dict(by_name), default
+    def __init__(
+        self, model: Model, by_name: Mapping[str, Adapter], default: str | None = None, by_torch: bool = True
+    ) -> None:
+        self.model, self.by_name, self.default, self.by_torch = model, dict(by_name), default, by_torch
         self._unets: dict[Detokenizer, LoraSwitch] = {}
-        languages, unets = self._of("language"), self._of("unet")
+        languages, unets = self._of("language") if by_torch else {}, self._of("unet")
         self.language = self._switch("language", languages, model.seedx.language.llm) if languages else None
         if unets:
             self.unet(model.detokenizer)
@@ -92,21 +94,30 @@ class LoadedAdapters:
         name = self.named(adapter)
         if name is None:
             raise SeedxError(f"say which adapter to merge; loaded are: {', '.join(self.by_name) or 'none'}")
+        if not self.by_torch and "language" in self.by_name[name].parts:
+            raise SeedxError(
+                "an adapter can't be merged into a GGUF file: merge it by torch, save and convert the model"
+            )
         modules: dict[Part, nn.Module] = {
             "language": self.model.seedx.language.llm,
             "unet": self.model.detokenizer.unet,
         }
         for part, updates in self.by_name[name].parts.items():
+            if part == "unet" and "detokenizer" in self.model.placement.one_at_a_time:
+                raise SeedxError(
+                    'an adapter can\'t be merged into what leaves memory: load the model with memory="full"'
+                )
+            self.model.need("language" if part == "language" else "detokenizer")
             weights = {key: modules[part].get_parameter(key) for key in updates}
             if any(not weight.is_floating_point() for weight in weights.values()):
                 raise SeedxError("an adapter can't be merged into quantised weights: load the model in full precision")
             for key, update in updates.items():
-                weights[key].copy_(update.merged(weights[key]))
+                weights[key].data = update.merged(weights[key])  # the old memory may be the model's file
         for switch in (self.language, *self._unets.values()):
             if switch is not None:
                 switch.remove()
         rest = {other: each for other, each in self.by_name.items() if other != name}
-        return LoadedAdapters(self.model, rest, None if self.default == name else self.default)
+        return LoadedAdapters(self.model, rest, None if self.default == name else self.default, self.by_torch)
 
     def _of(self, part: Part) -> dict[str, Adapter]:
         return {name: adapter for name, adapter in self.by_name.items() if part in adapter.parts}
@@ -114,4 +125,6 @@ class LoadedAdapters:
     def _switch(self, part: Part, adapters: Mapping[str, Adapter], module: nn.Module) -> LoraSwitch:
         for adapter in adapters.values():
             adapter.check_base(part, module)
+        if part == "language" and self.model.placement.quantised:  # which replaces the layers to hook into
+            self.model.need("language")
         return LoraSwitch(module, {name: each.parts[part] for name, each in adapters.items()})

@@ -120,7 +120,7 @@ class Engine:
     ) -> None:
         self.model, self.max_pixels, self.llama = model, max_pixels, llama
         self.variant = variant_of(model.config)
-        self.adapters = LoadedAdapters(model, adapters or {}, adapter)
+        self.adapters = LoadedAdapters(model, adapters or {}, adapter, by_torch=llama is None)
         self.image_decoder = ImageDecoder(model, progress, self.adapters)
 
     def open_picture(self, picture: Source) -> PIL.Image.Image:
@@ -197,8 +197,10 @@ class Engine:
     def generation(self) -> Generation:
         """An empty batch, whose language model is run by torch or llama.cpp."""
         seedx = self.model.seedx
+        self.model.need("bridge")
         runner: LanguageRunner
         if self.llama is None:
+            self.model.need("language")
             runner = TorchRunner(seedx.language, self.adapters.language)
         else:
             like = seedx.output_resampler.query

@@ -20,7 +20,7 @@ Shapes:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -38,7 +38,7 @@ from seedx.inference.rows import (
     RowRequest,
     RowState,
 )
-from seedx.inference.sampling import sample, suppress
+from seedx.inference.sampling import next_tokens, suppress
 from seedx.inference.text_stream import TextDecoder
 from seedx.model.seedx import SeedX
 
@@ -86,20 +86,22 @@ class Generation:
             row.embeds = self.runner.embed(torch.cat([prompt.ids.new_tensor(pending), prompt.ids]))
             if tiles is not None:
                 mask = self._read_mask(prompt).to(row.embeds.device)
-                row.embeds[len(pending) :][mask] = tiles.flatten(0, 1).to(row.embeds.dtype)
+                row.embeds[len(pending) :][mask] = tiles.flatten(0, 1).to(row.embeds)
         for row, request in zip(rows, requests, strict=True):
             row.place = self.runner.open_row(request.state.read if request.state else None, request.adapter)
         self.rows += rows
         return rows
 
     @torch.inference_mode()
-    def step(self, prompt_limit: int | None = None) -> list[tuple[Row, Event]]:
+    def step(self, prompt_limit: int | None = None, only: Collection[Row] | None = None) -> list[tuple[Row, Event]]:
         """One pass of all running rows.
 
         Args:
             prompt_limit: of a prompt no more tokens than this are read, so that a long one does not delay other rows.
+            only: the rows that pass; None: all. Rows of a pass are padded to the one that reads most, so that one
+                prompt makes a pass of many single tokens dear.
         """
-        rows = [row for row in self.rows if row.running]
+        rows = [row for row in self.rows if row.running and (only is None or row in only)]
         if not rows:
             return []
         counts = [row.next_counts(prompt_limit) for row in rows]
@@ -167,12 +169,11 @@ class Generation:
         with_tiles = [prompt for prompt in prompts if prompt.tiles is not None and len(prompt.tiles)]
         if not with_tiles:
             return [None] * len(prompts)
-        weight = self.model.vision.positions
-        device = weight.device
         tiles = torch.cat([prompt.tiles for prompt in with_tiles if prompt.tiles is not None])
-        tiles = tiles.to(device, weight.dtype if tiles.is_floating_point() else None)
+        if tiles.dim() == 3:  # features: the visual tokenizer, which moves pixels to where it is, is not asked
+            tiles = tiles.to(self.model.input_resampler.query)
         places = [prompt.tile_positions for prompt in with_tiles if prompt.tile_positions is not None]
-        read = self.model.read(tiles, torch.cat(places).to(device) if places else None)
+        read = self.model.read(tiles, torch.cat(places) if places else None)
         pieces = iter(read.split([len(prompt.tiles) for prompt in with_tiles if prompt.tiles is not None]))
         return [next(pieces) if any(prompt is one for one in with_tiles) else None for prompt in prompts]
 
@@ -212,21 +213,21 @@ class Generation:
 
     def _sampled(self, rows: list[Row], logits: Tensor) -> list[int]:
         """The next token of each row from its logits (N, V), by its own settings."""
-        for release in (False, True):
-            at = [i for i, row in enumerate(rows) if row.settings.release_suppression is release]
-            if at:
-                logits[at] = suppress(logits[at], rows[0].specials, rows[0].queries, release)
+        specials, queries = rows[0].specials, rows[0].queries
+        of_release = [row.settings.release_suppression for row in rows]
+        if len(set(of_release)) == 1:
+            logits = suppress(logits, specials, queries, of_release[0])
+        else:
+            for release in (False, True):
+                at = torch.tensor([i for i, each in enumerate(of_release) if each is release], device=logits.device)
+                logits = logits.index_copy(0, at, suppress(logits[at], specials, queries, release))
+        logits[:, self.tokenizer.vocab_size :] = -torch.inf
         cannot_draw = [i for i, row in enumerate(rows) if not row.may_draw]
         if cannot_draw:
-            logits[cannot_draw, rows[0].specials.image_start] = -torch.inf
-        tokens: list[int] = logits.argmax(dim=-1).tolist()
-        at = [i for i, row in enumerate(rows) if row.settings.temperature > 0]
-        if at:
-            chosen = [rows[i] for i in at]
-            draws = torch.stack([torch.rand((), generator=row.generator) for row in chosen]).to(logits.device)
-            heat = torch.tensor([row.settings.temperature for row in chosen], device=logits.device)
-            top_p = torch.tensor([row.settings.top_p for row in chosen], device=logits.device)
-            sampled = sample(logits[at] / heat[:, None], top_p, draws)
-            for i, token in zip(at, sampled.tolist(), strict=True):
-                tokens[i] = token
-        return tokens
+            logits[cannot_draw, specials.image_start] = -torch.inf
+        return next_tokens(
+            logits,
+            [row.settings.temperature for row in rows],
+            [row.settings.top_p for row in rows],
+            [torch.rand((), generator=row.generator) if row.settings.temperature > 0 else None for row in rows],
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import PIL.Image
@@ -121,9 +121,16 @@ class ImageDecoder:
                 self.check_condition()
             groups[self.kind(request)].append(index)
         images: dict[int, PIL.Image.Image] = {}
-        for members in groups.values():
+        for members in self._limited(groups.values()):
             images.update(zip(members, self._decode([requests[i] for i in members]), strict=True))
         return [images[index] for index in range(len(requests))]
+
+    def _limited(self, groups: Iterable[list[int]]) -> Iterator[list[int]]:
+        """Groups of no more images than may be decoded at once."""
+        for members in groups:
+            most = self.model.placement.images_at_once or len(members)
+            for start in range(0, len(members), most):
+                yield members[start : start + most]
 
     def size_for(self, image: PIL.Image.Image | None) -> Size:
         """The image's ratio in multiples of the factor, at about the area that the model draws: 300 x 100 becomes
@@ -151,11 +158,13 @@ class ImageDecoder:
         size, settings = self._size(requests[0]), requests[0].settings
         features = torch.stack([request.features for request in requests])
         conditions = [request.condition for request in requests if request.condition is not None]
+        # The U-Net is read last: in some memory modes it takes the place of what computes these.
+        negative = self._negative(features.shape[1])
         stage = self.stage(requests[0].condition is not None)
         return Denoising(
             stage,
             features,
-            self._negative(features.shape[1]),
+            negative,
             [request.settings.seed for request in requests],
             size=(size[1], size[0]),
             condition=self._latents(conditions, size) if conditions else None,
@@ -163,6 +172,7 @@ class ImageDecoder:
             sampler=settings.sampler,
             guidance=settings.guidance,
             image_guidance=settings.image_guidance,
+            together=self.model.placement.branches_together,
             guidance_interval=settings.guidance_interval,
             cache_interval=settings.cache_interval,
             adapter=self.adapters.drawing(stage, requests[0].adapter),
@@ -181,7 +191,8 @@ class ImageDecoder:
     @torch.no_grad()
     def _latents(self, images: Sequence[PIL.Image.Image], size: Size) -> Tensor:
         pixels = torch.stack([to_tensor(image.resize(size, BICUBIC), HALF, HALF) for image in images])
-        return self.model.detokenizer.condition(pixels.to(self.model.detokenizer.device))
+        self.model.need("vae")
+        return self.model.detokenizer.condition(pixels)
 
     def _negative(self, count: int) -> Tensor:
         """(1, count, D): all Q negative features, or the Kp pooled ones, as many as the image's own. Computed once."""
@@ -192,8 +203,7 @@ class ImageDecoder:
 
     @torch.no_grad()
     def _features(self, pixels: Tensor) -> Tensor:
-        positions = self.model.seedx.vision.positions
-        return self.model.seedx.encode_images(pixels.to(positions.device, positions.dtype))
+        return self.model.seedx.encode_images(pixels)
 
 
 def warn_of_size(size: Size, side: int) -> None:

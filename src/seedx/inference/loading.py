@@ -6,18 +6,23 @@ An option of loading has one home here: its name and type in `LoadOptions`, its 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict, get_args
+from typing import TypedDict, cast, get_args
 
 import torch
 
 from seedx.checkpoint import native, weights
 from seedx.checkpoint.adapters import Adapters, read_adapters
 from seedx.checkpoint.hub import Hub, locate
+from seedx.checkpoint.placement import Dtype, Memory, Placement, placement
 from seedx.engines.llama_context import LlamaModel
 from seedx.errors import SeedxError
 from seedx.images import MAX_PIXELS
 from seedx.inference.engine import Engine
 from seedx.inference.settings import EngineName
+
+NEARLY_QUANTISED = (
+    0.1  # as `adapters.NEARLY`; 4 bits change some hundredths of a weight's norm, another model all of it
+)
 
 
 class LoadOptions(TypedDict, total=False):
@@ -25,7 +30,9 @@ class LoadOptions(TypedDict, total=False):
 
     Attributes:
         device: where it runs: "cpu" (the default), "cuda", "cuda:1", "mps".
-        dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere.
+        dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere and where `memory` is "cpu".
+        memory: a mode, "full" (the default), "24gb", "12gb" or "cpu"; or choices of one's own: see
+            `seedx.checkpoint.placement`.
         max_pixels: pictures with more are refused before they are decoded; None: `images.MAX_PIXELS`.
         progress: show a bar on stderr when drawing takes longer than a second.
         adapter: folders of adapters that stay apart from the model (`checkpoint/adapters.py`). One folder: every
@@ -43,6 +50,7 @@ class LoadOptions(TypedDict, total=False):
 
     device: str | torch.device
     dtype: torch.dtype | None
+    memory: Memory | Placement | None
     max_pixels: int | None
     progress: bool
     adapter: Adapters | None
@@ -58,8 +66,9 @@ class LoadOptions(TypedDict, total=False):
 def load_engine(
     name: str | Path = "tiny",
     *,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
+    memory: Memory | Placement | None = None,
     max_pixels: int | None = None,
     progress: bool = False,
     adapter: Adapters | None = None,
@@ -77,20 +86,27 @@ def load_engine(
         name: "tiny" (bundled), a folder, or a hub id "organisation/name".
 
     Raises:
-        SeedxError: no such model, weights that do not fit its config.json, a device that is not there, no GGUF file
-            for llama.cpp, or an adapter that is none or another model's.
+        SeedxError: no such model, weights that do not fit its config.json, a device that is not there, an adapter that
+            is none or another model's, or no GGUF file for llama.cpp.
         MissingPackageError: what the engine needs is not installed.
     """
-    check_device(device)
+    precision = cast("Dtype | None", str(dtype).removeprefix("torch.") if dtype else None)
+    where = placement(memory, None if device is None else str(device), precision)
+    for each in {where.device, *where.devices.values()}:
+        check_device(each)
     folder = locate(name, Hub(revision, cache_dir, local_files_only))
     adapters = {} if adapter is None else read_adapters(adapter)
     default = next(iter(adapters)) if isinstance(adapter, str | Path) else None
     file = _gguf(folder, engine, gguf)
-    model = native.load(folder, device, dtype, language=file is None)
+    model = native.load(folder, language=file is None, placement=where)
     llama = None
     if file is not None:
-        gpu = torch.device(device).type != "cpu"
+        gpu = torch.device(where.device).type != "cpu"
         llama = LlamaModel(file, model.config.language, threads=threads, repack=repack, gpu=gpu)
+        for each in adapters.values():
+            if "language" in each.parts:
+                each.check_sampled("language", llama.sampled(), NEARLY_QUANTISED)
+                llama.add_adapter(each.name, each.parts["language"])
     limit = MAX_PIXELS if max_pixels is None else max_pixels
     return Engine(model, max_pixels=limit, progress=progress, llama=llama, adapters=adapters, adapter=default)
 

@@ -32,6 +32,7 @@ class Options(TypedDict, total=False):
     guidance: float | None
     image_guidance: float | None
     noise: Tensor | None
+    together: bool
     adapter: Callable[[], AbstractContextManager[None]]
     guidance_interval: tuple[float, float] | None
     cache_interval: int | None
@@ -76,6 +77,7 @@ class Denoising:
         sampler: name of a diffusers scheduler.
         guidance, image_guidance: see `branches`.
         noise: (B, C, h, w) standard normal, in place of what the seeds give.
+        together: run the branches of guidance as one batch; False: in turn, in less memory.
         adapter: what every pass of the U-Net runs within.
         guidance_interval: from which share of the steps on, and up to which, there is guidance; in the others only the
             branch with the features (and the condition) runs. None: in all.
@@ -102,6 +104,7 @@ class Denoising:
         guidance: float | None = None,
         image_guidance: float | None = None,
         noise: Tensor | None = None,
+        together: bool = True,
         adapter: Callable[[], AbstractContextManager[None]] = nullcontext,
         guidance_interval: tuple[float, float] | None = None,
         cache_interval: int | None = None,
@@ -110,7 +113,7 @@ class Denoising:
         height, width = size or (config.image_size, config.image_size)
         if len(seeds) != rows:
             raise SeedxError(f"one seed a picture: {rows} pictures came with {len(seeds)} seeds")
-        self.model, self.adapter, self.number = model, adapter, 0
+        self.model, self.adapter, self.number, self.together = model, adapter, 0, together
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         noise = draw_noise(model, self.generators, height, width) if noise is None else noise
         if condition is not None and condition.shape != noise.shape:
@@ -128,7 +131,7 @@ class Denoising:
         if guidance_interval and parts[0][1] is not features:
             raise SeedxError("a guidance of 0 has no branch with the features: leave out guidance_interval")
         self._guided, self._cache_interval = guidance_interval or (0.0, 1.0), cache_interval
-        self._deep = DeepFeatures() if cache_interval else None
+        self._deep = [DeepFeatures() for _ in parts] if cache_interval else []  # of each pass of the U-Net in a step
         self._weights = [weight for weight, _, _ in parts]
         self._inputs = stack(model, parts, noise, (height, width))
         self._schedule = scheduler(sampler or config.sampler, config)
@@ -158,14 +161,24 @@ class Denoising:
         """The guided prediction of all pictures, or where there is no guidance now, that of the first branch."""
         first, last = self._guided
         weights = self._weights if first <= self.number / self.steps < last else [1.0]
-        noisy = self._schedule.scale_model_input(self.latents, timestep).repeat(len(weights), 1, 1, 1)
-        rows = len(noisy)
-        inputs = {name: None if each is None else each[:rows] for name, each in self._inputs.items()}
-        reuse = self._cache_interval is not None and self.number % self._cache_interval > 0
+        noisy = self._schedule.scale_model_input(self.latents, timestep)
         with self.adapter():
-            predictions = self.model.predict(noisy, timestep, **inputs, deep=self._deep, reuse=reuse).float()
-        parts = zip(weights, predictions.chunk(len(weights)), strict=True)
+            predictions = self._branches(noisy, timestep, len(weights))
+        parts = zip(weights, predictions, strict=True)
         return functools.reduce(torch.add, [weight * predicted for weight, predicted in parts])
+
+    def _branches(self, noisy: Tensor, timestep: Tensor, count: int) -> list[Tensor]:
+        """The predictions (B, C, h, w) of the first branches, by one pass of the U-Net or by one each."""
+        reuse = self._cache_interval is not None and self.number % self._cache_interval > 0
+        together, held = count if self.together else 1, len(noisy)
+        found: list[Tensor] = []
+        for first in range(0, count, together):
+            rows = slice(first * held, (first + together) * held)
+            inputs = {name: None if each is None else each[rows] for name, each in self._inputs.items()}
+            deep = self._deep[first] if self._deep else None
+            passed = self.model.predict(noisy.repeat(together, 1, 1, 1), timestep, **inputs, deep=deep, reuse=reuse)
+            found += passed.float().chunk(together)
+        return found
 
     def keep(self, rows: Sequence[int]) -> None:
         """Continue with these pictures alone; the others leave. Each is drawn as it would have been."""
@@ -175,8 +188,8 @@ class Denoising:
         for name, stacked in self._inputs.items():  # branch after branch along the batch
             if stacked is not None:
                 self._inputs[name] = stacked.unflatten(0, (len(self._weights), held))[:, at].flatten(0, 1)
-        if self._deep is not None:
-            self._deep.keep(at, len(self._weights), held)
+        for deep in self._deep:
+            deep.keep(at, len(self._weights), held)
         shape = (len(at), *self.latents.shape[1:])
         for name, value in vars(self._schedule).items():  # earlier predictions, of samplers of several steps
             setattr(self._schedule, name, _rows_of(value, at, (held, *shape[1:])))

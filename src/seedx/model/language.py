@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -52,17 +53,24 @@ class Language(nn.Module):
         """(B, T) int64 -> (B, T, D)."""
         return self.llm.model.embed_tokens(ids)
 
-    def states(self, embeds: Tensor, position_ids: Tensor, cache: Cache | None = None, first_row: int = 0) -> Tensor:
+    def states(
+        self,
+        embeds: Tensor,
+        position_ids: Tensor,
+        cache: Cache | None = None,
+        first_row: int = 0,
+        starts: Sequence[int] | None = None,
+    ) -> Tensor:
         """(B, T, D) at positions (B, T) -> (B, T, D), after the final norm.
 
         Without a cache a row may hold several documents, each with positions from 0: none sees another. With a cache
         the positions of a row are consecutive and follow what it holds; the rows are those of the cache from
-        `first_row` on.
+        `first_row` on. `starts` are the first positions of the rows, where the caller knows them.
         """
         documents = find_documents(position_ids) if cache is None else None
         mask = None
         if documents is None:
-            mask = document_mask(position_ids) if cache is None else cache.place(position_ids, first_row)
+            mask = document_mask(position_ids) if cache is None else cache.place(position_ids, first_row, starts)
         rotations = self.llm.model.rotary_emb(embeds, position_ids)
         x = embeds
         for layer in self.llm.model.layers:

@@ -71,7 +71,7 @@ class LoraSwitch:
     def __init__(self, module: nn.Module, adapters: Mapping[str, Updates]) -> None:
         self.names = tuple(adapters)
         self._now = threading.local()  # what `use` set: replies are generated in several threads
-        self._hooks = []
+        self._hooks, self._device = [], torch.device("cpu")
         layers = dict(module.named_modules())
         for weight in dict.fromkeys(name for updates in adapters.values() for name in updates):
             layer = layers.get(weight.removesuffix(".weight"))
@@ -79,6 +79,7 @@ class LoraSwitch:
             assert layer is not None
             halves = _Halves(layer, [updates.get(weight) for updates in adapters.values()])
             self._hooks.append(layer.register_forward_hook(self._hook(halves)))
+            self._device = halves.a.device
 
     @contextmanager
     def use(self, adapters: Sequence[str | None]) -> Iterator[None]:
@@ -86,7 +87,7 @@ class LoraSwitch:
         before = getattr(self._now, "rows", None)
         rows = [0 if name is None else 1 + self.names.index(name) for name in adapters]
         one = len(set(rows)) == 1
-        self._now.rows = (rows[0] if one else torch.tensor(rows)) if any(rows) else None
+        self._now.rows = (rows[0] if one else torch.tensor(rows, device=self._device)) if any(rows) else None
         try:
             yield
         finally:

@@ -120,7 +120,7 @@ def new_bridge(config: Config) -> tuple[QueryResampler, QueryResampler, nn.Param
 def tile_embedding(positions: Tensor, weight: Tensor) -> Tensor:
     """Centres (R, 2), (x, y) in 0..1, and four vectors (4, dim) -> (R, 1, dim), added to every token of a tile."""
     corners = torch.cat([positions, 1 - positions], dim=-1) / 2  # the release has the half, the paper does not
-    return (corners.to(weight.dtype) @ weight)[:, None]
+    return (corners.to(weight) @ weight)[:, None]
 
 
 def expect_placeholders(mask: Tensor, images: int, queries: int, verb: str) -> None:

@@ -112,10 +112,9 @@ class Recipe:
         global_batch_size: rows of the global batch, one step of the optimizer, on all ranks together.
         micro_batch_size: rows of one forward on one rank; 0: all rows of the rank.
         trained: patterns of parameter names; empty: the stage's default.
-        lora: train adapters in the language model's blocks instead of their weights, which they are merged into at the
-            end; norms, embeddings, head and resamplers are trained in full.
-        adapter: the rank of LoRA that is trained alone, in the language model's blocks or the U-Net's attention by the
-            stage, and written as an adapter to adapters/NAME in the folder; the model stays as it is. 0: none.
+        lora: train LoRA in the language model's blocks instead of their weights, and merge it into them at the end.
+        adapter: the rank of LoRA, in the language model's blocks or the U-Net's attention, that is trained alone and
+            written as an adapter to adapters/NAME in the folder. 0: none.
         losses: loss weights by name; those left out are the stage's own.
         lr_factors: factors of `lr` by pattern of parameter names; the first that matches counts.
         warmup_steps: of the linear warm-up.
@@ -222,11 +221,6 @@ class Recipe:
         if ranks % self.replicas:
             raise SeedxError(f"{ranks} ranks can't hold {self.replicas} replicas: give a number that divides them")
         return ranks // self.replicas
-
-
-def adapter_folder(folder: Path, recipe: Recipe) -> Path:
-    """Where a stage writes the adapter that it has trained."""
-    return folder / "adapters" / recipe.name
 
 
 def load_recipe(path: Path, **changes: Any) -> Recipe:

@@ -27,6 +27,7 @@ def convert(
     dry_run: bool = False,
     to: Literal["seedx", "release", "peft"] = "seedx",
     finetuned: Path | None = None,
+    keep_adapter: bool = False,
     sizes: str | None = None,
     dtype: Literal["float32", "float16", "bfloat16"] | None = None,
     gguf: Gguf | None = None,
@@ -42,6 +43,7 @@ def convert(
         to: the layout to write: seedx, a model folder of this library; release, the names and files of the release;
             peft, the same with the language model in peft's names, to be tuned further by the release's code.
         finetuned: a pytorch_model.bin that fine-tuning with the release's code wrote, in place of the model's agent.
+        keep_adapter: LoRA of --finetuned is not merged but written to OUT/adapters/finetuned, for --adapter.
         sizes: a preset (17b) or a config.json with the sizes of the model; by default the files tell.
         dtype: precision to store; by default that of the files read.
         gguf: store the language model as GGUF, for --engine llama_cpp: f16, or 8, 6, 5 or 4 bits a weight. Those with a
@@ -68,8 +70,17 @@ def convert(
             release_writer.write_release(model, out, precision, progress, peft=to == "peft")
             print(f"{out}: in the layout of the release" + (", the language model in peft's names" * (to == "peft")))
             return 0
-        given = _sizes(sizes)
-        made = from_release(model, out, given, precision, progress, variant=variant, finetuned=finetuned, gguf=gguf)
+        made = from_release(
+            model,
+            out,
+            _sizes(sizes),
+            precision,
+            progress,
+            variant=variant,
+            finetuned=finetuned,
+            keep_adapter=keep_adapter,
+            gguf=gguf,
+        )
     shared = f" (shared with a model beside it: {', '.join(made.linked)})" if made.linked else ""
     verb = {"detokenizer": "reconstruct IMAGE", "seed_story": 'story "TEXT" --image IMAGE'}.get(
         made.variant or "", "chat"

@@ -10,7 +10,7 @@ from seedx.verbs.output import file_errors
 
 
 def export(run: str, out: Path, /, *, no_ema: bool = False) -> None:
-    """Write the checkpoint of a training run as a model folder that --model takes.
+    """Write the checkpoint of a training run as a model folder that --model takes, or its adapter.
 
     Args:
         run: folder of the run, such as runs/tiny/runs/vision, for its newest checkpoint; RUN@STEP for another,

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seedx.checkpoint.placement import Dtype, Memory
 from seedx.inference.settings import DrawSettings, EngineName, Settings
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ class Source:
     """Folder of an adapter, which the model answers and draws with."""
     device: str = "cpu"
     """Where the model runs: cpu, cuda, mps."""
+    dtype: Dtype | None = None
+    """Precision of the weights; by default float32 on the CPU, and bfloat16 elsewhere and with --memory cpu."""
+    memory: Memory = "full"
+    """How to fit: full; 24gb or 12gb, for a GPU of that memory; cpu, for 24 GB of RAM."""
     max_pixels: int | None = None
     """Images with more pixels are refused before they are decoded; by default about 13,000 x 13,000."""
     engine: EngineName | None = None
@@ -42,6 +47,8 @@ class Source:
         Raises:
             SeedxError: there is no such model or device.
         """
+        import torch
+
         from seedx.inference import pipeline
 
         progress = progress and sys.stderr.isatty()
@@ -49,6 +56,8 @@ class Source:
             self.model,
             adapter=self.adapter,
             device=self.device,
+            dtype=getattr(torch, self.dtype) if self.dtype else None,
+            memory=self.memory,
             max_pixels=self.max_pixels,
             progress=progress,
             engine=self.engine,

@@ -34,6 +34,7 @@ from torch import Tensor
 from seedx.checkpoint import native, weights
 from seedx.checkpoint.hub import locate
 from seedx.checkpoint.parts import Model, build, modules, part_state
+from seedx.checkpoint.placement import Dtype
 from seedx.config import SEED_X_17B, Config
 from seedx.inference import pipeline
 from seedx.inference.engine import Request
@@ -62,12 +63,15 @@ class Check:
     seconds: float
 
 
-def report(name: str | Path, device: str = "cpu", steps: int | None = None) -> tuple[list[Check], dict[str, Any]]:
+def report(
+    name: str | Path, device: str = "cpu", steps: int | None = None, dtype: Dtype | None = None
+) -> tuple[list[Check], dict[str, Any]]:
     """Check a model folder; returns the checks, and the report as plain JSON types.
 
     Args:
         name: "tiny", a folder, or a hub id.
         steps: of the drawing; None: as the config has it.
+        dtype: of the weights; None: as `seedx.load`.
 
     Raises:
         SeedxError: no such model, or weights that do not fit its config.json.
@@ -79,7 +83,8 @@ def report(name: str | Path, device: str = "cpu", steps: int | None = None) -> t
         start = time.perf_counter()
         parts[part] = fingerprint(native.read_part(folder, part, expected)) | {"released": is_released(part, expected)}
         checks.append(_of_part(part, parts[part], time.perf_counter() - start))
-    model = pipeline.load(folder, device=device)
+    model = pipeline.load(folder, device=device, dtype=getattr(torch, dtype) if dtype else None)
+    model.model.need("vision", "bridge", "language", "detokenizer", "vae")
     outputs: dict[str, Any] = {}
     for what, run in probes(model, steps).items():
         checks.append(_run(what, run, outputs))

@@ -3,51 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from seedx.messages import Image as Picture
 from seedx.messages import assistant, user
 from seedx_stickers import tasks
 from seedx_stickers.evaluation import protocols, scores
-from seedx_stickers.evaluation.baselines import ALWAYS_TEXT, COPY, MAJORITY, MEAN_COLOUR, NEAREST, WHOLE, Baseline
+from seedx_stickers.evaluation.ability import Ability, Make
+from seedx_stickers.evaluation.baselines import ALWAYS_TEXT, COPY, MAJORITY, MEAN_COLOUR, NEAREST, WHOLE
 from seedx_stickers.evaluation.item import Item
-from seedx_stickers.evaluation.model import Answer, Model
+from seedx_stickers.evaluation.outside import OUTSIDE
 from seedx_stickers.evaluation.shifts import SHIFTS, shifted
-from seedx_stickers.judge import Judge
-from seedx_stickers.scoring import Values
 from seedx_stickers.tasks import Example, Expected
 from seedx_stickers.tasks.reading import scene_to_read
 from seedx_stickers.tasks.stories import LONGEST, story
 
 UNSEEN_EVERY = 4  # one example in four is unseen: about the share of unseen scenes among random ones
 WISH_EVERY = 5  # one drawing in five is requested by a wish
-
-# (rng, index, unseen) -> Example; `unseen` as in `tasks.sample`
-Make = Callable[[random.Random, int, bool | None], Example]
-
-
-@dataclass(frozen=True)
-class Ability:
-    """
-    Attributes:
-        make: the example of an index.
-        ask: the protocol by which examples are presented to a model.
-        score: the scores of an answer.
-        trained: like `make`, for the training examples that chance and the baseline answer from; None: `make`.
-        chance: whether answers by chance are meaningful.
-        reads: whether it only reads pictures, which may then be shifted.
-        stream: the name in the seeds of its examples, if it is not the ability's.
-    """
-
-    make: Make
-    ask: Callable[[Model, list[Item]], list[Answer]]
-    score: Callable[[Judge, Item, Answer], Values]
-    baseline: Baseline | None = None
-    trained: Make | None = None
-    chance: bool = True
-    reads: bool = False
-    stream: str = ""
 
 
 def _of(*kinds: str) -> Make:
@@ -98,6 +69,8 @@ ABILITIES = {
     "judge": Ability(_of("draw", "edit"), protocols.no_model, scores.judge_accuracy, chance=False),
 }
 
+EVERY = {**ABILITIES, **OUTSIDE}
+
 
 def item_of(seed: int, ability: str, index: int, shift: str | None = None) -> Item:
     """The example of an index. "eval" in its seed makes its random stream different from all streams of training.
@@ -105,7 +78,7 @@ def item_of(seed: int, ability: str, index: int, shift: str | None = None) -> It
     Args:
         shift: a key of `SHIFTS`.
     """
-    each = ABILITIES[ability]
+    each = EVERY[ability]
     rng = random.Random(f"eval/{seed}/{each.stream or ability}/{index}")
     example = each.make(rng, index, index % UNSEEN_EVERY == 0)
     seed = rng.getrandbits(31)
@@ -116,6 +89,6 @@ def item_of(seed: int, ability: str, index: int, shift: str | None = None) -> It
 
 def trained_item(seed: int, ability: str, index: int) -> Item:
     """An example from the training distribution: without held-out combinations."""
-    each = ABILITIES[ability]
+    each = EVERY[ability]
     rng = random.Random(f"trained/{seed}/{each.stream or ability}/{index}")
     return Item((each.trained or each.make)(rng, index, False), 0)

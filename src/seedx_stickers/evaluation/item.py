@@ -36,7 +36,7 @@ class Item:
         """The user's messages, with rendered pictures."""
         rng = random.Random(self.seed)
         prompts = [message for message in self.example.messages if message.role == "user"]
-        return tuple(map_images(prompts, lambda scene: self.shift.picture(rng, render(scene))))
+        return tuple(map_images(prompts, lambda scene: self.shift.picture(rng, scene.render())))
 
     @property
     def prompt(self) -> str:

@@ -20,7 +20,7 @@ from seedx.messages import Image as Picture
 from seedx.messages import Text
 from seedx.slides import Slide
 from seedx.tokens import strip_boxes
-from seedx_stickers.evaluation.abilities import ABILITIES
+from seedx_stickers.evaluation.abilities import EVERY
 from seedx_stickers.evaluation.protocols import REPLY_LABELS
 from seedx_stickers.evaluation.run import Record
 from seedx_stickers.evaluation.table import COLUMNS, missed, rows, shown
@@ -39,7 +39,7 @@ class Report:
 
     def add(self, ability: str, records: list[Record]) -> None:
         """Add the section of an ability."""
-        baseline = ABILITIES[ability].baseline
+        baseline = EVERY[ability].baseline
         about = f"<p>Baseline: {html.escape(baseline.name)}.</p>" if baseline else ""
         sorts = [
             f'<h3>{title}</h3>\n<div class="cards">\n' + "\n".join(_card(ability, each) for each in some) + "\n</div>"
@@ -104,7 +104,7 @@ def _title(name: str) -> str:
 
 def _card(ability: str, record: Record) -> str:
     """One example: the prompt, the expected and the actual reply of each turn."""
-    item, labels = record.item, REPLY_LABELS.get(ABILITIES[ability].ask, ())
+    item, labels = record.item, REPLY_LABELS.get(EVERY[ability].ask, ())
     parts: list[str] = []
     expected = actual = item.pictures[-1] if item.pictures else None
     for turn, prompt in enumerate(item.turns):

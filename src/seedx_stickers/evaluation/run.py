@@ -15,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from seedx.errors import SeedxError
-from seedx_stickers.evaluation.abilities import ABILITIES, item_of, trained_item
+from seedx_stickers.evaluation.abilities import ABILITIES, EVERY, item_of, trained_item
 from seedx_stickers.evaluation.baselines import Pool, by_chance
 from seedx_stickers.evaluation.item import Item
 from seedx_stickers.evaluation.model import Answer, Model
@@ -48,7 +48,7 @@ def evaluate_stickers(
     """Score a model on `n` scenes of each ability.
 
     Args:
-        abilities: keys of `ABILITIES`; by default all, or with a shift all that only read pictures.
+        abilities: keys of `EVERY`; by default all of `ABILITIES`, or with a shift all that only read pictures.
         shift: a key of `SHIFTS`: pictures out of the training distribution.
         trained: the number of training examples that chance and the baselines answer from; 0: leave both out.
         watch: called after each ability with its name and its records.
@@ -72,7 +72,7 @@ def evaluate_stickers(
             start, records = time.perf_counter(), []
             for first in range(0, n, batch):
                 items = [item_of(seed, name, index, shift) for index in range(first, min(n, first + batch))]
-                records += _scored(judge, name, items, ABILITIES[name].ask(model, items))
+                records += _scored(judge, name, items, EVERY[name].ask(model, items))
                 bar.update(len(items))
             seconds[name] = round(time.perf_counter() - start, 2)
             scores.add(name, records)
@@ -86,8 +86,8 @@ def evaluate_stickers(
 
 
 def _chosen(abilities: Sequence[str], shift: str | None) -> list[str]:
-    if unknown := [name for name in abilities if name not in ABILITIES]:
-        raise SeedxError(f"unknown ability {unknown[0]!r}: choose from {', '.join(ABILITIES)}")
+    if unknown := [name for name in abilities if name not in EVERY]:
+        raise SeedxError(f"unknown ability {unknown[0]!r}: choose from {', '.join(EVERY)}")
     if shift is None:
         return list(abilities or ABILITIES)
     if shift not in SHIFTS:
@@ -99,13 +99,13 @@ def _chosen(abilities: Sequence[str], shift: str | None) -> list[str]:
 
 
 def _scored(judge: Judge, name: str, items: list[Item], answers: Iterable[Answer]) -> list[Record]:
-    score = ABILITIES[name].score
+    score = EVERY[name].score
     return [Record(item, answer, score(judge, item, answer)) for item, answer in zip(items, answers, strict=True)]
 
 
 def _without_model(judge: Judge, name: str, items: list[Item], pool: Pool, chance: Scores, baseline: Scores) -> None:
     """Add the scores of chance and of the baseline, if the ability has them."""
-    ability = ABILITIES[name]
+    ability = EVERY[name]
     if ability.chance:
         chance.add(name, _scored(judge, name, items, (by_chance(item, pool) for item in items)))
     if ability.baseline:

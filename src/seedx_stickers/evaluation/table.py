@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from seedx.terminal import new_table
-from seedx_stickers.evaluation.abilities import ABILITIES
+from seedx_stickers.evaluation.abilities import EVERY
 
 # The least scores of a tiny model that may be bundled.
 FLOORS = {
@@ -43,7 +43,7 @@ def rows(scores: dict[str, Any]) -> list[tuple[str, str, list[float | None]]]:
             name,
             [*(part.get(ability, {}).get(name) for part in parts), FLOORS.get(f"{ability}.{name}")],
         )
-        for ability in ABILITIES
+        for ability in EVERY
         for name in scores.get(ability, {})
     ]
 
@@ -59,7 +59,7 @@ def as_table(scores: dict[str, Any]) -> Table:
     table = new_table("score", *COLUMNS, "baseline is", words=["baseline is"])
     before = ""
     for ability, name, values in rows(scores):
-        baseline = ABILITIES[ability].baseline if ability != before and scores["baseline"] else None
+        baseline = EVERY[ability].baseline if ability != before and scores["baseline"] else None
         cells = [shown(name, value) for value in values]
         style = "red" if missed(ability, name, values[0]) else None
         table.add_row(f"{ability}.{name}", *cells, baseline.name if baseline else "", style=style)

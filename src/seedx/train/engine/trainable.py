@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -83,6 +84,11 @@ def build(recipe: Recipe) -> nn.Module:
         model = _model(recipe, PRESETS[recipe.config])
     apply(model, patterns(recipe, recipe.stage))
     return model
+
+
+def adapter_folder(folder: Path, recipe: Recipe) -> Path:
+    """Where a stage writes the adapter that it has trained."""
+    return folder / "adapters" / recipe.name
 
 
 def lora_settings(recipe: Recipe) -> LoraConfig:

@@ -25,8 +25,8 @@ from seedx.model.vision import VisionTransformer, negative_features
 from seedx.tiling import to_picture
 from seedx.train.engine import components
 from seedx.train.engine.components import Origin, Source
-from seedx.train.engine.trainable import apply, lora_settings, patterns
-from seedx.train.recipe import Recipe, adapter_folder, overridden
+from seedx.train.engine.trainable import adapter_folder, apply, lora_settings, patterns
+from seedx.train.recipe import Recipe, overridden
 
 FIRST = "first_stage"  # the file of stage 1's weights, where "detokenizer" is of stage 2
 OLD_FIRST = "detokenizer-1"  # its name before 0.2

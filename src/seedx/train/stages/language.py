@@ -36,9 +36,9 @@ from seedx.train.engine import components
 from seedx.train.engine.components import Origin, Source
 from seedx.train.engine.gradients import autocast
 from seedx.train.engine.parallel import current_world
-from seedx.train.engine.trainable import apply, patterns, with_lora
+from seedx.train.engine.trainable import adapter_folder, apply, patterns, with_lora
 from seedx.train.feature_cache.store import FeatureCache, vision_digest
-from seedx.train.recipe import Recipe, adapter_folder, overridden
+from seedx.train.recipe import Recipe, overridden
 from seedx.train.stages.language_samples import decode_features, load_detokenizer, predict_features, rows_with_targets
 from seedx.train.stages.packed_data import PackedDataStage
 
