@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Literal
 
 from seedx.checkpoint import native, parts
 from seedx.checkpoint.adapters import CONFIG
@@ -22,12 +23,14 @@ from seedx.train.run import build
 from seedx.train.stages.base import Stage
 
 
-def export(run: Path, target: Path, step: int | None = None, ema: bool = True) -> tuple[int, list[str]]:
+def export(
+    run: Path, target: Path, step: int | Literal["best"] | None = None, ema: bool = True
+) -> tuple[int, list[str]]:
     """Write the model of a run's checkpoint, or its adapter. An older one in `target` is replaced.
 
     Args:
         run: FOLDER/runs/NAME.
-        step: of the checkpoint; None: the newest.
+        step: of the checkpoint; None: the newest; "best": that of the best score, by validation if the run has it.
         ema: take the averaged weights, if the run has them.
 
     Returns:
@@ -77,8 +80,10 @@ def _recipe(run: Path) -> Recipe:
     return from_dict(Recipe, upgrade_recipe(json.loads(file.read_text(encoding="utf-8")), str(file)))
 
 
-def _checkpoint(run: Path, step: int | None) -> Path:
+def _checkpoint(run: Path, step: int | Literal["best"] | None) -> Path:
     saved = checkpoint_files.steps(run / "checkpoints")
+    if step == "best":
+        step = checkpoint_files.best(run / "checkpoints")
     if not saved or (step is not None and step not in saved):
         there = f"steps {', '.join(map(str, saved))}" if saved else "none"
         raise SeedxError(f"{run} has no checkpoint{'' if step is None else f' of step {step}'}; there are: {there}")

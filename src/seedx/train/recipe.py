@@ -53,7 +53,35 @@ NOT_LEARNT = (
     "keep_last",
     "max_sample_errors",
     "max_skipped_steps",
+    "tracker",
 )
+
+
+@dataclass(frozen=True)
+class Validating:
+    """The `[validation]` table of a recipe.
+
+    Attributes:
+        every: steps between validations; 0: none.
+        samples: documents of the data that are read at most.
+        data: held-out data, as `[[data]]`.
+        keep_best: save a checkpoint whenever the loss is the lowest so far, and keep it: `seedx export RUN@best`.
+        patience: stop after so many validations in a row that are not the best; 0: never.
+    """
+
+    every: int = 0
+    samples: int = 200
+    data: tuple[Data, ...] = ()
+    keep_best: bool = True
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("every", "samples", "patience"):
+            number(f"validation.{name}", integer(f"validation.{name}", getattr(self, name)), 0)
+        if self.every and not self.data:
+            raise SeedxError("validation needs data: give at least one [[validation.data]] table")
+        if self.every and not self.samples:
+            raise SeedxError("validation.samples must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -109,6 +137,8 @@ class Recipe:
         log_every, sample_every: steps; 0: no samples.
         save_seconds: between checkpoints.
         keep_last: checkpoints to keep besides the best.
+        validation: see `Validating`.
+        tracker: where curves and samples go besides log.jsonl: "auto" is TensorBoard's files if it is installed.
         options: the stage's own.
     """
 
@@ -149,6 +179,8 @@ class Recipe:
     save_seconds: float = 120.0
     keep_last: int = 2
     data: tuple[Data, ...] = ()
+    validation: Validating = field(default_factory=Validating)
+    tracker: Literal["auto", "tensorboard", "wandb", "none"] = "auto"
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -61,14 +61,18 @@ def commit(part: Path, step: int, score: float | None, files: dict[str, dict[str
 
 def prune(folder: Path, keep_last: int) -> None:
     """Remove all but the last `keep_last` checkpoints and the one of the best score."""
-    saved = steps(folder)
-    scores = {step: _manifest(path(folder, step)).get("score") for step in saved}
-    scored = {step: score for step, score in scores.items() if isinstance(score, (int, float))}
-    best = max(scored, key=lambda step: (scored[step], step), default=None)
-    for step in saved[:-keep_last]:
-        if step != best:
+    keep = best(folder)
+    for step in steps(folder)[:-keep_last]:
+        if step != keep:
             path(folder, step).rename(part_path(folder, step))  # an interrupted removal must not look like a checkpoint
     tidy(folder)
+
+
+def best(folder: Path) -> int | None:
+    """The saved step of the best score, the later one when equal; None if none has a score."""
+    scores = {step: _manifest(path(folder, step)).get("score") for step in steps(folder)}
+    scored = {step: score for step, score in scores.items() if isinstance(score, (int, float))}
+    return max(scored, key=lambda step: (scored[step], step), default=None)
 
 
 def problem(path: Path, part: int = 0, parts: int = 1) -> str | None:
