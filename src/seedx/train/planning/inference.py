@@ -250,16 +250,15 @@ class Activations:
     @cached_property
     def _runs(self) -> dict[str, tuple[nn.Module, Callable[..., Any]]]:
         """The modules, shortened, and how each is called."""
+        seedx: Any
         seedx, detokenizer = copy.deepcopy((self.modules["bridge"], self._detokenizer))
         for module in (seedx, detokenizer):
             for stack in list(module.eval().modules()):
                 if isinstance(stack, nn.ModuleList) and len(stack) > DEEP:
                     del stack[FEW:]
-        vision: nn.Module = seedx.vision
-        language: nn.Module = seedx.language
         return {
-            "vision": (vision, lambda module, pixels: module(pixels)),
-            "language": (language, lambda module, embeds, places: module.states(embeds, places)),
+            "vision": (seedx.vision, lambda module, pixels: module(pixels)),
+            "language": (seedx.language, lambda module, embeds, places: module.states(embeds, places)),
             "unet": (detokenizer, lambda module, *given: module.predict(*given)),
             "vae": (detokenizer, lambda module, latents: module.vae.decode(latents)),
         }
