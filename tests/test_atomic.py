@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from seedx.atomic import replacing_file, replacing_folder
+from seedx.atomic import _HOST, replacing_file, replacing_folder
 
 
 def test_a_file_is_replaced_or_kept(tmp_path: Path) -> None:
@@ -63,3 +65,44 @@ def test_links_stay_and_devices_are_written_to(tmp_path: Path) -> None:
     assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "new"
     with replacing_file(Path("/dev/null")) as aside:
         assert aside == Path("/dev/null")
+
+
+@pytest.fixture
+def gone() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_the_next_save_removes_what_a_killed_one_left(tmp_path: Path, gone: int) -> None:
+    left = [tmp_path / f".a.png.{_HOST}.{gone}.part.png", tmp_path / f".model.{_HOST}.{gone}.x_1y.part"]
+    left[0].write_text("half")
+    (left[1] / "model").mkdir(parents=True)
+    (left[1] / "model" / "half").touch()
+    with replacing_file(tmp_path / "a.png") as aside:
+        assert not left[0].exists() and left[1].exists()
+        aside.touch()
+    with replacing_folder(tmp_path / "model") as folder:
+        (folder / "whole").touch()
+    assert {file.name for file in tmp_path.iterdir()} == {"a.png", "model"}
+
+
+def test_what_others_write_aside_stays(tmp_path: Path, gone: int) -> None:
+    kept = [
+        f".model.{_HOST}.{os.getppid()}.abc.part",  # a process that runs
+        f".model.other-{_HOST}.{gone}.abc.part",  # a process of another machine, of which nothing is known
+        f".models.{_HOST}.{gone}.abc.part",  # of another name
+        f".model.{_HOST}.{gone}.abc.part.txt",
+        f".model.{gone}.part",
+        f"model.{_HOST}.{gone}.abc.part",
+    ]
+    for name in kept:
+        (tmp_path / name).mkdir()
+    before = (
+        tmp_path / f".model.{_HOST}.{gone}.old1.part"
+    )  # killed between two renames: all that is left of the old one
+    (before / "model.old").mkdir(parents=True)
+    with replacing_folder(tmp_path / "model") as folder:
+        (folder / "whole").touch()
+    assert {file.name for file in tmp_path.iterdir()} == {"model", before.name, *kept}

@@ -12,6 +12,11 @@ from seedx.errors import SeedxError
 from seedx.inference.settings import DrawSettings, Settings
 
 
+def test_numpys_floats_are_plain_ones():
+    for value in (np.float64(0.5), np.float32(0.5)):
+        assert type(number("x", value)) is float and number("x", value) == 0.5
+
+
 def test_numpys_numbers_are_numbers() -> None:
     made = Settings(seed=np.int64(3), steps=np.int32(4), size=np.array([96, 64]).tolist(), temperature=np.float32(0.5))
     assert made == Settings(seed=3, steps=4, size=(96, 64), temperature=0.5)

@@ -113,6 +113,12 @@ def test_a_model_that_was_not_trained_to_edit_says_so(tiny_folder, tmp_path, pic
     assert capsys.readouterr().err.startswith("seedx: warning: SEED-X-I was not trained to edit pictures")
 
 
+def test_caption_says_what_the_api_says(run, picture, tiny):
+    code, out, _ = run("caption", picture, *SHORT)
+    assert (code, out.strip()) == (0, tiny.caption(picture, max_new_tokens=int(SHORT[1])).strip())
+    assert json.loads(run("caption", picture, "--json", *SHORT)[1]) == {"text": out.strip()}
+
+
 def test_ground_prints_boxes_and_marks_them(run, picture):
     code, out, _ = run("ground", picture, "the cat", "--out", "boxes.png", *SHORT)
     assert (code, out) == (0, "nothing found\n")
@@ -221,9 +227,12 @@ def test_bench_times_every_verb(run, monkeypatch):
 
 def test_info_counts(run, tiny_folder, capsys):
     assert main(["info", str(tiny_folder), "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)
+    rows = found["modules"]
     assert rows[-1]["module"] == "total"
     assert rows[-1]["parameters"] == sum(row["parameters"] for row in rows[:-1])
+    assert [mode["memory"] for mode in found["memory"]] == ["full", "24gb", "12gb", "cpu"]
+    assert all(mode["answer"] > 0 and 0 < mode["draw"] < mode["budget"] for mode in found["memory"])
 
 
 def test_a_folder_of_runs_is_not_taken_for_a_run(tmp_path, capsys):

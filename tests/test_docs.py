@@ -113,7 +113,9 @@ def test_the_example_of_a_variant(monkeypatch):
     monkeypatch.setitem(config.PRESETS, "mini", config.TINY)  # taken back afterwards
     sizes = example("variant")["MINI"]
     assert config.from_dict(config.Config, json.loads(json.dumps(config.to_dict(sizes)))).language.layers == 2
-    rows = {name: sum(row.parameters for row in info.info(name)) for name in ("mini", "tiny")}
+    rows = {
+        name: {row.module: row.parameters for row in info.info(name)}["language blocks"] for name in ("mini", "tiny")
+    }
     assert rows["mini"] < rows["tiny"]
 
 
@@ -155,3 +157,15 @@ def test_versions_agree():
     }
     found = {re.search(p, (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)[1] for name, p in versions.items()}
     assert found == {__version__}
+
+
+def test_the_tests_that_the_page_on_security_names_exist():
+    page = (ROOT / "docs" / "reference" / "security.md").read_text(encoding="utf-8")
+    files = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py")}
+    file, named = "", []
+    for cell, name in re.findall(r"`(test_\w+\.py)?(?:::(test_\w+))?`", page):
+        file = cell or file
+        if cell or name:
+            named.append((file, name))
+    assert len(named) > 60
+    assert [(file, name) for file, name in named if f"def {name}" not in files.get(file, "")] == []

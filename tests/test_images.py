@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
+import pillow_heif
 import pytest
 import torch
 
+from seedx import image_formats
 from seedx.images import PLUGINS, ImageError, large_enough, open_image, read_header
 
 
@@ -170,11 +172,37 @@ def test_a_picture_that_pillow_opened_is_not_decoded_by_another_decoder_either()
     assert open_image(trusted).tobytes() == noise().tobytes()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in PLUGINS if kind != "HEIF"])
+@pytest.mark.parametrize("kind", PLUGINS)
 def test_every_listed_format_is_read(kind: str) -> None:
+    pillow_heif.register_heif_opener()  # which writes, too
     opened = open_image(encoded(PIL.Image.new("RGB", (16, 8), (200, 100, 50)), kind))
     assert opened.size == (16, 8)
     assert np.abs(np.asarray(opened, dtype=int) - (200, 100, 50)).max() <= 8
+
+
+def test_a_picture_of_a_phone_is_upright_and_its_size_is_checked_first() -> None:
+    pillow_heif.register_heif_opener()
+    lying, exif = PIL.Image.new("RGB", (32, 16), "black"), PIL.Image.Exif()
+    lying.paste((250, 250, 250), (0, 0, 16, 16))  # the left half, which a quarter turn to the right puts on top
+    exif[0x0112] = 6
+    stream = io.BytesIO()
+    lying.save(stream, "HEIF", exif=exif.tobytes(), quality=100)
+    pixels = np.asarray(open_image(stream.getvalue()), dtype=int)
+    assert pixels.shape == (32, 16, 3)
+    assert pixels[:12].min() > 220 and pixels[20:].max() < 30
+    with pytest.raises(ImageError, match=r"has (32 x 16|16 x 32) pixels, more than the 500 allowed"):
+        open_image(stream.getvalue(), max_pixels=500)
+    for broken in (stream.getvalue()[:200], stream.getvalue()[:-40]):
+        with pytest.raises(ImageError):
+            open_image(broken)
+
+
+def test_heif_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    pillow_heif.register_heif_opener()
+    content = encoded(noise(), "HEIF")
+    monkeypatch.setattr(image_formats, "PLUGINS", {k: v for k, v in PLUGINS.items() if k != "HEIF"})
+    with pytest.raises(ImageError, match=r'HEIF needs pip install "seedx\[heif\]"'):
+        open_image(content)
 
 
 def test_every_exception_of_a_decoder_is_the_error_of_pictures(monkeypatch: pytest.MonkeyPatch) -> None:

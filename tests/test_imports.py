@@ -12,15 +12,17 @@ SOURCE = Path(__file__).parent.parent / "src"
 
 # The library, from the ground up. A module is where its longest prefix is; it imports from its own floor and below.
 FLOORS = (
-    {"seedx.errors", "seedx.atomic", "seedx.checks"},
-    {"seedx.config", "seedx.plugins", "seedx.deprecated", "seedx.damage", "seedx.tokenizer_files", "seedx.images"},
+    {"seedx.errors", "seedx.atomic", "seedx.checks", "seedx.hints"},
+    {"seedx.config", "seedx.plugins", "seedx.deprecated", "seedx.damage"},
+    {"seedx.tokenizer_files", "seedx.image_formats", "seedx.images"},
     {"seedx.messages", "seedx.batch", "seedx.variants"},
     {"seedx.tokens", "seedx.tiling", "seedx.html", "seedx.terminal", "seedx.inference.settings"},
-    {"seedx.tokenizer", "seedx.model", "seedx.draw_boxes", "seedx.inference.reply", "seedx.slides"},
+    {"seedx.tokenizer_text", "seedx.draw_boxes", "seedx.checkpoint.placement"},
+    {"seedx.tokenizer", "seedx.model", "seedx.inference.reply", "seedx.slides"},
     {"seedx.prompt", "seedx.checkpoint", "seedx.data"},
     {"seedx.engines"},
     {"seedx.inference"},
-    {"seedx.verify", "seedx.train", "seedx.evaluation"},
+    {"seedx.verify", "seedx.train", "seedx.evaluation", "seedx.serve"},
     {"seedx", "seedx.verbs", "seedx.cli"},
     {"seedx_stickers"},
 )
@@ -33,6 +35,7 @@ APART = (
     ("seedx.model", "seedx.messages"),
     ("seedx.data", "seedx.model"),
     ("seedx.inference", "seedx.train"),
+    ("seedx.serve", "seedx.train"),
     ("seedx_stickers.tasks", "seedx.inference"),
     ("seedx_stickers.tasks", "seedx.model"),
     ("seedx_stickers.scenes", "seedx.model"),
@@ -102,7 +105,7 @@ def test_what_must_not_see_each_other_does_not():
 
 
 def test_the_ground_floor_needs_only_the_standard_library():
-    for name in ("errors", "config", "variants", "plugins", "messages", "tokens", "inference.settings"):
+    for name in ("errors", "config", "variants", "plugins", "messages", "tokens", "hints", "inference.settings"):
         tree = ast.parse(MODULES[f"seedx.{name}"].read_text(encoding="utf-8"))
         used = {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         used |= {

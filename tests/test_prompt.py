@@ -330,3 +330,17 @@ def test_marks_that_were_typed_do_not_act_as_the_template(folder: Path, typed: s
     if folder == bundled.tiny():
         encoded = encode([user(typed)], tokenizer, CONFIG, for_generation=True, max_length=1000)
         assert encoded is not None and text_of(encoded, tokenizer) == f"<s>[INST] {typed} [/INST]\n"
+
+
+def test_a_picture_may_have_grids_of_its_own(tokenizer: Tokenizer) -> None:
+    """By the release edits are read as one tile, whatever their size."""
+    wide = PIL.Image.new("RGB", (24, 8), "red")
+    talk = [user(Image(wide, ("1x1",)), Image(wide), "a"), assistant("b")]
+    encoded = make(talk, tokenizer)
+    alone = [make([user(Image(wide)), assistant("b")], tokenizer)]
+    assert encoded.tiles is not None and alone[0].tiles is not None
+    whole = tile_image(wide, replace(CONFIG.tiling, policy="pinpoints", grids=("1x1",)))
+    assert len(whole) == 1 + CONFIG.tiling.single_tile
+    assert torch.equal(encoded.tiles, torch.cat([whole.pixels, alone[0].tiles]))
+    kept = map_images(talk, lambda picture: picture)[0].content[0]
+    assert isinstance(kept, Image) and kept.grids == ("1x1",)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from seedx.errors import SeedxError
 
 if TYPE_CHECKING:
-    import torch
+    from typing import Unpack
 
+    from seedx.inference.loading import LoadOptions
     from seedx.inference.pipeline import Pipeline
 
 __all__ = ["SeedxError", "__version__", "load"]
@@ -21,30 +22,20 @@ __all__ = ["SeedxError", "__version__", "load"]
 __version__ = "0.2.0"
 
 
-def load(
-    name: str | Path = "tiny",
-    *,
-    device: str | torch.device = "cpu",
-    dtype: torch.dtype | None = None,
-    max_pixels: int | None = None,
-    progress: bool = False,
-    revision: str | None = None,
-    cache_dir: str | Path | None = None,
-    local_files_only: bool = False,
-) -> Pipeline:
-    """Load a model: "tiny" (bundled), a folder, or a hub id. Arguments and errors are those of `pipeline.load`.
+def load(name: str | Path = "tiny", **options: Unpack[LoadOptions]) -> Pipeline:
+    """Load a model for inference.
 
     Importing `seedx` costs nothing; torch is imported here.
+
+    Args:
+        name: "tiny" (bundled), a folder, or a hub id "organisation/name".
+        options: those of `seedx.inference.loading.LoadOptions`: device, dtype, max_pixels, progress, adapter,
+            revision, cache_dir, local_files_only.
+
+    Raises:
+        SeedxError: no such model, weights that do not fit its config.json, a device that is not there, or an adapter
+            that is none or another model's.
     """
     from seedx.inference import pipeline
 
-    return pipeline.load(
-        name,
-        device=device,
-        dtype=dtype,
-        max_pixels=max_pixels,
-        progress=progress,
-        revision=revision,
-        cache_dir=cache_dir,
-        local_files_only=local_files_only,
-    )
+    return pipeline.load(name, **options)

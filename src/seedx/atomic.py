@@ -1,16 +1,24 @@
 """Files and folders that appear whole or not at all: written aside, then renamed.
 
-What is written aside has a name of this process, so nothing that others made is touched or removed.
+What is written aside has the name of this machine and process, so nothing that others made is touched. What a process
+left that was killed is removed by the next save of the same name on that machine.
+
+    .NAME.HOST.PID.part       a file that is being written, with the ending of NAME once more
+    .NAME.HOST.PID.XXXX.part  a folder
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_HOST = re.sub(r"\W", "-", socket.gethostname())[:16]
 
 
 @contextmanager
@@ -21,7 +29,8 @@ def replacing_file(file: Path) -> Iterator[Path]:
         yield file
         return
     target = file.resolve() if file.is_symlink() else file
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part{target.suffix}")
+    _remove_stale(target)
+    aside = target.with_name(f".{target.name}.{_HOST}.{os.getpid()}.part{target.suffix}")
     try:
         yield aside
         os.replace(aside, target)
@@ -39,11 +48,13 @@ def replacing_folder(folder: Path, ours: Callable[[str], bool] = lambda name: Tr
 
     What is in the old folder under a name that is not `ours` is moved to the new one.
 
-    A process that is killed while it writes leaves a hidden folder, `.NAME.*.part`, which can be removed.
+    A process that is killed while it writes leaves a hidden folder, which the next save of the name removes.
     """
     target = folder.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    _remove_stale(target)
+    prefix = f".{target.name}.{_HOST}.{os.getpid()}."
+    scratch = Path(tempfile.mkdtemp(prefix=prefix, suffix=".part", dir=target.parent))
     aside, old = scratch / target.name, scratch / f"{target.name}.old"
     aside.mkdir()
     try:
@@ -61,3 +72,31 @@ def replacing_folder(folder: Path, ours: Callable[[str], bool] = lambda name: Tr
                 entry.rename(target / entry.name)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _remove_stale(target: Path) -> None:
+    """Remove what killed processes of this machine wrote aside for `target`; that of others may still be written.
+
+    A folder that holds the target's old content, since its process died between two renames, is kept.
+    """
+    name = re.escape(f".{target.name}.{_HOST}.")
+    pattern = re.compile(rf"{name}(\d+)(\.\w+)?\.part({re.escape(target.suffix)})?")
+    for entry in target.parent.iterdir() if target.parent.is_dir() else ():
+        found = pattern.fullmatch(entry.name)
+        if not found or alive(int(found[1])) or (entry / f"{target.name}.old").exists():
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this machine is running."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # a process of someone else
+        return True
+    return True

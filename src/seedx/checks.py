@@ -30,7 +30,7 @@ def integer(name: str, value: Any, lowest: int | None = None, highest: int | Non
 
 
 def number(name: str, value: Any, lowest: float | None = None, highest: float | None = None) -> float:
-    """The value as it came if it is an int or a float, otherwise as a float: numpy's.
+    """The value as it came if it is an int or a float, otherwise as a float: numpy's, one of which is a subclass.
 
     Raises:
         SeedxError: it is no number, not finite, or out of range.
@@ -39,16 +39,16 @@ def number(name: str, value: Any, lowest: float | None = None, highest: float | 
         raise SeedxError(f"{name} must be of type float, not {shorten(value)}")
     if not is_finite(value):
         raise SeedxError(f"{name} must be a finite number, not {shorten(value)}")
-    found: float = value if isinstance(value, int | float) else float(value)
+    found = value if isinstance(value, int) else float(value)
     _check_range(name, found, lowest, highest)
     return found
 
 
 def all_finite(name: str, value: Any) -> None:
-    """Check every float within lists and dictionaries.
+    """Check every value within lists and dictionaries: it is stored as JSON.
 
     Raises:
-        SeedxError: one is NaN or infinite; the message names its path.
+        SeedxError: one is NaN or infinite, or of a type that JSON does not have; the message names its path.
     """
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -58,6 +58,8 @@ def all_finite(name: str, value: Any) -> None:
             all_finite(f"{name}.{index}", inner)
     elif isinstance(value, float) and not math.isfinite(value):
         raise SeedxError(f"{name} must be a finite number, not {value}")
+    elif not isinstance(value, str | int | float | None):
+        raise SeedxError(f"{name} must be a text, a number, a list or a table, not {shorten(value)}")
 
 
 def is_finite(value: Any) -> bool:

@@ -25,6 +25,7 @@ from seedx import __version__, plugins
 from seedx.deprecated import OldNameWarning, warn_of_old_name
 from seedx.errors import SeedxError, SeedxWarning
 from seedx.verbs.bench import bench
+from seedx.verbs.caption import caption
 from seedx.verbs.chat import chat
 from seedx.verbs.convert import convert
 from seedx.verbs.draw import draw
@@ -33,9 +34,11 @@ from seedx.verbs.eval_export import eval_export
 from seedx.verbs.export import export
 from seedx.verbs.ground import ground
 from seedx.verbs.info import info
+from seedx.verbs.init import init
 from seedx.verbs.plan import plan
 from seedx.verbs.plot import plot
 from seedx.verbs.reconstruct import reconstruct
+from seedx.verbs.serve import serve
 from seedx.verbs.slide import slide
 from seedx.verbs.story import story
 from seedx.verbs.train import train
@@ -45,12 +48,15 @@ Verb = Callable[..., int | None]
 
 VERBS: dict[str, Verb] = {
     "chat": chat,
+    "caption": caption,
     "draw": draw,
     "edit": edit,
     "ground": ground,
     "reconstruct": reconstruct,
     "slide": slide,
     "story": story,
+    "init": init,
+    "serve": serve,
     "train": train,
     "plan": plan,
     "plot": plot,

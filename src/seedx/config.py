@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 
 T = TypeVar("T")
 
@@ -83,6 +83,7 @@ class LanguageConfig:
     context: int = 4096  # longest sequence, tokens
     rms_norm_eps: float = 1e-5
     rope_theta: float = 10000.0
+    rope_scaling: dict[str, Any] = field(default_factory=dict)  # transformers' `rope_parameters`, without the theta
     tie_embeddings: bool = False
     bos: int = 1
     eos: int = 2
@@ -130,14 +131,28 @@ class DetokenizerConfig:
 
 
 @dataclass(frozen=True)
+class Template:
+    """What is written around a user's turn: `{start}question{end}answer{later}question{end}answer`.
+
+    BOS comes before it and EOS after it; special tokens of the language model are written by their names.
+    """
+
+    start: str
+    later: str
+    end: str
+
+
+@dataclass(frozen=True)
 class Config:
     """
     Attributes:
         variant: what the model was trained to be asked, a name of `seedx.variants.VARIANTS`.
+        template: the chat template of the language model it was made from, in place of the variant's.
     """
 
     name: str = "17b"
     variant: str = "tiny"
+    template: Template | None = None
     tiling: TilingConfig = field(default_factory=TilingConfig)
     vision: VisionConfig = field(default_factory=VisionConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
@@ -227,7 +242,7 @@ def from_dict(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
     hints = typing.get_type_hints(cls)
     unknown = [key for key in values if key not in hints]
     if unknown:
-        raise SeedxError(f"unknown setting {path + unknown[0]!r}{nearest(unknown[0], hints, path)}")
+        raise SeedxError(f"unknown setting {shorten(path + str(unknown[0]))}{nearest(str(unknown[0]), hints, path)}")
     return cls(**{key: _build(hints[key], value, f"{path}{key}.") for key, value in values.items()})
 
 

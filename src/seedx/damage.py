@@ -91,8 +91,11 @@ def _safetensors(file: Path, size: int) -> str | None:
 
 def _pickled(file: Path, start: bytes) -> str | None:
     """torch writes a zip archive, whose table is at its end; before 1.6 it wrote a pickle."""
-    if start.startswith(b"PK"):
-        if zipfile.is_zipfile(file):
-            return None
+    if not start.startswith(b"PK"):
+        return None if start.startswith(b"\x80") else "is no file of torch weights"
+    try:
+        with zipfile.ZipFile(file) as archive:
+            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
         return f"is truncated: the table at the end of its {file.stat().st_size:,} bytes is missing: {AGAIN}"
-    return None if start.startswith(b"\x80") else "is no file of torch weights"
+    return "is compressed, as torch writes no weights: it could unpack to any size" if packed else None

@@ -33,3 +33,9 @@ def shorten(value: object, limit: int = 80) -> str:
     except ValueError:  # an int of more digits than Python writes
         return f"a number of type {type(value).__name__}"
     return shown if len(shown) <= limit else f"{shown[: limit // 2]}...{shown[-(limit // 4) :]}"
+
+
+def first_line(error: BaseException, limit: int = 300) -> str:
+    """The first line of what an error says, cut to `limit` characters: some libraries add paragraphs of advice."""
+    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return said if len(said) <= limit else f"{said[:limit]}..."

@@ -3,18 +3,14 @@
 Only what the caller gives is read: local files, bytes, open files, pixels, or what renders itself. No address is
 fetched here; `data.record` finds the files that a record of a data set names.
 
-A file may be anyone's. It is opened by one of the few decoders of `PLUGINS`, whatever its name says (Pillow has forty,
-one of which runs PostScript programs), its size is checked before it is decoded, and whatever a decoder raises is an
-`ImageError`.
+A file may be anyone's. It is opened by one of the few decoders of `image_formats.py`, its size is checked before it is
+decoded, and whatever a decoder raises is an `ImageError`.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
-import functools
-import importlib
 import io
 import os
 import re
@@ -26,30 +22,19 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_ch
 
 import numpy as np
 import PIL.Image
-import PIL.ImageFile
 from numpy.typing import NDArray
 from PIL.Image import Transpose
 
-from seedx.errors import SeedxError, shorten
+from seedx.errors import shorten
+from seedx.image_formats import PLUGINS as PLUGINS
+from seedx.image_formats import ImageError as ImageError
+from seedx.image_formats import check_decoder, open_decoder, reason
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_PIXELS = 178_956_970  # Pillow's own bound for a picture that may be an attack: about 13,000 x 13,000
 TRAINING_MAX_PIXELS = 50_000_000  # of data from the web, which many processes decode at once: 200 MB each
-
-PLUGINS = {  # the formats that are read, and Pillow's module for each
-    "JPEG": "PIL.JpegImagePlugin",
-    "PNG": "PIL.PngImagePlugin",
-    "WEBP": "PIL.WebPImagePlugin",
-    "GIF": "PIL.GifImagePlugin",
-    "TIFF": "PIL.TiffImagePlugin",
-    "BMP": "PIL.BmpImagePlugin",
-    "PPM": "PIL.PpmImagePlugin",
-    "AVIF": "PIL.AvifImagePlugin",
-    "HEIF": "pillow_heif",  # a package of its own
-}
-FORMATS = (*PLUGINS, "MPO")  # a JPEG with several pictures calls itself MPO
 
 ORIENTATION = 0x0112  # the EXIF tag
 TRANSPOSES = {  # which bring its values upright; 1 is upright
@@ -66,10 +51,6 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 _ACCEPTED = (
     "a path, the bytes of a file, an open file, a PIL picture, an array (H, W, 3) or tensor (3, H, W), or a data: URI"
 )
-
-
-class ImageError(SeedxError):
-    """A picture that is missing, or is no picture that can be read. The message names the picture and the reason."""
 
 
 @runtime_checkable
@@ -110,7 +91,7 @@ def read_header(source: Source, *, max_pixels: int = MAX_PIXELS) -> PIL.Image.Im
         source = source.render()
     if isinstance(source, PIL.Image.Image):
         picture = source
-        _check_decoder(picture, name)
+        check_decoder(picture, name)
     else:
         picture = _open(source, name)
     width, height = picture.size
@@ -136,7 +117,7 @@ def decode(picture: PIL.Image.Image, name: str = "") -> PIL.Image.Image:
     except MemoryError:
         raise
     except Exception as error:  # a decoder fails on broken data in whatever way it happens to
-        raise ImageError(f"{name} is damaged or truncated ({_reason(error)}): save or download it again") from error
+        raise ImageError(f"{name} is damaged or truncated ({reason(error)}): save or download it again") from error
 
 
 def upright_transpose(picture: PIL.Image.Image) -> Transpose | None:
@@ -177,11 +158,11 @@ def _open(source: Any, name: str) -> PIL.Image.Image:
     if isinstance(source, str) and source.startswith("data:"):
         source = _from_data_uri(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _decoder(io.BytesIO(source), name)
+        return open_decoder(io.BytesIO(source), name)
     if isinstance(source, (str, os.PathLike)):
-        return _decoder(_checked_path(os.fsdecode(source), name), name)
+        return open_decoder(_checked_path(os.fsdecode(source), name), name)
     if hasattr(source, "read"):
-        return _decoder(_rewound(source, name), name)
+        return open_decoder(_rewound(source, name), name)
     raise ImageError(f"a picture is {_ACCEPTED}, not {type(source).__name__}")
 
 
@@ -194,7 +175,7 @@ def _checked_path(path: str, name: str) -> str:
     except FileNotFoundError as error:
         raise ImageError(f"{name} does not exist") from error
     except (OSError, ValueError) as error:  # the latter for a path with a zero byte
-        raise ImageError(f"{name} can't be read ({_reason(error)})") from error
+        raise ImageError(f"{name} can't be read ({reason(error)})") from error
     if stat.S_ISDIR(mode):
         raise ImageError(f"{name} is a folder, not a picture")
     if not stat.S_ISREG(mode):
@@ -212,7 +193,7 @@ def _rewound(file: Any, name: str) -> IO[bytes]:
         if isinstance(file.read(0), bytes):
             return cast("IO[bytes]", file)
     except (OSError, ValueError, TypeError) as error:
-        raise ImageError(f"{name} can't be read ({_reason(error)})") from error
+        raise ImageError(f"{name} can't be read ({reason(error)})") from error
     raise ImageError(f"{name} is opened as text: open it in binary mode")
 
 
@@ -245,58 +226,6 @@ def _from_pixels(source: Any) -> PIL.Image.Image:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise ImageError(f"pixels are an array (H, W, 3) of uint8 or a tensor (3, H, W), not {kind}")
     return PIL.Image.fromarray(np.ascontiguousarray(pixels))
-
-
-def _decoder(file: str | IO[bytes], name: str) -> PIL.Image.Image:
-    """The picture of a path or a file at its start, by the decoder of its first bytes; its header is read.
-
-    Not by `PIL.Image.open`, which has a limit of its own on the size, a global of the process: to lift it for one
-    picture needs a lock, and then one slow file blocks the pictures of all threads.
-    """
-    failure: Exception | None = None
-    try:
-        with open(file, "rb") if isinstance(file, str) else contextlib.nullcontext(file) as opened:
-            prefix = opened.read(16)
-        for format in PLUGINS:
-            found = _plugin(format)
-            if found is None or found[1](prefix) is not True:
-                continue
-            try:
-                if not isinstance(file, str):
-                    file.seek(0)
-                picture: PIL.Image.Image = found[0](file, file if isinstance(file, str) else getattr(file, "name", ""))
-                return picture
-            except MemoryError:
-                raise
-            except Exception as error:  # HEIF and AVIF share their first bytes: the next one may read it
-                failure = error
-    except OSError as error:
-        failure = error
-    if failure is not None:
-        raise ImageError(f"{name} can't be read ({_reason(failure)})") from failure
-    hint = "; HEIF needs pip install pillow-heif" if prefix[4:8] == b"ftyp" else ""
-    raise ImageError(f"{name} is not a picture in one of the formats {', '.join(PLUGINS)}{hint}")
-
-
-@functools.cache
-def _plugin(format: str) -> tuple[Any, Any] | None:
-    """What makes a picture of a file, and what tells by 16 bytes whether it can; None where Pillow lacks the format."""
-    try:
-        module = importlib.import_module(PLUGINS[format])
-    except ImportError:
-        return None
-    if format == "HEIF":
-        module.register_heif_opener()
-    return PIL.Image.OPEN.get(format)
-
-
-def _check_decoder(picture: PIL.Image.Image, name: str) -> None:
-    """A picture opened by Pillow is decoded when its pixels are needed: not by any of its decoders, either."""
-    pending = isinstance(picture, PIL.ImageFile.StubImageFile) or getattr(picture, "tile", None)
-    if pending and isinstance(picture, PIL.ImageFile.ImageFile) and picture.format not in FORMATS:
-        raise ImageError(
-            f"{name} is {picture.format}, not one of the formats {', '.join(PLUGINS)}: call its load() if you trust it"
-        )
 
 
 def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:
@@ -340,12 +269,6 @@ def _sixteen_bit_key(picture: PIL.Image.Image) -> tuple[int, ...] | None:
     key = picture.info.get("transparency")
     wide = any("16" in str(tile[3]) for tile in getattr(picture, "tile", ()))
     return tuple(value >> 8 for value in key) if wide and picture.mode == "RGB" and isinstance(key, tuple) else None
-
-
-def _reason(error: Exception) -> str:
-    """What an error says, in short: the system's errors repeat the file name, however long it is."""
-    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return said if len(said) <= 200 else f"{said[:200]}..."
 
 
 def _name(source: Any) -> str:

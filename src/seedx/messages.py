@@ -42,9 +42,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Image(Generic[P]):
-    """A picture, at one of the stages above."""
+    """A picture, at one of the stages above.
+
+    Attributes:
+        grids: the only grids that it is cut into when it is read, such as "1x1"; None: those of the model.
+    """
 
     image: P
+    grids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def map_images(messages: Iterable[Message[P]], function: Callable[[P], Q]) -> li
     """The messages with `function(picture)` in place of every picture: `map_images(messages, open_image)`."""
 
     def mapped(part: Part[P]) -> Part[Q]:
-        return Image(function(part.image)) if isinstance(part, Image) else part
+        return Image(function(part.image), part.grids) if isinstance(part, Image) else part
 
     return [Message(message.role, tuple(mapped(part) for part in message.content)) for message in messages]
 

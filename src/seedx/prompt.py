@@ -33,11 +33,11 @@ from typing import Literal, NamedTuple
 import torch
 
 from seedx.batch import IGNORE, Encoded
-from seedx.config import Config
+from seedx.config import Config, TilingConfig
 from seedx.errors import ContextFullError, SeedxError
 from seedx.messages import Box, Image, Message, Part, images
 from seedx.tiling import Picture, Tiles, count_tiles, target_of, tiles_of
-from seedx.tokenizer import Mark, Tokenizer
+from seedx.tokenizer import Mark, TemplateMark, Tokenizer
 from seedx.tokens import box_to_text
 from seedx.variants import Variant, variant_of
 
@@ -110,8 +110,9 @@ def prepare(
     Raises:
         SeedxError: as `encode`.
     """
-    pictures = [part.image for part in images(messages)]
-    counts = [count_tiles(picture, config.tiling) for picture in pictures]
+    found = images(messages)
+    pictures, tilings = [part.image for part in found], [_tiling(part, config) for part in found]
+    counts = [count_tiles(picture, tiling) for picture, tiling in zip(pictures, tilings, strict=True)]
     encoded = encode(
         messages,
         tokenizer,
@@ -123,7 +124,7 @@ def prepare(
     )
     if encoded is None:
         return None
-    read = {i: tiles_of(pictures[i], config.tiling) for i in encoded.reads}
+    read = {i: tiles_of(pictures[i], tilings[i]) for i in encoded.reads}
     drawn = [target_of(read.get(i, pictures[i]), config.tiling) for i in encoded.draws]
     return dataclasses.replace(
         encoded,
@@ -131,6 +132,13 @@ def prepare(
         tile_positions=torch.cat([read[i].positions for i in encoded.reads]) if read else None,
         targets=torch.stack(drawn) if drawn else None,
     )
+
+
+def _tiling(part: Image[object], config: Config) -> TilingConfig:
+    """How a picture is cut into tiles: as all are, or into its own grids."""
+    if part.grids is None:
+        return config.tiling
+    return dataclasses.replace(config.tiling, policy="pinpoints", grids=part.grids)
 
 
 class _Writer:
@@ -169,7 +177,8 @@ class _Writer:
         self.add(ids[at:], supervised=assistant)
 
     def read_form(self, image: int) -> list[int]:
-        return self.specials.patch(self.queries) * (self.tiles[image] - 1) + self.specials.image(self.queries)
+        tiles = self.tiles[image] - 1
+        return (self.specials.patch(self.queries) * tiles if tiles else []) + self.specials.image(self.queries)
 
     def truncate(self, limit: int) -> None:
         """End at `limit` tokens, or before the image that crosses it."""
@@ -216,8 +225,8 @@ def _write(messages: Sequence[Message[object]], writer: _Writer, variant: Varian
     for i, message in enumerate(messages):
         parts = _parts(message, numbers, variant.bracketed)
         if message.role == "user":
-            start = Mark(variant.template.later if "assistant" in before else variant.template.start)
-            parts, drawn = [start, *drawn, *parts, Mark(variant.template.end)], []
+            start = TemplateMark(variant.template.later if "assistant" in before else variant.template.start)
+            parts, drawn = [start, *drawn, *parts, TemplateMark(variant.template.end)], []
         elif message.role == "assistant":
             drawn += [part for part in parts if isinstance(part, int)]
         else:  # written as it is: a document may hold the marks of a template

@@ -15,7 +15,6 @@ special_tokens_map.json or tokenizer_config.json: a name, or an object with the 
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from abc import ABC, abstractmethod
@@ -26,21 +25,13 @@ from typing import Any
 import tokenizers
 
 from seedx.damage import check_file
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, first_line, shorten
 from seedx.tokenizer_files import Roles, read_added, read_roles, write_roles
+from seedx.tokenizer_text import WORDS, Part, joined_chunks, splitter, with_template
+from seedx.tokenizer_text import Mark as Mark
+from seedx.tokenizer_text import TemplateMark as TemplateMark
+from seedx.tokenizer_text import valid_unicode as valid_unicode
 from seedx.tokens import ADDED_TOKENS, TEXT_TOKENS, SpecialTokens
-
-Part = str | Sequence[int]
-
-
-class Mark(str):
-    """A piece of the chat template, such as "[INST] "."""
-
-
-# A word takes the space before it, digits stand alone, and the ends of the chat template are pieces of their own.
-_WORDS = r"\n?\[INST\] | \[/INST\]\n|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-_TYPED_MARK = re.compile(r"(?<=\[)(?=/?INST\])")  # where a typed mark is split: so the ids are not those of a mark
-_TEMPLATE = ("[INST] ", "\n[INST] ", " [/INST]\n")
 
 
 class Tokenizer(ABC):
@@ -48,16 +39,18 @@ class Tokenizer(ABC):
     Attributes:
         specials: ids of the added tokens, of BOS, EOS and padding.
         vocab_size: number of ids, added tokens included.
+        roles: names of the tokens "bos", "eos" and "pad".
     """
 
     specials: SpecialTokens
     vocab_size: int
+    roles: dict[str, str]
 
     def __init__(self, added: Mapping[str, int], specials: SpecialTokens, vocab_size: int) -> None:
         self.specials, self.vocab_size = specials, vocab_size
         self._added = dict(added)
-        self._any = _pattern(added)
-        self._writable = _pattern(token for token in TEXT_TOKENS if token in added)
+        self._any = splitter(added)
+        self._writable = splitter(token for token in TEXT_TOKENS if token in added)
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text in which every added token, and `<s>` or `</s>`, is read as that token. No BOS, no EOS."""
@@ -67,9 +60,10 @@ class Tokenizer(ABC):
         """Ids of one turn: texts, and spans of ready ids between them (images).
 
         In the texts, box tokens are read as tokens; every other added token is plain characters, and so is a mark of
-        the template that is no `Mark`.
+        the template that is no `Mark`. In a `TemplateMark` every added token is read.
         """
-        split = (self._split(chunk, self._writable) if isinstance(chunk, str) else [chunk] for chunk in _chunks(parts))
+        chunks = joined_chunks(self._with_special_tokens(parts))
+        split = (self._split(chunk, self._writable) if isinstance(chunk, str) else [chunk] for chunk in chunks)
         return self._encode_chunks([chunk for run in split for chunk in run])
 
     @abstractmethod
@@ -83,6 +77,17 @@ class Tokenizer(ABC):
     @abstractmethod
     def _encode_text(self, text: str, after: int | None, before: int | None) -> list[int]:
         """Ids of a piece without added tokens that stands after and before those (None: at the end of the text)."""
+
+    def _with_special_tokens(self, parts: Iterable[Part]) -> Iterator[Part]:
+        for part in parts:
+            if not isinstance(part, TemplateMark):
+                yield part
+                continue
+            for i, piece in enumerate(self._any.split(part)):
+                if i % 2:
+                    yield [self._added[piece]]
+                elif piece:
+                    yield Mark(piece)
 
     def _split(self, text: str, pattern: re.Pattern[str]) -> list[Part]:
         pieces = pattern.split(valid_unicode(text))  # text, token, text, token, ..., text
@@ -134,8 +139,8 @@ class SentencePieceTokenizer(Tokenizer):
         self._names = {i: token for token, i in added.items()}
         tokens = added | {name: i for i, name in self._control.items()}
         unk, bos, eos = (self._control[i] for i in ids)
-        self._roles = {"bos": bos, "eos": eos, "pad": unk} | dict(roles or {})
-        super().__init__(tokens, special_tokens(tokens, **self._roles), size + len(added))
+        self.roles = {"bos": bos, "eos": eos, "pad": unk} | dict(roles or {})
+        super().__init__(tokens, special_tokens(tokens, **self.roles), size + len(added))
 
     def _encode_text(self, text: str, after: int | None, before: int | None) -> list[int]:
         text = text.lstrip() if after in self._names else text
@@ -175,7 +180,7 @@ class SentencePieceTokenizer(Tokenizer):
         (Path(folder) / "tokenizer.model").write_bytes(self._sp.serialized_model_proto())
         names = {token: i for i, token in self._names.items()}
         (Path(folder) / "added_tokens.json").write_text(json.dumps(names, indent=1), encoding="utf-8")
-        write_roles(Path(folder), self._roles)
+        write_roles(Path(folder), self.roles)
 
 
 class JsonTokenizer(Tokenizer):
@@ -194,14 +199,14 @@ class JsonTokenizer(Tokenizer):
             parsed = json.loads(content)
             self._full = tokenizers.Tokenizer.from_str(content)
         except Exception as error:  # the library raises nothing more special
-            raise SeedxError(f"it is not in the format of tokenizers ({error})") from error
+            raise SeedxError(f"it is not in the format of tokenizers ({first_line(error)})") from error
         # The splitting at added tokens is done by the base class, by one rule for both kinds of file.
         self._plain = tokenizers.Tokenizer.from_str(json.dumps(parsed | {"added_tokens": []}))
         added = {token["content"]: token["id"] for token in parsed["added_tokens"]}
-        self._roles = {"bos": "<s>", "eos": "</s>", "pad": "<pad>" if "<pad>" in added else "</s>"} | dict(roles or {})
+        self.roles = {"bos": "<s>", "eos": "</s>", "pad": "<pad>" if "<pad>" in added else "</s>"} | dict(roles or {})
         vocabulary = self._full.get_vocab(with_added_tokens=True)
         super().__init__(
-            added, special_tokens(vocabulary, **self._roles), self._full.get_vocab_size(with_added_tokens=True)
+            added, special_tokens(vocabulary, **self.roles), self._full.get_vocab_size(with_added_tokens=True)
         )
 
     def _encode_text(self, text: str, after: int | None, before: int | None) -> list[int]:
@@ -213,14 +218,7 @@ class JsonTokenizer(Tokenizer):
 
     def save(self, folder: Path | str) -> None:
         self._full.save(str(Path(folder) / "tokenizer.json"))
-        write_roles(Path(folder), self._roles)
-
-
-def valid_unicode(text: str) -> str:
-    """The text with U+FFFD for each half of a surrogate pair, as JSON can hold ("\\ud83d" of a cut emoji)."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        write_roles(Path(folder), self.roles)
 
 
 def load(folder: Path | str) -> Tokenizer:
@@ -257,7 +255,7 @@ def special_tokens(vocabulary: Mapping[str, int], *, bos: str, eos: str, pad: st
     """
     for name, role in ((bos, "starts"), (eos, "ends"), (pad, "pads")):
         if name not in vocabulary:
-            raise SeedxError(f"the tokenizer has no token {name!r}, which {role} a sequence: add it to its file")
+            raise SeedxError(f"the tokenizer has no token {shorten(name)}, which {role} a sequence: add it to its file")
     return SpecialTokens.find(vocabulary, bos=vocabulary[bos], eos=vocabulary[eos], pad=vocabulary[pad])
 
 
@@ -278,7 +276,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     model: Any = tokenizers.Tokenizer(tokenizers.models.BPE())
     model.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
         [
-            tokenizers.pre_tokenizers.Split(tokenizers.Regex(_WORDS), "isolated"),
+            tokenizers.pre_tokenizers.Split(tokenizers.Regex(WORDS), "isolated"),
             tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -289,44 +287,6 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    model.train_from_iterator(_with_template(texts), trainer)
+    model.train_from_iterator(with_template(texts), trainer)
     model.add_tokens([tokenizers.AddedToken(token, normalized=False) for token in ADDED_TOKENS])
     return JsonTokenizer(model.to_str())
-
-
-def _with_template(texts: Iterable[str]) -> Iterator[str]:
-    """Each text with the template of its turn, which so becomes three tokens. Box tokens are left out of the corpus."""
-    writable = _pattern(TEXT_TOKENS)
-    for text in texts:
-        yield from writable.split(valid_unicode(text))[::2]
-        yield from _TEMPLATE
-
-
-def _chunks(parts: Iterable[Part]) -> list[Part]:
-    """The texts of a turn joined, for the ids of white space depend on what is beside it. A mark that was typed is
-    split in two texts: "a [/INST]" becomes "a [", "/INST]"."""
-    chunks: list[Part] = []
-
-    def join(text: str) -> None:
-        if chunks and isinstance(last := chunks[-1], str):
-            chunks[-1] = last + text
-        else:
-            chunks.append(str(text))
-
-    for plain, group in itertools.groupby(parts, lambda part: isinstance(part, str) and not isinstance(part, Mark)):
-        if plain:
-            first, *rest = _TYPED_MARK.split("".join(map(str, group)))
-            join(first)
-            chunks += rest
-            continue
-        for part in group:
-            if isinstance(part, str):
-                join(part)
-            else:
-                chunks.append(part)
-    return chunks
-
-
-def _pattern(tokens: Iterable[str]) -> re.Pattern[str]:
-    """Split at the longest token first."""
-    return re.compile("(" + "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)) + ")")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from seedx.damage import read_json_object
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 
 Roles = Mapping[str, str]  # "bos", "eos", "pad" -> name of the token
 ROLE_FILES = ("special_tokens_map.json", "tokenizer_config.json")  # the first that names a role counts
@@ -19,7 +19,9 @@ def read_added(file: Path) -> dict[str, int] | None:
     added = read_json_object(file)
     wrong = [token for token, number in added.items() if not isinstance(number, int) or number < 0]
     if wrong:
-        raise SeedxError(f"{file} must give each token a number, and {wrong[0]!r} has {added[wrong[0]]!r}")
+        raise SeedxError(
+            f"{file} must give each token a number, and {shorten(wrong[0])} has {shorten(added[wrong[0]])}"
+        )
     return added
 
 

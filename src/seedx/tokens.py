@@ -6,6 +6,8 @@
     <loc-0> ... <loc-223>         box coordinates
     <box_start> <box_end>         around one box
 
+A vocabulary may lack the tokens of tiles and of boxes: SEED-Story's has 64 placeholders, `<img>` and `</img>` alone.
+
 A box is `<box_start><loc-xc><loc-yc><loc-w><loc-h><box_end>`: centre and size as fractions of the image in 224ths.
 There are 224 of these tokens for the 225 marks from 0/224 to 224/224, so the last one stands for both 223/224 and 1. It
 is read as 1, because a side as long as the image is common and one that is a hair shorter is not:
@@ -34,6 +36,7 @@ LOCS = tuple(f"<loc-{i}>" for i in range(224))
 BOX_START, BOX_END = "<box_start>", "<box_end>"
 
 ADDED_TOKENS = (*PLACEHOLDERS, IMAGE_START, IMAGE_END, PATCH_START, PATCH_END, *LOCS, BOX_START, BOX_END)
+_PATCH = (PATCH_START, PATCH_END)
 TEXT_TOKENS = (*LOCS, BOX_START, BOX_END)  # the added tokens that people and models write as text
 
 _STEPS = len(LOCS)
@@ -51,16 +54,16 @@ _CLAUSE = re.compile(r"[.,;:!?](?=\s|$)|\n|<box_start>|<box_end>|<loc-\d+>")  # 
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """Ids of the special tokens. `placeholders` and `locs` are in order."""
+    """Ids of the special tokens. `placeholders` and `locs` are in order. What the vocabulary lacks is None or empty."""
 
     placeholders: tuple[int, ...]
     image_start: int
     image_end: int
-    patch_start: int
-    patch_end: int
+    patch_start: int | None
+    patch_end: int | None
     locs: tuple[int, ...]
-    box_start: int
-    box_end: int
+    box_start: int | None
+    box_end: int | None
     bos: int
     eos: int
     pad: int
@@ -72,13 +75,16 @@ class SpecialTokens:
 
     @classmethod
     def find(cls, vocabulary: Mapping[str, int], *, bos: int, eos: int, pad: int) -> SpecialTokens:
-        """Look the tokens up by name, in whatever order they were added. A vocabulary may have fewer placeholders.
+        """Look the tokens up by name, in whatever order they were added.
+
+        A vocabulary may have fewer placeholders. It may lack both tokens of tiles, and all tokens of boxes.
 
         Raises:
             SeedxError: a token is missing.
         """
         placeholders = tuple(vocabulary[token] for token in PLACEHOLDERS if token in vocabulary)
-        needed = (PLACEHOLDERS[0], *ADDED_TOKENS[len(PLACEHOLDERS) :])
+        groups = [group for group in (_PATCH, TEXT_TOKENS) if any(token in vocabulary for token in group)]
+        needed = (PLACEHOLDERS[0], IMAGE_START, IMAGE_END, *(token for group in groups for token in group))
         missing = [token for token in needed if token not in vocabulary]
         if missing:
             raise SeedxError(
@@ -89,11 +95,11 @@ class SpecialTokens:
             placeholders=placeholders,
             image_start=vocabulary[IMAGE_START],
             image_end=vocabulary[IMAGE_END],
-            patch_start=vocabulary[PATCH_START],
-            patch_end=vocabulary[PATCH_END],
-            locs=tuple(vocabulary[token] for token in LOCS),
-            box_start=vocabulary[BOX_START],
-            box_end=vocabulary[BOX_END],
+            patch_start=vocabulary.get(PATCH_START),
+            patch_end=vocabulary.get(PATCH_END),
+            locs=tuple(vocabulary[token] for token in LOCS if token in vocabulary),
+            box_start=vocabulary.get(BOX_START),
+            box_end=vocabulary.get(BOX_END),
             bos=bos,
             eos=eos,
             pad=pad,
@@ -108,7 +114,16 @@ class SpecialTokens:
         return [self.image_start, *self._content(queries), self.image_end]
 
     def patch(self, queries: int) -> list[int]:
-        """`<patch>`, the first `queries` placeholders, `</patch>`: one tile that is read."""
+        """`<patch>`, the first `queries` placeholders, `</patch>`: one tile that is read.
+
+        Raises:
+            SeedxError: the vocabulary has no such tokens.
+        """
+        if self.patch_start is None or self.patch_end is None:
+            raise SeedxError(
+                "this model's tokenizer has no <patch>, so of each picture only the thumbnail can be read: set "
+                'grids ["1x1"] and single_tile false in the tiling of its config.json'
+            )
         return [self.patch_start, *self._content(queries), self.patch_end]
 
     def _content(self, queries: int) -> tuple[int, ...]:

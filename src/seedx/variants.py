@@ -10,26 +10,18 @@ Standard library only.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from seedx.config import Config, nearest
+from seedx.config import Config, Template, nearest
 from seedx.errors import SeedxError
 from seedx.messages import Image, Message, P, system, user
 
 DETERMINED = ("the ", "all ", "every ", "each ", "a ", "an ")  # how a phrase begins that needs no article
 
 Verb = Literal["chat", "caption", "draw", "edit", "ground", "story", "story_more"]
-
-
-@dataclass(frozen=True)
-class Template:
-    """What is written around a user's turn. `later`: the start of a turn that follows a reply."""
-
-    start: str
-    later: str
-    end: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +72,11 @@ class Variant:
         free_stage: the stage of the de-tokenizer that draws without a condition, if the model has both. With a
             condition it is always the second.
         bracketed: boxes are written in [[ ]].
+        window: a story is told in rounds of a sentence and an image, and the prompt holds so many pictures, its last
+            ones; None: in one reply.
+        story_mark: what the model writes before every text of such a story but the first.
+        language: there is a language model. Without one the model has a visual tokenizer and a de-tokenizer, to
+            reconstruct pictures, and `language` and `bridge` of its config mean nothing.
         bilinear: `reconstruct` reads its picture resized bilinearly, as the release's transform does; else as pictures
             are read (bicubic).
     """
@@ -98,6 +95,9 @@ class Variant:
     edits: bool = False
     free_stage: Literal["first", "second"] = "first"
     bracketed: bool = False
+    window: int | None = None
+    story_mark: str = ""
+    language: bool = True
     bilinear: bool = True
 
     def prompt(self, verb: Verb) -> VerbPrompt:
@@ -147,15 +147,20 @@ VARIANTS = {
         template=Template("", "", ""),
         caption=VerbPrompt("", document=True),
         draw=VerbPrompt(document=True, at_once=True),
+        window=8,
+        story_mark="[INST]",
     ),
+    "detokenizer": Variant(title="SEED-X's de-tokenizer", language=False),
 }
 
 
 def variant_of(config: Config) -> Variant:
-    """
+    """The variant of a model, with the model's own template if it has one.
+
     Raises:
         SeedxError: an unknown name, with the nearest known one.
     """
     if config.variant not in VARIANTS:
         raise SeedxError(f"unknown variant {config.variant!r}{nearest(config.variant, VARIANTS)}")
-    return VARIANTS[config.variant]
+    variant = VARIANTS[config.variant]
+    return dataclasses.replace(variant, template=config.template) if config.template else variant

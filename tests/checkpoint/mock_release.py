@@ -19,7 +19,7 @@ from seedx.checkpoint import native
 from seedx.checkpoint.layouts import STAGES
 from seedx.checkpoint.parts import build, modules, part_state
 from seedx.checkpoint.release import to_release
-from seedx.config import BridgeConfig
+from seedx.config import BridgeConfig, Config
 from small import SMALL, TOKENIZER
 
 # Heads that no file tells are the release's, halved until they divide the width.
@@ -39,13 +39,13 @@ LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 99765
 State = dict[str, Tensor]
 
 
-def random_state(part: str, seed: int) -> State:
+def random_state(part: str, seed: int, sizes: Config = MOCK) -> State:
     """Weights of one part under the release's names; `seed` makes those of one model differ from another's."""
     ours = {"visual_encoder": "vision", "agent": "bridge", "llm": "language", "vae": "vae"}.get(part, "detokenizer")
-    seedx, detokenizer = build(MOCK)
+    seedx, detokenizer = build(sizes)
     module = modules(seedx, detokenizer)[ours]
-    if part == STAGES[0]:
-        module = native.other_stage(MOCK)
+    if part in STAGES and STAGES[sizes.detokenizer.condition] != part:
+        module = native.other_stage(sizes)
     generator = torch.Generator().manual_seed(seed)
     state = {k: 0.05 * torch.randn(t.shape, generator=generator) for k, t in part_state(ours, module).items()}
     return to_release(part, state)
@@ -69,9 +69,9 @@ def make(root: Path) -> Path:
     return root / "pretrained"
 
 
-def llama(folder: Path, state: State, suffix: str) -> None:
+def llama(folder: Path, state: State, suffix: str, sizes: Config = MOCK) -> None:
     """Two shards and their index; the frequencies that old versions of transformers stored; and its config.json."""
-    build(MOCK)[0].language.llm.config.save_pretrained(folder)
+    build(sizes)[0].language.llm.config.save_pretrained(folder)
     stem = "model" if suffix == "safetensors" else "pytorch_model"
     if suffix == "bin":
         state = state | {f"model.layers.{i}.self_attn.rotary_emb.inv_freq": torch.ones(4) for i in range(2)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,42 @@ def test_absurd_sizes_are_refused_before_anything_is_built(
         info(folder)
 
 
+def test_sizes_that_fit_no_module_are_one_line(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["detokenizer"]["unet"]["up_block_types"] = ["CrossAttnUpBlock2D"]  # and two on the way down
+    (folder / "config.json").write_text(json.dumps(config))
+    for read in (native.load, info):
+        with pytest.raises(
+            SeedxError, match=r"no model can be built of the sizes in config\.json: ValueError: Must pro"
+        ):
+            read(folder)
+
+
+def test_no_message_repeats_a_long_name(folder: Path) -> None:
+    long = "x " * 20_000
+    for name, values in (
+        ("special_tokens_map.json", {"pad_token": long}),
+        ("added_tokens.json", {long: "many"}),
+        ("config.json", {long: 1}),
+        ("config.json", json.loads((folder / "config.json").read_text()) | {"detokenizer": {"vae": {"class": long}}}),
+    ):
+        before = (folder / name).read_text()
+        (folder / name).write_text(json.dumps(values))
+        with pytest.raises(SeedxError) as caught:
+            native.load(folder)
+        assert len(str(caught.value)) < 500
+        (folder / name).write_text(before)
+
+
+def test_a_header_of_words_is_not_repeated(folder: Path) -> None:
+    header = json.dumps({"a": {"dtype": "x " * 20_000, "shape": [1], "data_offsets": [0, 4]}}).encode()
+    file = folder / "language.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(SeedxError, match="can't be read as weights") as caught:
+        native.load(folder)
+    assert len(str(caught.value)) < 500
+
+
 def test_a_share_may_be_zero_and_written_as_a_whole_number(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["bridge"]["text_weight"] = config["detokenizer"]["image_guidance"] = 0
@@ -170,5 +207,11 @@ def test_a_pickle_that_is_no_weights(tmp_path: Path) -> None:
     (tmp_path / "text.bin").write_text("hello")
     with pytest.raises(SeedxError, match="is no file of torch weights"):
         weights.read(tmp_path / "text.bin")
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "plain.bin")
+    with zipfile.ZipFile(tmp_path / "plain.bin") as plain, zipfile.ZipFile(tmp_path / "bomb.bin", "w", 8) as packed:
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    with pytest.raises(SeedxError, match="is compressed, as torch writes no weights"):
+        weights.read(tmp_path / "bomb.bin")
     torch.save({"a": torch.ones(2)}, tmp_path / "old.bin", _use_new_zipfile_serialization=False)
     assert weights.read(tmp_path / "old.bin")["a"].tolist() == [1, 1]

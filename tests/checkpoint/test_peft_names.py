@@ -12,6 +12,7 @@ from mock_release import MOCK, make, random_state
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
+import seedx
 from seedx.checkpoint import native
 from seedx.checkpoint.convert import convert
 from seedx.checkpoint.parts import build
@@ -76,6 +77,28 @@ def test_a_fine_tuned_file_of_the_release_converts(
     convert(pretrained, tmp_path / "again", variant="seed_x_i", finetuned=tmp_path / "pytorch_model.bin")
     again = native.load(tmp_path / "again").seedx.language.llm.state_dict()
     assert all(torch.equal(again[name], tensor) for name, tensor in ours.items())
+
+
+def test_lora_of_a_fine_tuned_file_can_be_kept_as_an_adapter(
+    tuned: tuple[dict[str, Tensor], dict[str, Tensor]], tmp_path: Path
+) -> None:
+    state, expected = tuned
+    pretrained = make(tmp_path)
+    agent = random_state("agent", 99) | {f"llm.{name}": tensor for name, tensor in state.items()}
+    torch.save(agent, tmp_path / "pytorch_model.bin")
+    out, file = tmp_path / "out", str(tmp_path / "pytorch_model.bin")
+    command = ["convert", str(pretrained), str(out), "--variant", "seed_x_i"]
+    assert main([*command, "--finetuned", file, "--keep-adapter"]) == 0
+    base = native.load(out).seedx.language.llm.state_dict()
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert torch.equal(base[name], state["base_model.model.model.layers.0.mlp.up_proj.base_layer.weight"])
+    assert torch.equal(base["model.norm.weight"], expected["model.norm.weight"])  # tuned in full: part of the model
+    model = seedx.load(out, adapter=out / "adapters" / "finetuned")
+    model.merge_adapter()
+    merged = model.model.seedx.language.llm.state_dict()
+    assert same(merged, expected)
+    assert main(command) == 0 and (out / "adapters" / "finetuned" / "adapter_config.json").is_file()  # it stays
+    assert main([*command, "--keep-adapter"]) == 2
 
 
 def test_only_what_was_trained_needs_the_language_model(

@@ -36,8 +36,8 @@ def test_the_table_of_formats_is_complete():
 
 
 def test_the_options_of_every_format_are_named():
-    named = {name for names, _ in table("Every format also", "Two data sets") for name in names}
-    assert named == {"images", "roots", *Filters.__dataclass_fields__}
+    named = {name for names, _ in table("Every format also", "### As they are") for name in names}
+    assert named == {"images", "roots", "grids", *Filters.__dataclass_fields__}
 
 
 def test_the_recipes_tables_are_right():
@@ -84,10 +84,3 @@ def test_cutting_into_lines(tmp_path):
     (tmp_path / "sis.json").write_text(json.dumps(layout("vist_sis")))
     space["vist"](tmp_path / "sis.json", tmp_path / "sis.jsonl")
     assert [json.loads(line)["story_id"] for line in (tmp_path / "sis.jsonl").open()] == ["45530", "45531"]
-    turns = [{"input": "7-input.png", "mask": "7-mask1.png", "output": "7-output1.png", "instruction": "Add a cat."}]
-    (tmp_path / "edit_sessions.json").write_text(json.dumps({"7": turns}))
-    space["magicbrush"](tmp_path / "edit_sessions.json", tmp_path / "edits.jsonl")
-    make_pictures(["images/7/7-input.png", "images/7/7-output1.png"], tmp_path)
-    ((_, record),) = (step for unit in open_source(str(tmp_path / "edits.jsonl")) for step in unit.read())
-    made = shown(formats.get("edit", polite=0.0)(record, rng()))
-    assert made == [("user", "@7-input.png", "Add a cat."), ("assistant", "@7-output1.png")]

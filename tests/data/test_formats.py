@@ -112,7 +112,7 @@ def test_a_missing_picture_is_a_sample_error(name, tmp_path):
         (
             "edit",
             {"zzz": 1},
-            "known: at_least, at_most, images, inverse, min_aspect_ratio, min_side, polite, roots, turns",
+            "known: at_least, at_most, grids, images, inverse, min_aspect_ratio, min_side, polite, roots, turns",
         ),
         ("edit", {"polite": 1.5}, "a number from 0 to 1, not 1.5"),
         ("edit", {"turns": "all"}, "'session' or 'one', not 'all'"),
@@ -122,6 +122,8 @@ def test_a_missing_picture_is_a_sample_error(name, tmp_path):
         ("laion_coco", {"at_least": 0.3}, "a table of numbers by the names of fields"),
         ("laion_coco", {"images": 3}, "is a folder"),
         ("laion_coco", {"roots": "/data"}, "is a list of folders and URLs"),
+        ("edit", {"grids": "1x1"}, "is a list such as"),
+        ("edit", {"grids": ["1"]}, "a grid is columns x rows"),
         ("no_such_module:f", {}, "PYTHONPATH"),
         ("json:no_such_function", {}, "can't be imported"),
         ("json:JSONDecoder.x", {}, "can't be imported"),

@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
+import pillow_heif
 
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "data")]
 
+import folder_targets  # noqa: E402
 from layouts import FIXTURES, layout, make_pictures  # noqa: E402
 from mutate import mutate_bytes, mutate_record, mutate_text  # noqa: E402
 from shards import write_jsonl, write_parquet, write_tar  # noqa: E402
@@ -52,8 +54,9 @@ def _pictures() -> list[bytes]:
     colour = PIL.Image.fromarray(pixels)
     exif = PIL.Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "maker"
-    made = [(colour, kind, {}) for kind in PLUGINS if kind != "HEIF"]
-    made += [(colour, kind, {"exif": exif}) for kind in ("JPEG", "PNG", "WEBP", "TIFF")]
+    pillow_heif.register_heif_opener()  # which writes, too
+    made = [(colour, kind, {}) for kind in PLUGINS]
+    made += [(colour, kind, {"exif": exif}) for kind in ("JPEG", "PNG", "WEBP", "TIFF", "HEIF")]
     made += [(colour, "TIFF", {"compression": name}) for name in ("tiff_lzw", "jpeg", "tiff_deflate", "packbits")]
     made += [(colour, "JPEG", {"progressive": True}), (colour.convert("CMYK"), "JPEG", {})]
     made += [(colour.convert(mode), "PNG", {}) for mode in ("RGBA", "P", "L", "LA", "1")]
@@ -89,6 +92,10 @@ def _files(kind: str) -> list[bytes]:
     folder = _folder()
     if kind == "jsonl":
         paths = [write_jsonl(folder / "seed.jsonl", 20)]
+    elif kind == "json":
+        paths = [write_jsonl(folder / "array.jsonl", 20)]
+        array = ",\n".join(Path(paths[0]).read_text().splitlines())
+        return [f"[{array}]".encode(), b'{"7": [{"input": "a.png"}], "8": [{"input": "b.png"}]}']
     elif kind == "parquet":
         paths = [write_parquet(folder / f"seed{group}.parquet", 12, group) for group in (4, 12)]
     else:
@@ -214,10 +221,16 @@ TARGETS: dict[str, Target] = {
     "picture": picture,
     "tar": functools.partial(_file, "tar"),
     "jsonl": functools.partial(_file, "jsonl"),
+    "json": functools.partial(_file, "json"),
     "parquet": functools.partial(_file, "parquet"),
     "record": record,
     "conversation": conversation,
     "prompt": prompt,
     "boxes": boxes,
     "slide": slide,
+    "recipe": folder_targets.recipe,
+    "settings": folder_targets.settings,
+    "model folder": folder_targets.model_folder,
+    "checkpoint": folder_targets.checkpoint,
 }
+SLOW = ("model folder", "checkpoint")  # which get fewer inputs

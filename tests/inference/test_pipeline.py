@@ -21,7 +21,7 @@ from seedx.inference.generate import generate
 from seedx.inference.image_decoder import ImageRequest
 from seedx.inference.reply import Reply
 from seedx.inference.rows import Prompt, RowRequest, RowState, SamplingSettings
-from seedx.inference.settings import DrawOptions, DrawSettings, Options, ReplyOptions, Settings
+from seedx.inference.settings import DrawOptions, DrawSettings, ReplyOptions, Settings, SettingsOptions
 from seedx.messages import Image as Picture
 from seedx.messages import Text, assistant, user
 from seedx.prompt import encode
@@ -272,6 +272,7 @@ def test_a_long_prompt_is_refused_and_the_session_stays(tiny):
         ({"sampler": "Euler"}, "Euler"),
         ({"temperature": -1.0}, "temperature"),
         ({"max_new_tokens": FREE - 1}, "an image takes 18 tokens"),
+        ({"release_suppression": "no"}, "release_suppression is True or False"),
     ],
 )
 def test_options_are_checked(tiny, options, problem):
@@ -340,10 +341,10 @@ def test_a_story_of_a_model_has_a_picture_at_least(tiny):
         tiny.story(" ")
 
 
-@pytest.mark.parametrize(("settings", "options"), [(DrawSettings, DrawOptions), (Settings, Options)])
+@pytest.mark.parametrize(("settings", "options"), [(DrawSettings, DrawOptions), (Settings, SettingsOptions)])
 def test_options_are_the_fields_of_settings(settings, options):
     assert [field.name for field in dataclasses.fields(settings)] == list(get_type_hints(options))
-    assert {*get_type_hints(Options), "drawing", "condition"} == {*get_type_hints(ReplyOptions)}
+    assert {*get_type_hints(SettingsOptions), "adapter", "drawing", "condition"} == {*get_type_hints(ReplyOptions)}
 
 
 def test_a_stream_that_is_closed_keeps_what_was_said(tiny):
@@ -443,11 +444,52 @@ def test_one_bad_row_of_a_batch_is_its_own_error(tiny, noise):
         tiny.chat_batch(prompts, on_error="return", steps=10**9)
 
 
-def test_a_batch_of_nothing_is_empty(tiny):
-    assert tiny.chat_batch([]) == [] == tiny.chat_batch([], on_error="return")
-    assert tiny.draw_batch([], []) == [] == tiny.reply_batch([])
+def alike(one, other):  # a batch rounds otherwise than a row alone
+    return difference(one, other) <= 1
+
+
+def test_one_bad_picture_or_prompt_is_the_error_of_its_row(tiny, noise):
+    good, torn = noise(96, 96), b"\xff\xd8\xff torn"
+    drawn = tiny.draw_batch(["a cat", " ", "a " * 900, "a dog"], [1, 2, 3, 4], on_error="return", **SHORT)
+    assert [type(one) for one in drawn[1:3]] == [SeedxError, ContextFullError]
+    assert alike(drawn[0], tiny.draw("a cat", seed=1, **SHORT)) and alike(drawn[3], tiny.draw("a dog", seed=4, **SHORT))
+    edited = tiny.edit_batch([torn, good, good], ["a hat", "a hat", ""], [1, 2, 3], on_error="return", **SHORT)
+    assert [type(one) for one in (edited[0], edited[2])] == [ImageError, SeedxError]
+    assert alike(edited[1], tiny.edit(good, "a hat", seed=2, **SHORT))
+    settings = {"steps": SHORT["steps"]} if "steps" in SHORT else {}
+    pictures, conditions = [good, "no/such.png", good], [good, good, torn]
+    made = tiny.reconstruct_batch(pictures, conditions, [1, 2, 3], on_error="return", **settings)
+    assert [type(one) for one in made[1:]] == [ImageError, ImageError]
+    assert alike(made[0], tiny.reconstruct(good, good, seed=1, **settings))
+    seeds = tiny.reconstruct_batch([good, good], None, [1, "one"], on_error="return", **settings)
+    assert alike(seeds[0], tiny.reconstruct(good, seed=1, **settings)) and "seed must be" in str(seeds[1])
+
+
+@pytest.mark.parametrize("on_error", ["raise", "return"])
+def test_a_mistake_about_the_whole_batch_is_no_rows(tiny, noise, on_error):
+    good = noise(96, 96)
+    for call, message in (
+        (lambda: tiny.draw_batch(["a cat"], on_error=on_error, steps=10**9), "steps"),
+        (lambda: tiny.draw_batch(["a cat"], [1, 2], on_error=on_error), "one seed a prompt: 1 prompts came with 2"),
+        (lambda: tiny.edit_batch([good], ["a", "b"], on_error=on_error), "1 pictures came with 2 instructions"),
+        (lambda: tiny.reconstruct_batch([good], [], [1], on_error=on_error), "1 pictures came with 0 conditions"),
+        (lambda: tiny.reconstruct_batch([good], None, [], on_error=on_error), "1 pictures came with 0 seeds"),
+        (lambda: tiny.edit_batch([good], ["a"], on_error="log"), "on_error is"),
+        (lambda: tiny.reconstruct_batch([good], None, [1], on_error="log"), "on_error is"),
+    ):
+        with pytest.raises(SeedxError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("on_error", ["raise", "return"])
+def test_a_batch_of_nothing_is_empty(tiny, on_error):
+    assert tiny.chat_batch([], on_error=on_error) == [] == tiny.reply_batch([])
+    assert tiny.draw_batch([], on_error=on_error) == [] == tiny.draw_batch([], [], on_error=on_error)
+    assert tiny.edit_batch([], [], on_error=on_error) == []
+    assert tiny.reconstruct_batch([], None, [], on_error=on_error) == []
+    assert tiny.reconstruct_batch([], [], [], on_error=on_error) == []
     with pytest.raises(SeedxError, match="one seed a prompt"):
-        tiny.draw_batch(["a cat"], [1, 2])
+        tiny.draw_batch([], [1], on_error=on_error)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """The plain products give what the fused kernel gives."""
 
-import subprocess
-import sys
+import runpy
 
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from seedx.config import LanguageConfig
+from seedx.model import attention, language
 from seedx.model.attention import attend, llama_attention
 
 
@@ -43,15 +45,23 @@ def test_heads_of_keys_repeat():
     torch.testing.assert_close(attended, whole.transpose(1, 2))
 
 
-def test_the_attention_is_registered_by_the_model_not_by_the_import():
-    code = """
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-import seedx.model.attention, seedx.model.language
-from seedx.config import LanguageConfig
-before = "seedx" in ALL_ATTENTION_FUNCTIONS.valid_keys()
-for _ in range(2):
-    seedx.model.language.Language(LanguageConfig(vocab_size=9, hidden_size=8, intermediate_size=8, layers=1, heads=2))
-print(before, ALL_ATTENTION_FUNCTIONS["seedx"] is seedx.model.attention.llama_attention)
-"""
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.split() == ["False", "True"]
+def test_the_attention_is_registered_by_the_model_not_by_the_import(monkeypatch):
+    monkeypatch.delitem(ALL_ATTENTION_FUNCTIONS._global_mapping, "seedx", raising=False)
+    for module in (attention, language):
+        runpy.run_path(module.__file__)  # the code of the import, once more
+    assert "seedx" not in ALL_ATTENTION_FUNCTIONS.valid_keys()
+    for _ in range(2):
+        language.Language(LanguageConfig(vocab_size=9, hidden_size=8, intermediate_size=8, layers=1, heads=2))
+    assert ALL_ATTENTION_FUNCTIONS["seedx"] is llama_attention
+
+
+@pytest.mark.parametrize("short", [True, False])
+@pytest.mark.parametrize("kv", [4, 2])
+def test_the_last_queries_of_a_sequence_need_no_mask(monkeypatch, short, kv):
+    """A span after what is cached: causal attention of the last 3 of 10 tokens, both ways."""
+    monkeypatch.setattr("seedx.model.attention.SHORT", 1024 if short else 4)
+    torch.manual_seed(0)
+    q, k, v = torch.randn(2, 4, 10, 8), torch.randn(2, kv, 10, 8), torch.randn(2, kv, 10, 8)
+    whole = attend(q, k, v, mask=torch.ones(1, 1, 10, 10, dtype=torch.bool).tril())
+    torch.testing.assert_close(attend(q, k, v, causal=True), whole, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(attend(q[:, :, 7:], k, v, causal=True), whole[:, :, 7:], atol=1e-6, rtol=1e-5)

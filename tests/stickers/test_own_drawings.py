@@ -2,7 +2,7 @@
 
 import json
 import re
-import subprocess
+import runpy
 import sys
 from itertools import islice
 from pathlib import Path
@@ -62,11 +62,14 @@ def test_it_is_read_as_messages(drawn):
         assert record.image(content[0]["image"])
 
 
-def test_the_command_of_the_makefile(tmp_path):
+def test_the_command_of_the_makefile(tmp_path, monkeypatch):
     makefile = Path(__file__).parents[2] / "Makefile"
     (line,) = re.findall(r"-m (seedx_stickers\.training\.own_drawings .*?) \|\|", makefile.read_text(encoding="utf-8"))
     line = (
         line.replace("$(TINY)-so-far", "tiny").replace("runs/own-drawings/$$seed", str(tmp_path)).replace("$$seed", "1")
     )
-    subprocess.run([sys.executable, "-m", *line.split(), "--n", "1"], check=True, capture_output=True)
+    module, *arguments = line.split()
+    monkeypatch.setattr(sys, "argv", [module, *arguments, "--n", "1"])
+    monkeypatch.delitem(sys.modules, module)  # it is run as a program, not imported
+    runpy.run_module(module, run_name="__main__")
     assert (tmp_path / "conversations.jsonl").is_file()

@@ -9,9 +9,9 @@ import time
 
 import pytest
 import torch
-from processes import PRELOAD
 from torch import nn
 
+from processes import PRELOAD
 from seedx.train.engine import checkpoint_files
 from seedx.train.engine.checkpointing import CheckpointManager
 from seedx.train.engine.parallel import World, clip_grad_norm, optimizer_parameters

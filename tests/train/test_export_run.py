@@ -10,9 +10,10 @@ from seedx.checkpoint import native
 from seedx.cli import main
 from seedx.errors import SeedxError
 from seedx.train.engine.checkpointing import CheckpointManager
+from seedx.train.engine.components import copy_missing
 from seedx.train.engine.optimizer import build_optimizer
 from seedx.train.engine.parallel import World, optimizer_parameters
-from seedx.train.export import copy_missing, export
+from seedx.train.export import export
 from seedx.train.recipe import Recipe, as_json
 from seedx.train.run import build
 

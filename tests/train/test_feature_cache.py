@@ -7,10 +7,10 @@ from pathlib import Path
 import cache_ranks
 import pytest
 import torch
-from processes import free_port
 from torch import Tensor
 from toy import together
 
+from processes import free_port
 from seedx.config import VisionConfig
 from seedx.model.vision import VisionTransformer
 from seedx.tiling import normalise

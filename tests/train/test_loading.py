@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 from loading import main
-from processes import free_port, run
 
+from processes import free_port, run
 from seedx.checkpoint import native
 from seedx.checkpoint.parts import Model
 from seedx.config import TINY, LoraConfig

@@ -8,10 +8,10 @@ import signal
 
 import pytest
 import torch
-from processes import free_port
 from torch import nn
 from toy import RECIPE, Toy, lines_of_one_rank, together
 
+from processes import free_port
 from seedx.data.sample_errors import SampleError, SampleErrors
 from seedx.data.shard_reader import Data
 from seedx.errors import SeedxError

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import ranks
 import torch
-from processes import free_port, run
 from torch import nn
 
+from processes import free_port, run
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.train.engine import checkpoint_files, parallel

@@ -73,6 +73,8 @@ def test_any_field_can_be_changed_by_its_path(path):
         ({"workers": -1}, "workers must be at least 0"),
         ({"losses.text": float("nan")}, "losses.text must be a finite number"),
         ({"options.ratio": float("inf")}, "options.ratio must be a finite number"),
+        ({"options.x": b"x"}, "options.x must be a text, a number, a list or a table"),
+        ({"data.0.options.x": [np.bool_(True)]}, "must be a text, a number, a list or a table"),
         ({"trained": [1]}, "trained.0 must be of type str"),
         ({"data": [3]}, "data must be a list of tables"),
         ({"data.0.source": 3}, "source and format of data are texts"),
@@ -105,6 +107,9 @@ def test_files_that_are_no_recipes_are_explained(path, tmp_path):
         load_recipe(tmp_path / "none.toml")
     path.write_text("steps = ")
     with pytest.raises(ValueError, match=r"recipe\.toml is not TOML"):
+        load_recipe(path)
+    path.write_bytes(b"name = '\xff'")
+    with pytest.raises(ValueError, match=r"recipe\.toml is not TOML: 'utf-8' codec"):
         load_recipe(path)
     path.write_text("steps = 3")
     with pytest.raises(ValueError, match="has no 'name'"):

@@ -95,6 +95,23 @@ def test_the_language_stages_train_adapters_norms_words_and_bridge(name: str) ->
     assert not any(parameter.requires_grad for parameter in model.vision.parameters())
 
 
+def test_the_chain_and_what_the_release_says_of_tuning() -> None:
+    assert [recipe(name).init_from for name in ("1-detokenizer", "2-condition", "3-pretrain", "4-instruct")] == [
+        "runs/17b/base",
+        "runs/17b/1-detokenizer",
+        "runs/17b/base",
+        "runs/17b/3-pretrain",
+    ]
+    instruct = recipe("4-instruct")
+    assert instruct.steps == 20_000
+    edits = [data.options for data in instruct.data if data.format == "edit"]
+    assert len(edits) == 2
+    for options in edits:
+        assert (options["min_side"], options["min_aspect_ratio"], options["grids"]) == (400, 0.6, ["1x1"])
+        assert abs(options["polite"] - 20 / 21) < 1e-4
+    assert [data.options for data in instruct.data if data.format == "llava"] == [{"place": "random"}]
+
+
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.toml")), ids=lambda file: file.stem)
 def test_settings_and_data(file: Path) -> None:
     read = load_recipe(file)

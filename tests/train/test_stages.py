@@ -12,12 +12,14 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+import seedx
 from seedx import plugins
 from seedx.checkpoint import native
 from seedx.cli import main
 from seedx.config import PRESETS, TINY
 from seedx.model.vision import pool_features
 from seedx.tiling import normalise, tile_image
+from seedx.train.export import export
 from seedx.train.recipe import load_recipe
 from seedx.train.run import STAGES, build, dry_run, run
 from seedx.train.stages.language_samples import predict_features
@@ -111,6 +113,36 @@ def test_adapters_on_a_whole_model_give_a_whole_model(tiny_folder, tmp_path):
     assert after.config == before.config
     same = {n for n, t in after.seedx.state_dict().items() if torch.equal(t, before.seedx.state_dict()[n])}
     assert "vision.proj" in same and "language.llm.model.layers.0.mlp.up_proj.weight" not in same
+
+
+@pytest.mark.parametrize("stage", ["language", "condition"])
+def test_an_adapter_is_trained_alone(tiny_folder, tmp_path, stage):
+    """It changes the model that it was trained on, which stays as it is, also from a checkpoint of the run."""
+    path = recipe_of(tmp_path, LANGUAGE if stage == "language" else PICTURES)
+    name = "mine" if stage == "language" else "pictures"
+    assert run(path, tmp_path / "out", **SMALL, init_from=str(tiny_folder), adapter=2)
+    folder = tmp_path / "out" / "adapters" / name
+    assert sorted(file.name for file in folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert not (tmp_path / "out" / "config.json").exists()  # the folder is no model
+    tensors = load_file(folder / "adapter_model.safetensors")
+    assert all(2 in tensor.shape for tensor in tensors.values())
+    assert all(tensor.any() for key, tensor in tensors.items() if "lora_B" in key and "attn2" not in key)
+    model = seedx.load(tiny_folder, adapter=folder)
+    assert model.adapters == (name,)
+    export(tmp_path / "out" / "runs" / name, tmp_path / "exported")
+    again = load_file(tmp_path / "exported" / "adapter_model.safetensors")
+    assert all(torch.equal(again[key], tensor) for key, tensor in tensors.items())
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").touch()
+    with pytest.raises(ValueError, match="is not empty and holds no adapter"):
+        export(tmp_path / "out" / "runs" / name, tmp_path / "full")
+
+
+def test_what_trains_no_adapter_says_so(tmp_path):
+    with pytest.raises(ValueError, match="give one of the two"):
+        load_recipe(recipe_of(tmp_path, LANGUAGE), lora=True, adapter=4)
+    with pytest.raises(ValueError, match="'vae' trains no adapters"):
+        build(load_recipe(RECIPES[2], adapter=4), tmp_path)
 
 
 def test_the_language_stage_shows_what_it_draws(tiny_folder, tmp_path):

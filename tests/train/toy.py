@@ -2,10 +2,10 @@
 
 import os
 
-import processes
 import torch
 from torch import nn
 
+import processes
 from seedx.batch import Encoded
 from seedx.train.engine.loop import train
 from seedx.train.engine.parallel import init_distributed, shutdown

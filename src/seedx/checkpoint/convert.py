@@ -12,17 +12,21 @@ import torch
 from torch import Tensor
 
 from seedx import tokenizer
-from seedx.checkpoint import native, peft_names, weights
-from seedx.checkpoint.download import QWEN_PREFIX, Part, Selection, complete, survey
-from seedx.checkpoint.layouts import LAYOUTS, STAGES, stage_of
+from seedx.checkpoint import gguf_convert, mapped, native, peft_names, weights
+from seedx.checkpoint.adapters import SAMPLED, write_adapter
+from seedx.checkpoint.base.vision import visual_only
+from seedx.checkpoint.download import Part, Selection, complete, survey
+from seedx.checkpoint.gguf_convert import Kind
+from seedx.checkpoint.layouts import LAYOUTS, STAGES, has_language, stage_of
 from seedx.checkpoint.parts import build, modules, part_state
-from seedx.checkpoint.peft_names import Merged, Update
+from seedx.checkpoint.peft_names import Merged
 from seedx.checkpoint.release import from_release
 from seedx.checkpoint.shared_parts import origin, take, write_record
 from seedx.checkpoint.sizes import sizes_of
 from seedx.config import Config
 from seedx.damage import damage
 from seedx.errors import SeedxError
+from seedx.model.lora import Update
 
 Progress = Callable[[str, int], None]
 
@@ -53,6 +57,8 @@ def convert(
     *,
     variant: str | None = None,
     finetuned: str | Path | None = None,
+    keep_adapter: bool = False,
+    gguf: Kind | None = None,
 ) -> Converted:
     """Convert the release's files to a folder for `native.load`, one shard at a time.
 
@@ -65,6 +71,9 @@ def convert(
         variant: which of the released models, a name of `LAYOUTS`; None: the only one.
         finetuned: a pytorch_model.bin that fine-tuning with the release's code wrote, in place of the model's `agent`.
             LoRA in peft's names is merged.
+        keep_adapter: LoRA of that file is not merged but written as an adapter to adapters/finetuned in `target`; what
+            else was tuned (embeddings, norms, head, resamplers) is part of the model.
+        gguf: the language model is stored as a GGUF file of this kind; see `gguf_convert.write_language`.
 
     Raises:
         SeedxError: there is a choice of models, a part is missing or damaged, or a weight is missing, unknown or of
@@ -74,21 +83,28 @@ def convert(
     selection = check(select(source, variant, finetuned))
     if sizes is None and selection.variant is None:
         raise SeedxError(f"no name of a folder says which model {source} is: give --variant {'|'.join(LAYOUTS)}")
-    files = Files(selection.usable)
-    words = tokenizer.load(selection.parts["tokenizer"].place)
+    files = Files(selection.usable, language=has_language(selection.variant))
+    words = tokenizer.load(selection.parts["tokenizer"].place) if files.language else None
     stage = main_stage(selection, sizes)
     if sizes is None:
         assert selection.variant is not None
-        sizes = sizes_of(files.official(), files.parts, words.specials, selection.variant, stage == STAGES[1])
+        specials = words.specials if words else None
+        sizes = sizes_of(files.official(), files.parts, specials, selection.variant, stage == STAGES[1])
+    lora = files.take_lora() if keep_adapter else {}
     detokenizer = dataclasses.replace(sizes.detokenizer, condition=stage == STAGES[1])
     config = dataclasses.replace(sizes, variant=selection.variant or sizes.variant, detokenizer=detokenizer)
-    if words.vocab_size > config.language.vocab_size:
+    if words and words.vocab_size > config.language.vocab_size:
         raise SeedxError(f"the tokenizer has {words.vocab_size} ids, the model {config.language.vocab_size}")
+    report = mapped.forgetting([file for part in selection.usable.values() for file in part.files], progress)
     with native.replacing(target) as aside:
         native.write_config(config, aside)
-        words.save(aside)
-        linked = _write_parts(files, config, stage, aside, target, dtype, progress)
+        if words:
+            words.save(aside)
+        linked = _write_parts(files, config, stage, aside, target, dtype, report, gguf)
         write_record(aside, selection.variant, files.origins(stage, dtype))
+    if lora:
+        llm = files.official()["llm"]
+        write_adapter(target / "adapters" / "finetuned", "language", lora, llm[SAMPLED["language"]])
     damaged = tuple(part.problem for part in selection.parts.values() if part.problem)
     return Converted(selection.variant, tuple(linked), damaged)
 
@@ -125,7 +141,7 @@ def check(selection: Selection) -> Selection:
 
 def main_stage(selection: Selection, sizes: Config | None) -> str:
     """The stage of the de-tokenizer that the model draws by."""
-    if selection.variant:
+    if selection.variant and has_language(selection.variant):
         return stage_of(selection.variant)
     if sizes is not None:
         return STAGES[sizes.detokenizer.condition]
@@ -133,14 +149,20 @@ def main_stage(selection: Selection, sizes: Config | None) -> str:
 
 
 class Files:
-    """The weights of the selected parts, mapped from the disk, LoRA taken apart from what it changes."""
+    """The weights of the selected parts, mapped from the disk, LoRA taken apart from what it changes.
 
-    def __init__(self, parts: Mapping[str, Part]) -> None:
-        self.parts = parts
+    Args:
+        language: whether the model has a language model.
+    """
+
+    def __init__(self, parts: Mapping[str, Part], language: bool = True) -> None:
+        self.parts, self.language = parts, language
         self.updates: dict[str, Update] = {}
-        self._official = {name: weights.read(*parts[name].files) for name in ("agent", "vae")}
-        self._official["visual_encoder"] = _visual(weights.read(*parts["visual_encoder"].files))
-        self._official["llm"] = self._language()
+        self._official = {"vae": weights.read(*parts["vae"].files)}
+        self._official["visual_encoder"] = visual_only(weights.read(*parts["visual_encoder"].files))
+        if language:
+            self._official["agent"] = weights.read(*parts["agent"].files)
+            self._official["llm"] = self._language()
         for stage in self.stages:
             self._official[stage] = self._whole(stage)
 
@@ -156,6 +178,18 @@ class Files:
         """A part under our names, LoRA merged."""
         state = from_release(part, self._official[part])
         return Merged(state, from_release("llm", self.updates)) if part == "llm" and self.updates else state
+
+    def take_lora(self) -> dict[str, Update]:
+        """LoRA's changes, which are then not merged.
+
+        Raises:
+            SeedxError: there are none.
+        """
+        if not self.updates:
+            raise SeedxError("there is no LoRA to keep: give --finetuned a pytorch_model.bin with LoRA in peft's names")
+        Merged(self._official["llm"], self.updates)  # checks that they fit
+        taken, self.updates = self.updates, {}
+        return taken
 
     def origins(self, main: str, dtype: torch.dtype | None) -> dict[str, dict[str, object]]:
         """By our names, what the parts are made from that models share."""
@@ -194,7 +228,8 @@ def _write_parts(
     aside: Path,
     target: Path,
     dtype: torch.dtype | None,
-    progress: Progress | None,
+    progress: Progress,
+    gguf: Kind | None,
 ) -> list[str]:
     """Returns the parts that were linked."""
     expected, origins, linked = modules(*build(config)), files.origins(main, dtype), []
@@ -204,17 +239,11 @@ def _write_parts(
         state = files.ours(part)
         base = state.base if isinstance(state, Merged) else state
         weights.check(base, part_state("detokenizer" if part in STAGES else name, module), part)
-        report = functools.partial(progress, name) if progress else None
         if name in origins and (size := take(name, origins[name], aside, target)):
             linked.append(name)
-            if report:
-                report(size)
+            progress(name, size)
+        elif name == "language" and gguf:
+            gguf_convert.write_language(aside, config.language, state, gguf, progress)
         else:
-            weights.write(aside, name, state, dtype, progress=report)
+            weights.write(aside, name, state, dtype, progress=functools.partial(progress, name))
     return linked
-
-
-def _visual(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The visual tokenizer's weights, also from the file of the whole of Qwen-VL-Chat."""
-    inner = {name.removeprefix(QWEN_PREFIX): t for name, t in state.items() if name.startswith(QWEN_PREFIX)}
-    return inner or state

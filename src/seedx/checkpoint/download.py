@@ -6,6 +6,7 @@ in shards or whole. Nothing is loaded; but every file is looked at from outside,
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -13,12 +14,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seedx.checkpoint import weights
-from seedx.checkpoint.layouts import LAYOUTS, PARTS, STAGES, WITH_LANGUAGE, needs_of, normal, source_of, variant_of
+from seedx.checkpoint.layouts import (
+    PARTS,
+    STAGES,
+    about,
+    found_as,
+    has_language,
+    needs_of,
+    normal,
+    source_of,
+    stage_of,
+    variant_of,
+)
 from seedx.damage import damage
 from seedx.errors import SeedxError
 
 QWEN_PREFIX = "transformer.visual."  # of the visual tokenizer's weights in Qwen-VL-Chat
-_PLACEHOLDER = "<img_00000>"  # only a tokenizer with SEED-X's tokens has it
+_PLACEHOLDER, _TILE = "<img_00000>", "<patch>"  # a tokenizer with SEED-X's tokens has both, SEED-Story's the first
 
 
 @dataclass(frozen=True)
@@ -67,9 +79,9 @@ class Selection:
         found = []
         for name in self.needs:
             if name not in self.parts:
-                found.append(f"no {PARTS[name][0]}: get it from {source_of(name, self.variant)}")
+                found.append(f"no {about(name, self.variant)}: get it from {source_of(name, self.variant)}")
             elif problem := self.parts[name].problem:
-                found.append(f"{PARTS[name][0]}: {problem}")
+                found.append(f"{about(name, self.variant)}: {problem}")
         return found
 
 
@@ -85,23 +97,23 @@ class Download:
     shared: dict[str, list[Part]] = field(default_factory=dict)
     models: dict[Path, dict[str, Part]] = field(default_factory=dict)
 
-    def variants(self) -> list[str]:
-        """The released models whose folders are here."""
-        return [name for name in LAYOUTS if any(variant_of(folder.name) == name for folder in self.models)]
-
     def select(self, variant: str | None = None) -> Selection:
         """The parts of one model: of `variant`, or of the only one that is here.
 
         Raises:
             SeedxError: there are several to choose from, or no such model.
         """
-        folder = self._folder(variant)
-        variant = variant or variant_of(folder.name)
-        parts = dict(self.models.get(folder, {}))
-        for name, candidates in self.shared.items():
-            parts[name] = _preferred(candidates, self.root)
-        needs = needs_of(variant) if variant else _needs_of_unknown(parts)
-        return complete(Selection(variant, parts, needs))
+        if variant is None and not self.models and any(stage in self.shared for stage in STAGES):
+            variant = "detokenizer"
+        parts: dict[str, Part] = {}
+        if has_language(variant):
+            folder = self._folder(variant)
+            variant = variant or variant_of(folder.name)
+            parts |= self.models.get(folder, {})
+        for name in PARTS:
+            if name not in parts and (candidates := self.shared.get(found_as(name, variant))):
+                parts[name] = _preferred(candidates, self.root)
+        return complete(Selection(variant, parts, _needs(variant, parts)))
 
     def _folder(self, variant: str | None) -> Path:
         if not self.models:
@@ -132,7 +144,7 @@ def survey(root: str | Path) -> Download:
         raise SeedxError(f"{str(root)!r} is no folder; give the one that the release was downloaded to")
     found = Download(root)
     for folder, files in _folders(root):
-        for part in _parts_of(folder, files):
+        for part in (*_parts_of(folder, files), *_story_parts_of(folder, files)):
             if part.name in ("agent", "llm"):
                 found.models.setdefault(folder.parent, {})[part.name] = part
             else:
@@ -168,22 +180,35 @@ def _parts_of(folder: Path, files: list[str]) -> Iterator[Part]:
         yield from _tokenizer(folder)
 
 
+def _story_parts_of(folder: Path, files: list[str]) -> Iterator[Part]:
+    """Those of SEED-Story that have names of their own."""
+    name, above = normal(folder.name), normal(folder.parent.name)
+    if name == "george_sft":
+        yield from _module("agent", folder)
+    elif "detokenizer_george_adapted" in (name, above):
+        yield from _module(found_as("first_stage", "seed_story"), folder)
+    elif name.startswith("llama_2_7b") and "config.json" in files:
+        yield from _module(found_as("llm", "seed_story"), folder)
+
+
 def _module(name: str, folder: Path, rank: int = 0, prefix: str = "") -> Iterator[Part]:
     """The weights of a folder; with a prefix, of the shards only those that hold such names."""
     try:
         files = weights.find_module(folder)
         if prefix:
-            files = _with_prefix(files, prefix)
+            files = with_prefix(files, prefix)
     except SeedxError as error:
         yield Part(name, folder, problem=str(error), rank=rank)
         return
-    if files or (name == "unet" and (folder / "config.json").is_file()):  # its config alone tells sizes
+    config_tells = name in ("unet", found_as("llm", "seed_story")) and (folder / "config.json").is_file()
+    if files or config_tells:  # a config alone tells sizes
         yield _part(name, folder, files, rank)
     elif name in ("agent", "llm"):
         yield Part(name, folder, problem=f"{folder} holds no weights: the download is not complete", rank=rank)
 
 
-def _with_prefix(files: list[Path], prefix: str) -> list[Path]:
+def with_prefix(files: list[Path], prefix: str) -> list[Path]:
+    """Of the shards of a module, those that hold names with a prefix."""
     if not files:
         return []
     index = next(iter(files[0].parent.glob(f"*{files[0].suffix}.index.json")), None)
@@ -195,13 +220,15 @@ def _with_prefix(files: list[Path], prefix: str) -> list[Path]:
 
 
 def _tokenizer(folder: Path) -> Iterator[Part]:
-    """A tokenizer with SEED-X's tokens. A tokenizer.model without a list of tokens counts if its folder is named so."""
+    """A tokenizer with SEED-X's tokens or SEED-Story's. A tokenizer.model without a list of tokens counts as SEED-X's
+    if its folder is named so."""
     added, whole = folder / "added_tokens.json", folder / "tokenizer.json"
-    lists = [file for file in (added, whole) if file.is_file()]
-    fits = any(_PLACEHOLDER in file.read_text(encoding="utf-8", errors="replace") for file in lists)
-    if fits or (not lists and "tokenizer" in normal(folder.name)):
+    lists = [file.read_text(encoding="utf-8", errors="replace") for file in (added, whole) if file.is_file()]
+    if any(_PLACEHOLDER in text for text in lists) or (not lists and "tokenizer" in normal(folder.name)):
+        story = bool(lists) and not any(_TILE in text for text in lists)
         main = [file for file in (folder / "tokenizer.model", whole) if file.is_file()][:1]
-        yield _part("tokenizer", folder, main, 0 if "tokenizer" in normal(folder.name) else 1)
+        name = found_as("tokenizer", "seed_story" if story else None)
+        yield _part(name, folder, main, 0 if "tokenizer" in normal(folder.name) else 1)
 
 
 def _part(name: str, place: Path, files: Iterable[Path], rank: int = 0) -> Part:
@@ -229,10 +256,15 @@ def _content(part: Part) -> tuple[tuple[str, int], ...]:
     return tuple((file.name, file.stat().st_size) for file in part.files)
 
 
-def _needs_of_unknown(parts: dict[str, Part]) -> tuple[str, ...]:
-    """Of a model whose folder's name says nothing: either stage will do."""
-    stage = next((name for name in reversed(STAGES) if name in parts), STAGES[1])
-    return (*WITH_LANGUAGE, stage)
+def _needs(variant: str | None, parts: dict[str, Part]) -> tuple[str, ...]:
+    """What a model can't be converted without. Of one that is not known, or without a language model, either stage of
+    the de-tokenizer will do."""
+    if variant and has_language(variant):
+        return (*needs_of(variant), stage_of(variant))
+    here = [stage for stage in reversed(STAGES) if stage in parts]
+    usable = [stage for stage in here if not parts[stage].problem]
+    stage = (*usable, *here, STAGES[1])[0]
+    return (*needs_of(variant), stage)
 
 
 def complete(selection: Selection) -> Selection:
@@ -240,7 +272,15 @@ def complete(selection: Selection) -> Selection:
     agent, llm = selection.parts.get("agent"), selection.parts.get("llm")
     if agent is None or agent.problem or (llm and llm.files):
         return selection
-    if not any(name.startswith("llm.") for name in weights.read(*agent.files)):
+    if not any(_is_base(name) for name in weights.read(*agent.files)):
+        if llm and not llm.problem and "llm" in selection.needs:  # a config without weights
+            llm = dataclasses.replace(llm, problem=f"{llm.place} holds no weights: the download is not complete")
+            return dataclasses.replace(selection, parts=selection.parts | {"llm": llm})
         return selection
     parts = selection.parts | ({"llm": Part("llm", llm.place)} if llm else {})
     return Selection(selection.variant, parts, tuple(part for part in selection.needs if part != "llm"))
+
+
+def _is_base(name: str) -> bool:
+    """Whether an agent's file holds a layer of the language model, and not only what LoRA adds to it."""
+    return name.startswith("llm.") and "_proj." in name and ".lora_" not in name

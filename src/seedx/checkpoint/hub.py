@@ -15,7 +15,7 @@ from seedx.config import PRESETS
 from seedx.errors import SeedxError
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
-_FILES = ["*.json", "*.safetensors", "tokenizer.model"]  # of a model folder; nothing that could run code
+_FILES = ["*.json", "*.safetensors", "*.gguf", "tokenizer.model"]  # of a model folder; nothing that could run code
 
 
 @dataclass(frozen=True)

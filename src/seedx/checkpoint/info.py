@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.table import Table
 
+from seedx.checkpoint import native, weights
 from seedx.checkpoint.hub import bundled, locate
-from seedx.checkpoint.native import read_config
 from seedx.checkpoint.parts import build, modules, part_state
 from seedx.config import PRESETS, Config
 from seedx.terminal import new_table
@@ -25,6 +25,7 @@ MODULES = (
     ("de-tokenizer resampler", "detokenizer", "resampler."),
     ("de-tokenizer U-Net", "detokenizer", "unet."),
     ("de-tokenizer VAE", "vae", ""),
+    ("de-tokenizer, other stage", "other", ""),
 )
 
 
@@ -45,11 +46,18 @@ class Row:
 def info(name: str | Path) -> list[Row]:
     """One row for each module and a last one, "total", of a preset ("17b", "tiny"), a folder or a hub id.
 
+    The other stage of the de-tokenizer counts where the folder holds it; with a preset it does, as in the release.
+
     Raises:
         SeedxError: no such model.
     """
+    config, both = sizes_of(name)
     counts = {module: 0 for module, _, _ in MODULES}
-    for part, module in modules(*build(_config(name))).items():
+    parts = modules(*build(config)).items()
+    if both:
+        other = {key: t for key, t in native.other_stage(config).state_dict().items() if not key.startswith("vae.")}
+        counts["de-tokenizer, other stage"] = sum(tensor.numel() for tensor in other.values())
+    for part, module in parts:
         for key, tensor in part_state(part, module).items():
             counts[_module(part, key)] += tensor.numel()
     rows = [Row(key, n, 4 * n, 4 * n if key.endswith("VAE") else 2 * n) for key, n in counts.items()]
@@ -64,11 +72,18 @@ def table(rows: list[Row]) -> Table:
     return made
 
 
-def _config(name: str | Path) -> Config:
-    """A preset by its name, unless the model of that name is bundled."""
+def sizes_of(name: str | Path) -> tuple[Config, bool]:
+    """The config, and whether the model has both stages of the de-tokenizer. A preset by its name, unless the model of
+    that name is bundled.
+
+    Raises:
+        SeedxError: no such model.
+    """
     if str(name) in PRESETS and bundled(str(name)) is None:
-        return PRESETS[str(name)]
-    return read_config(locate(name))
+        return PRESETS[str(name)], True
+    folder = locate(name)
+    config = native.read_config(folder)
+    return config, bool(weights.find(folder, native.other_name(config)))
 
 
 def _module(part: str, key: str) -> str:

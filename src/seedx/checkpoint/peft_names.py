@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from seedx.errors import SeedxError
+from seedx.model.lora import Update, Updates
 
 ALPHA = 32.0
 _WRAPPER = "base_model.model."
@@ -25,31 +25,16 @@ _LORA = re.compile(r"(.+)\.lora_([AB])(?:\.[^.]+)?\.weight")
 _SAVED = re.compile(r"\.modules_to_save\.[^.]+\.")
 
 
-@dataclass(frozen=True)
-class Update:
-    """LoRA's change of one weight (out, in): scale * b @ a, with a (r, in) and b (out, r)."""
-
-    a: Tensor
-    b: Tensor
-    scale: float
-
-    def merged(self, base: Tensor) -> Tensor:
-        """The weight with its change, summed in float32, in the weight's precision."""
-        return (base.float() + self.scale * (self.b.float() @ self.a.float())).to(base.dtype)
-
-
 class Merged(Mapping[str, Tensor]):
     """Weights with their changes, each merged when it is read, so that memory holds one at a time."""
 
-    def __init__(self, base: Mapping[str, Tensor], updates: Mapping[str, Update]) -> None:
+    def __init__(self, base: Mapping[str, Tensor], updates: Updates) -> None:
         if unknown := [name for name in updates if name not in base]:
             raise SeedxError(
                 f"LoRA changes {unknown[0]!r}, which is not there; give the language model that was tuned, too"
             )
         for name, update in updates.items():
-            shape = (len(update.b), update.a.shape[-1])
-            if tuple(base[name].shape) != shape or update.b.shape[-1] != len(update.a):
-                raise SeedxError(f"LoRA's change of {name!r} is {shape}, the weight {tuple(base[name].shape)}")
+            update.check(name, tuple(base[name].shape))
         self.base, self.updates = base, updates
 
     def __getitem__(self, name: str) -> Tensor:

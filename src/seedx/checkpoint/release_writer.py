@@ -24,11 +24,13 @@ from torch import Tensor
 from seedx import tokenizer
 from seedx.checkpoint import native, weights
 from seedx.checkpoint.hub import locate
-from seedx.checkpoint.layouts import STAGES
+from seedx.checkpoint.layouts import STAGES, stage_folder
 from seedx.checkpoint.parts import build, modules, part_state
 from seedx.checkpoint.peft_names import to_peft
 from seedx.checkpoint.release import to_release
-from seedx.config import LoraConfig
+from seedx.config import Config, LoraConfig
+from seedx.errors import SeedxError
+from seedx.variants import variant_of
 
 SHARD_BYTES = 5 * 1000**3  # as transformers splits files by default
 
@@ -55,43 +57,57 @@ def write_release(
     """
     folder = locate(name)
     config = native.read_config(folder)
-    seedx, detokenizer = build(config)
-    parts = modules(seedx, detokenizer)
-
-    def official(part: str, theirs: str) -> dict[str, Tensor]:
-        """One part under the release's names, mapped from the disk."""
-        module = native.other_stage(config) if part == other else parts[part]
-        return to_release(
-            theirs, native.read_part(folder, part, part_state("detokenizer" if theirs in STAGES else part, module))
-        )
-
-    def report(part: str) -> Callable[[int], None] | None:
-        return functools.partial(progress, part) if progress else None
-
-    other = native.other_name(config)
+    if not variant_of(config).language:
+        raise SeedxError(f"{folder} has no language model: --to writes whole models")
+    source = _Source(folder, config, dtype, progress)
     stages = {STAGES[config.detokenizer.condition]: "detokenizer"}
+    other = native.other_name(config)
     if weights.find(folder, other):
         stages[other] = other
     with native.replacing(target) as aside:
-        for place in ("agent", "llm", *(f"seed_detokenizer/{stage}" for stage in stages), "vae", "tokenizer", "unet"):
+        places = {stage: stage_folder(config.variant, stage) for stage in stages}
+        for place in ("agent", "llm", *places.values(), "vae", "tokenizer", "unet"):
             (aside / place).mkdir(parents=True)
         tokenizer.load(folder).save(aside / "tokenizer")
-        for part, theirs, file in (
-            ("vision", "visual_encoder", "qwen_vit_G.pt"),
-            *((part, stage, f"seed_detokenizer/{stage}/pytorch_model.bin") for stage, part in stages.items()),
-        ):
-            torch.save(weights.stored(official(part, theirs), dtype, report(part)), aside / file)
-        agent = weights.stored(official("bridge", "agent"), dtype, report("bridge"))
+        torch.save(source.stored("vision", "visual_encoder"), aside / "qwen_vit_G.pt")
+        for stage, part in stages.items():
+            torch.save(source.stored(part, stage), aside / places[stage] / "pytorch_model.bin")
+        agent = source.stored("bridge", "agent")
         if peft:
             rank = (config.language.lora or LoraConfig()).rank
-            llm = weights.stored(official("language", "llm"), dtype, report("language"))
-            agent |= {f"llm.{name}": tensor for name, tensor in to_peft(llm, rank).items()}
+            llm = to_peft(source.stored("language", "llm"), rank)
+            agent |= {f"llm.{name}": tensor for name, tensor in llm.items()}
         else:
-            llm = official("language", "llm")
-            weights.write(aside / "llm", "model", llm, dtype, SHARD_BYTES, report("language"))
+            source.write("language", "llm", aside / "llm", "model")
         torch.save(agent, aside / "agent" / "pytorch_model.bin")
-        seedx.language.llm.config.save_pretrained(aside / "llm")
-        detokenizer.unet.save_config(aside / "unet")
-        detokenizer.vae.model.save_config(aside / "vae")
-        vae = official("vae", "vae")
-        weights.write(aside / "vae", "diffusion_pytorch_model", vae, dtype, SHARD_BYTES, report("vae"))
+        source.write("vae", "vae", aside / "vae", "diffusion_pytorch_model")
+        source.seedx.language.llm.config.save_pretrained(aside / "llm")
+        source.detokenizer.unet.save_config(aside / "unet")
+        source.detokenizer.vae.model.save_config(aside / "vae")
+
+
+class _Source:
+    """A model folder's parts under the release's names, mapped from the disk."""
+
+    def __init__(
+        self, folder: Path, config: Config, dtype: torch.dtype | None, progress: Callable[[str, int], None] | None
+    ) -> None:
+        self.folder, self.dtype, self.progress = folder, dtype, progress
+        self.seedx, self.detokenizer = build(config)
+        self.modules = modules(self.seedx, self.detokenizer) | {native.other_name(config): native.other_stage(config)}
+
+    def official(self, part: str, theirs: str) -> dict[str, Tensor]:
+        """One part, checked against its module."""
+        expected = part_state("detokenizer" if theirs in STAGES else part, self.modules[part])
+        return to_release(theirs, native.read_part(self.folder, part, expected))
+
+    def stored(self, part: str, theirs: str) -> dict[str, Tensor]:
+        """The same in the precision to store."""
+        return weights.stored(self.official(part, theirs), self.dtype, self._report(part))
+
+    def write(self, part: str, theirs: str, folder: Path, file: str) -> None:
+        """The same as safetensors, in shards where it is large."""
+        weights.write(folder, file, self.official(part, theirs), self.dtype, SHARD_BYTES, self._report(part))
+
+    def _report(self, part: str) -> Callable[[int], None] | None:
+        return functools.partial(self.progress, part) if self.progress else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from seedx.config import Config
 from seedx.errors import SeedxError
+from seedx.hints import fits, in_words
 
 MOST_LAYERS = 1000
 MOST = 10_000_000
@@ -32,8 +32,8 @@ def check(config: Config, file: Path) -> Config:
         SeedxError: a setting of another type, not finite, or beyond its bounds.
     """
     for path, value, hint in _settings(config):
-        if not _fits(value, hint):
-            raise SeedxError(f"{file}: {path!r} must be {_words(hint)}, not {_short(value)}")
+        if not fits(value, hint):
+            raise SeedxError(f"{file}: {path!r} must be {in_words(hint)}, not {_short(value)}")
         for name, number in _numbers(value, path):
             _check_number(name, float(number) if hint is float and abs(number) <= MOST else number, file)
     for path, width, heads in _widths(config):
@@ -51,24 +51,6 @@ def _settings(config: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
             yield from _settings(value, f"{path}{field.name}.")
         else:
             yield f"{path}{field.name}", value, hints[field.name]
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return any(_fits(value, option) for option in typing.get_args(hint))
-    if typing.get_origin(hint) is tuple:
-        item, *rest = typing.get_args(hint)
-        length = None if rest == [...] else 1 + len(rest)
-        return isinstance(value, tuple) and length in (None, len(value)) and all(_fits(one, item) for one in value)
-    if typing.get_origin(hint) is dict:
-        return isinstance(value, dict)
-    if typing.get_origin(hint) is typing.Literal:
-        return value in typing.get_args(hint)
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return not isinstance(hint, type) or isinstance(value, hint)
 
 
 def _numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:
@@ -99,11 +81,6 @@ def _widths(config: Config) -> Iterator[tuple[str, int, int]]:
     language, vision = config.language, config.vision
     yield "language.hidden_size", language.hidden_size, language.heads
     yield "vision.width", vision.width, vision.heads
-
-
-def _words(hint: Any) -> str:
-    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-    return names.get(hint) or str(hint).replace("seedx.config.", "").replace("typing.", "")
 
 
 def _short(value: Any) -> str:

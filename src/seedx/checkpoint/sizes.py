@@ -36,38 +36,54 @@ from seedx.tokens import SpecialTokens
 
 State = Mapping[str, Tensor]
 
-_DERIVED = ("in_channels", "out_channels", "cross_attention_dim", "projection_class_embeddings_input_dim")
+DERIVED = ("in_channels", "out_channels", "cross_attention_dim", "projection_class_embeddings_input_dim")
 
 
 def sizes_of(
-    official: Mapping[str, State], parts: Mapping[str, Part], specials: SpecialTokens, name: str, condition: bool
+    official: Mapping[str, State], parts: Mapping[str, Part], specials: SpecialTokens | None, name: str, condition: bool
 ) -> Config:
     """The config of a model.
 
     Args:
         official: of each part its weights, under the release's names.
-        name: of the model.
+        specials: of the model's tokenizer; None: it has no language model.
+        name: of the model, a name of `seedx.checkpoint.layouts.LAYOUTS`.
         condition: whether the second stage of the de-tokenizer is the one to draw with.
 
     Raises:
         SeedxError: a weight that a size follows from is missing, or a config.json can't be read.
     """
-    vision = _vision(_Shapes("visual_encoder", official["visual_encoder"]), _beside(parts.get("visual_encoder")))
-    agent, stage = _Shapes("agent", official["agent"]), "second_stage" if condition else "first_stage"
-    pooled = agent("output_resampler.query", 0)
-    language = _language(_Shapes("llm", official["llm"]), _beside(parts.get("llm")), specials)
-    return Config(
+    vision = vision_sizes(official["visual_encoder"], _beside(parts.get("visual_encoder")))
+    stage = "second_stage" if condition else "first_stage"
+    config = Config(
         name=name,
         tiling=dataclasses.replace(TilingConfig(), tile=vision.image_size),
-        vision=dataclasses.replace(vision, pool=max(1, vision.queries // pooled)),
-        language=language,
-        bridge=BridgeConfig(
-            queries=agent("input_resampler.query", 0),
-            input_heads=_heads(SEED_X_17B.bridge.input_heads, language.hidden_size),
-            output_heads=_heads(SEED_X_17B.bridge.output_heads, vision.output_dim),
-            tile_positions="patch_pos_embed" in official["agent"],
-        ),
+        vision=vision,
         detokenizer=_detokenizer(_Shapes(stage, official[stage]), parts, condition),
+    )
+    if specials is None:
+        return config
+    agent = _Shapes("agent", official["agent"])
+    language = _language(_Shapes("llm", official["llm"]), _beside(parts.get("llm")), specials)
+    bridge = BridgeConfig(
+        queries=agent("input_resampler.query", 0),
+        input_heads=_heads(SEED_X_17B.bridge.input_heads, language.hidden_size),
+        output_heads=_heads(SEED_X_17B.bridge.output_heads, vision.output_dim),
+        tile_positions="patch_pos_embed" in official["agent"],
+    )
+    pool = max(1, vision.queries // agent("output_resampler.query", 0))
+    vision = dataclasses.replace(vision, pool=pool)
+    made = dataclasses.replace(config, vision=vision, language=language, bridge=bridge)
+    return _of_stories(made) if name == "seed_story" else made
+
+
+def _of_stories(config: Config) -> Config:
+    """SEED-Story reads the thumbnail alone; its recipe has LoRA of rank 16, and the cosine loss with weight 1."""
+    return dataclasses.replace(
+        config,
+        tiling=dataclasses.replace(config.tiling, grids=("1x1",), single_tile=False),
+        language=dataclasses.replace(config.language, lora=LoraConfig(rank=16)),
+        bridge=dataclasses.replace(config.bridge, regression="cosine", image_weight=1.0),
     )
 
 
@@ -89,7 +105,14 @@ class _Shapes:
         return len({match[1] for name in self.state if (match := re.match(pattern, name))})
 
 
-def _vision(shapes: _Shapes, qwen: dict[str, Any]) -> VisionConfig:
+def vision_sizes(state: State, qwen: dict[str, Any]) -> VisionConfig:
+    """The sizes of Qwen-VL's visual tokenizer.
+
+    Args:
+        state: its weights under the release's names.
+        qwen: Qwen-VL-Chat's config.json; may be empty.
+    """
+    shapes = _Shapes("visual_encoder", state)
     base, visual = SEED_X_17B.vision, qwen.get("visual", {})
     width, up = shapes("conv1.weight", 0), shapes("transformer.resblocks.0.mlp.c_fc.weight", 0)
     exact = int(width * base.mlp_ratio) == up
@@ -108,7 +131,8 @@ def _vision(shapes: _Shapes, qwen: dict[str, Any]) -> VisionConfig:
 def _language(shapes: _Shapes, config: dict[str, Any], specials: SpecialTokens) -> LanguageConfig:
     base, rope = SEED_X_17B.language, config.get("rope_parameters") or {}
     width = shapes("model.embed_tokens.weight", 1)
-    heads = _integer(config, "num_attention_heads", _heads(base.heads, width))
+    usual = width // 128 if width % 128 == 0 else _heads(base.heads, width)  # every Llama 2 has heads of 128
+    heads = _integer(config, "num_attention_heads", usual)
     keys = shapes("model.layers.0.self_attn.k_proj.weight", 0) * heads // width
     return LanguageConfig(
         vocab_size=shapes("model.embed_tokens.weight", 0),
@@ -133,7 +157,7 @@ def _detokenizer(shapes: _Shapes, parts: Mapping[str, Part], condition: bool) ->
     inner = shapes("resampler.layers.0.0.to_q.weight", 0)
     heads = math.gcd(_heads(base.heads, inner), _heads(base.heads, dim))
     unet, vae = _beside(parts.get("unet")), _beside(parts.get("vae"))
-    own = _differences(vae, SDXL_VAE, "AutoencoderKL")
+    own = differences(vae, SDXL_VAE, "AutoencoderKL")
     levels = len(own.get("block_out_channels", SDXL_VAE["block_out_channels"]))
     return DetokenizerConfig(
         dim=dim,
@@ -145,13 +169,13 @@ def _detokenizer(shapes: _Shapes, parts: Mapping[str, Part], condition: bool) ->
         context_dims=(shapes("resampler.unet_proj_1.weight", 0), shapes("resampler.unet_proj_2.weight", 0)),
         image_size=_integer(unet, "sample_size", SDXL_UNET["sample_size"]) * 2 ** (levels - 1),
         condition=condition,
-        unet={k: v for k, v in _differences(unet, SDXL_UNET, "UNet2DConditionModel").items() if k not in _DERIVED},
+        unet={k: v for k, v in differences(unet, SDXL_UNET, "UNet2DConditionModel").items() if k not in DERIVED},
         vae=own,
-        scheduler=_scheduler(parts.get("unet")),
+        scheduler=scheduler_differences(parts["unet"].place.parent) if "unet" in parts else {},
     )
 
 
-def _differences(config: Mapping[str, Any], sdxl: Mapping[str, Any], cls: str) -> dict[str, Any]:
+def differences(config: Mapping[str, Any], sdxl: Mapping[str, Any], cls: str) -> dict[str, Any]:
     """What a diffusers config says differently from SDXL's."""
     signature = inspect.signature(class_of(cls).__init__).parameters
     known = settings_of(class_of(cls).__init__)
@@ -159,10 +183,10 @@ def _differences(config: Mapping[str, Any], sdxl: Mapping[str, Any], cls: str) -
     return {key: value for key, value in config.items() if key in known and _plain(value) != _plain(defaults[key])}
 
 
-def _scheduler(unet: Part | None) -> dict[str, Any]:
-    """The noise table of the scheduler beside the U-Net, where it differs from SDXL's."""
-    file = unet.place.parent / "scheduler" / "scheduler_config.json" if unet else None
-    config = read_json_object(file) if file and file.is_file() else {}
+def scheduler_differences(folder: Path) -> dict[str, Any]:
+    """The noise table of the scheduler of a folder of diffusers, where it differs from SDXL's."""
+    file = folder / "scheduler" / "scheduler_config.json"
+    config = read_json_object(file) if file.is_file() else {}
     return {key: config[key] for key, value in SDXL_SCHEDULER.items() if config.get(key, value) != value}
 
 
@@ -174,11 +198,11 @@ def _beside(part: Part | None) -> dict[str, Any]:
     """The config.json of a part; empty if it has none."""
     if part is None:
         return {}
-    places = [part.place / "config.json"] if part.place.is_dir() else _near_qwen(part.place)
+    places = [part.place / "config.json"] if part.place.is_dir() else near_qwen(part.place)
     return next((read_json_object(file) for file in places if file.is_file()), {})
 
 
-def _near_qwen(file: Path) -> list[Path]:
+def near_qwen(file: Path) -> list[Path]:
     """Where Qwen-VL-Chat's config may lie for a qwen_vit_G.pt that was made from it."""
     near = (config for root in (file.parent, file.parent.parent) for config in root.glob("*[Qq]wen*/config.json"))
     return [file.parent / "config.json", *sorted(near)]

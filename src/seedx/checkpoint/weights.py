@@ -23,7 +23,7 @@ from torch import Tensor
 
 from seedx.atomic import replacing_file
 from seedx.damage import check_file, read_json_object
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, first_line
 
 SHARD_BYTES = 2 * 1024**3
 SUFFIXES = (".safetensors", ".bin")  # the first that is there is read
@@ -116,7 +116,7 @@ def _mapped(file: Path) -> dict[str, Tensor]:
             zipped = opened.read(2) == b"PK"  # an older pickle can't be mapped
         loaded = torch.load(file, map_location="cpu", mmap=zipped, weights_only=True)
     except (SafetensorError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-        raise SeedxError(f"{file} can't be read as weights: {str(error).splitlines()[0]}") from error
+        raise SeedxError(f"{file} can't be read as weights: {first_line(error)}") from error
     if not isinstance(loaded, dict) or not all(isinstance(tensor, Tensor) for tensor in loaded.values()):
         raise SeedxError(f"{file} is no dictionary of names and tensors")
     return dict(loaded)

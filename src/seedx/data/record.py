@@ -72,6 +72,13 @@ class Record:
     def _beside(self, name: str, folder: str) -> bytes | str:
         path = storage.join(folder, name)
         if not self._allowed(path, folder or "."):
+            if storage.remote(path):
+                raise SampleError(
+                    "outside",
+                    self.where,
+                    f"{shorten(name)} is a URL: download the pictures first (img2dataset does), or list the beginning "
+                    "of the URLs in the option roots",
+                )
             raise SampleError(
                 "outside",
                 self.where,

@@ -2,6 +2,7 @@
 
     shards/{000..127}.tar       tar shards in WebDataset's layout          (tar.py)
     edits/*.jsonl               JSONL with files beside it                 (jsonl.py)
+    llava_v1_5_mix665k.json     one JSON array, read piece by piece        (json_array.py)
     s3://bucket/part-*.parquet  Parquet with pictures inside               (parquet.py)
     stickers:boxes              generated as it is read, by the entry point "stickers" of the group seedx.sources
     package.module.function:x   the same, by a function named in full
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from seedx import plugins
-from seedx.data import jsonl, parquet, storage, tar
+from seedx.data import json_array, jsonl, parquet, storage, tar
 from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
 from seedx.errors import SeedxError
@@ -46,6 +47,7 @@ class Unit(Protocol):
 _FILES: dict[str, tuple[Callable[[str, str], Unit], Callable[[str, int], list[Any]]]] = {
     "tar": (tar.TarShard, tar.split),
     "jsonl": (jsonl.JsonLines, jsonl.split),
+    "json": (json_array.JsonArray, json_array.whole),
     "parquet": (parquet.ParquetRows, parquet.split),
 }
 
@@ -54,7 +56,7 @@ def open_source(source: str, parts: int = 1, run: str = "") -> list[Unit]:
     """The units of a source, always in the same order.
 
     Args:
-        source: a path or URL, with brace lists and globs, whose files all end in .tar, .jsonl or .parquet; or
+        source: a path or URL, with brace lists and globs, whose files all end in .tar, .jsonl, .json or .parquet; or
             `scheme:rest`, where `function(rest, parts, run)` of the entry point `scheme` gives the units.
         parts: units that are wanted. Fewer files are sub-split into that many or more, if they have as many samples.
             A part may turn out to hold no sample.

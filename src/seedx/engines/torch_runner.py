@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -11,17 +12,19 @@ from seedx.engines.runner import RunnerRow, RunnerState
 from seedx.errors import SeedxError
 from seedx.model.cache import Cache, CachedRow
 from seedx.model.language import Language
+from seedx.model.lora import LoraSwitch
 
 
 class TorchRunner:
-    """A `LanguageRunner`. Rows of one pass lie side by side in the cache: see `_gather`."""
+    """A `LanguageRunner`. Rows of one pass lie side by side in the cache: see `_gather`. They may have different
+    adapters: `model/lora.py` adds each row's own."""
 
-    adapters: tuple[str, ...] = ()
-
-    def __init__(self, language: Language) -> None:
-        self.language = language
+    def __init__(self, language: Language, lora: LoraSwitch | None = None) -> None:
+        self.language, self.lora = language, lora
+        self.adapters: tuple[str, ...] = lora.names if lora else ()
         self.cache = Cache(language.config.layers)
         self.rows: list[RunnerRow] = []  # by their index in the cache
+        self._last: dict[RunnerRow, Tensor] = {}  # final states (D,) of the last pass
 
     @property
     def device(self) -> torch.device:
@@ -31,9 +34,11 @@ class TorchRunner:
         return self.language.embed(ids.to(self.device))
 
     def open_row(self, state: RunnerState | None = None, adapter: str | None = None) -> RunnerRow:
-        if adapter is not None:
-            raise SeedxError(f"there is no adapter {adapter!r}: this model was loaded without any")
-        row = RunnerRow(index=len(self.rows))
+        if adapter is not None and adapter not in self.adapters:
+            raise SeedxError(f"there is no adapter {adapter!r} here; loaded are: {', '.join(self.adapters) or 'none'}")
+        row = RunnerRow(index=len(self.rows), adapter=adapter)
+        if state is not None and state.length and state.adapter != adapter:
+            raise SeedxError("a conversation continues with the adapter that it was read with: read it again")
         if state is not None and state.length:
             if not isinstance(state.content, CachedRow):
                 raise SeedxError("the state of a conversation continues in the engine that made it: start a new one")
@@ -42,22 +47,26 @@ class TorchRunner:
         self.rows.append(row)
         return row
 
-    def forward(self, rows: Sequence[RunnerRow], embeds: Sequence[Tensor]) -> list[Tensor]:
+    def forward(self, rows: Sequence[RunnerRow], embeds: Sequence[Tensor], wanted: Sequence[int]) -> list[Tensor]:
         """Short rows are padded on the right: `model/cache.py` says why the padding is never seen."""
         first = self._gather(rows)
         order = sorted(range(len(rows)), key=lambda i: rows[i].index)
         lengths = [len(each) for each in embeds]
         padded = torch.nn.utils.rnn.pad_sequence([embeds[i] for i in order], batch_first=True)
-        starts = torch.tensor([rows[i].length for i in order], device=padded.device)
-        positions = starts[:, None] + torch.arange(padded.shape[1], device=padded.device)
-        states = self.language.states(padded, positions, self.cache, first)
-        found: dict[int, Tensor] = {i: states[at, : lengths[i]] for at, i in enumerate(order)}
+        starts = [rows[i].length for i in order]
+        positions = torch.tensor(starts, device=padded.device)[:, None] + torch.arange(
+            padded.shape[1], device=padded.device
+        )
+        with self.lora.use([rows[i].adapter for i in order]) if self.lora else nullcontext():
+            states = self.language.states(padded, positions, self.cache, first, starts)
+        found = {i: states[at, : lengths[i]] for at, i in enumerate(order)}
+        self._last = {row: found[i][-1] for i, row in enumerate(rows)}
         for row, length in zip(rows, lengths, strict=True):
             row.length += length
-        return [found[i] for i in range(len(rows))]
+        return [found[i][lengths[i] - count :] for i, count in enumerate(wanted)]
 
-    def logits(self, states: Tensor) -> Tensor:
-        return self.language.head(states).float()
+    def logits(self, rows: Sequence[RunnerRow]) -> Tensor:
+        return self.language.head(torch.stack([self._last[row] for row in rows])).float()
 
     def close_row(self, row: RunnerRow, keep: bool = False) -> RunnerState | None:
         """The last row takes the place of the one that leaves. The only row hands its memory over without a copy."""
@@ -68,7 +77,7 @@ class TorchRunner:
             self.cache = Cache(self.language.config.layers)
         elif content is not None:
             content = content.copy(row.length)
-        return RunnerState(row.length, content) if keep else None
+        return RunnerState(row.length, content, row.adapter) if keep else None
 
     def _gather(self, rows: Sequence[RunnerRow]) -> int:
         """Let the rows of a pass lie side by side: the index of the first. Most often they do already."""

@@ -28,6 +28,7 @@ def score(pipeline: Pipeline, conversations: Sequence[Sequence[Message]]) -> lis
     Raises:
         SeedxError: a conversation longer than the model's context, or none.
     """
+    pipeline.model.need("vision", "bridge", "language")
     model, tokenizer = pipeline.model.seedx, pipeline.model.tokenizer
     positions = model.vision.positions
     batch = collate([_row(pipeline, each) for each in conversations], tokenizer.specials.pad).to(positions.device)

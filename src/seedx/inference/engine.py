@@ -11,7 +11,7 @@ that join, pass and leave (`generate.py`), `image_request` and `ImageDecoder.dec
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -19,10 +19,15 @@ import PIL.Image
 import torch
 from torch import Tensor
 
+from seedx.checkpoint.adapters import Adapter
 from seedx.checkpoint.parts import Model
+from seedx.engines.llama_context import LlamaModel
+from seedx.engines.llama_runner import LlamaRunner
+from seedx.engines.runner import LanguageRunner
 from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import SeedxError, shorten
 from seedx.images import MAX_PIXELS, Pictures, Source, open_image
+from seedx.inference.adapters import LoadedAdapters
 from seedx.inference.generate import Generation
 from seedx.inference.image_decoder import ImageDecoder, ImageRequest
 from seedx.inference.reply import Reply
@@ -48,7 +53,8 @@ class Request:
             model was trained.
         tiling: False: of each picture only the thumbnail is read.
         grids: the only ones that pictures are read in; None: the model's.
-        state: of the conversation without its last message, as `Responses.states` gave it.
+        state: of the conversation without its last message, as `Responses.states` gave it with the same adapter.
+        adapter: a loaded adapter, for the reply and its images; "base": none; None: the engine's default.
     """
 
     conversation: Conversation
@@ -95,10 +101,27 @@ class Responses:
 
 
 class Engine:
-    def __init__(self, model: Model, *, max_pixels: int = MAX_PIXELS, progress: bool = False) -> None:
-        self.model, self.max_pixels = model, max_pixels
+    """
+    Args:
+        llama: the language model in llama.cpp, which runs it in the place of torch.
+        adapters: by name.
+        adapter: of requests that name none.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        progress: bool = False,
+        llama: LlamaModel | None = None,
+        adapters: Mapping[str, Adapter] | None = None,
+        adapter: str | None = None,
+    ) -> None:
+        self.model, self.max_pixels, self.llama = model, max_pixels, llama
         self.variant = variant_of(model.config)
-        self.image_decoder = ImageDecoder(model, progress)
+        self.adapters = LoadedAdapters(model, adapters or {}, adapter, by_torch=llama is None)
+        self.image_decoder = ImageDecoder(model, progress, self.adapters)
 
     def open_picture(self, picture: Source) -> PIL.Image.Image:
         return open_image(picture, max_pixels=self.max_pixels)
@@ -167,9 +190,22 @@ class Engine:
             for answer in answers
         ]
 
+    def merge_adapter(self, adapter: str | None) -> None:
+        """As `Pipeline.merge_adapter`."""
+        self.adapters = self.image_decoder.adapters = self.adapters.merge(adapter)
+
     def generation(self) -> Generation:
-        """An empty batch, whose language model is run by torch."""
-        return Generation(self.model.seedx, self.model.tokenizer, TorchRunner(self.model.seedx.language))
+        """An empty batch, whose language model is run by torch or llama.cpp."""
+        seedx = self.model.seedx
+        if self.variant.language:  # without one, the tokenizer says what is missing
+            self.model.need("bridge", *(["language"] if self.llama is None else []))
+        runner: LanguageRunner
+        if self.llama is None:
+            runner = TorchRunner(seedx.language, self.adapters.language)
+        else:
+            like = seedx.output_resampler.query
+            runner = LlamaRunner(self.llama, like.device, like.dtype)
+        return Generation(seedx, self.model.tokenizer, runner)
 
     def row_request(self, request: Request) -> RowRequest:
         """What a request's row joins a generation with.
@@ -181,15 +217,9 @@ class Engine:
         self.image_decoder.check(settings)
         if request.condition:
             self.image_decoder.check_condition()
-        sampling = SamplingSettings(
-            max_new_tokens=settings.max_new_tokens,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            seed=settings.seed,
-            drawing=request.drawing,
-            release_suppression=settings.release_suppression,
-        )
-        return RowRequest(self.prompt(request), sampling, request.state, request.adapter)
+        sampling = sampling_of(settings, request.drawing)
+        adapter = self.adapters.of_rows(request.adapter)
+        return RowRequest(self.prompt(request), sampling, request.state, adapter)
 
     def prompt(self, request: Request) -> Prompt:
         """The conversation as ids and tiles; with a state, what its last message adds.
@@ -222,9 +252,21 @@ class Engine:
             condition = self.variant.conditions and self.model.has_stage(True)
         shown = images(request.conversation) if condition else []
         settings = dataclasses.replace(request.settings, seed=request.settings.seed + number)
-        return ImageRequest(features, settings, shown[-1].image if shown else None)
+        return ImageRequest(features, settings, shown[-1].image if shown else None, request.adapter)
 
     def _thumbnail(self, picture: PIL.Image.Image) -> Tiles:
         """The picture's thumbnail as its only tile."""
         pixels = thumbnail(picture, self.model.config.tiling.tile)
         return Tiles(pixels[None], torch.tensor([[0.5, 0.5]]))
+
+
+def sampling_of(settings: Settings, drawing: Drawing) -> SamplingSettings:
+    """What of a reply's settings the sampling of its tokens needs."""
+    return SamplingSettings(
+        max_new_tokens=settings.max_new_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        seed=settings.seed,
+        drawing=drawing,
+        release_suppression=settings.release_suppression,
+    )

@@ -20,7 +20,7 @@ Shapes:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -38,7 +38,7 @@ from seedx.inference.rows import (
     RowRequest,
     RowState,
 )
-from seedx.inference.sampling import sample, suppress
+from seedx.inference.sampling import next_tokens, suppress
 from seedx.inference.text_stream import TextDecoder
 from seedx.model.seedx import SeedX
 
@@ -86,29 +86,31 @@ class Generation:
             row.embeds = self.runner.embed(torch.cat([prompt.ids.new_tensor(pending), prompt.ids]))
             if tiles is not None:
                 mask = self._read_mask(prompt).to(row.embeds.device)
-                row.embeds[len(pending) :][mask] = tiles.flatten(0, 1).to(row.embeds.dtype)
+                row.embeds[len(pending) :][mask] = tiles.flatten(0, 1).to(row.embeds)
         for row, request in zip(rows, requests, strict=True):
             row.place = self.runner.open_row(request.state.read if request.state else None, request.adapter)
         self.rows += rows
         return rows
 
     @torch.inference_mode()
-    def step(self, prompt_limit: int | None = None) -> list[tuple[Row, Event]]:
+    def step(self, prompt_limit: int | None = None, only: Collection[Row] | None = None) -> list[tuple[Row, Event]]:
         """One pass of all running rows.
 
         Args:
             prompt_limit: of a prompt no more tokens than this are read, so that a long one does not delay other rows.
+            only: the rows that pass; None: all. Rows of a pass are padded to the one that reads most, so that one
+                prompt makes a pass of many single tokens dear.
         """
-        rows = [row for row in self.rows if row.running]
+        rows = [row for row in self.rows if row.running and (only is None or row in only)]
         if not rows:
             return []
         counts = [row.next_counts(prompt_limit) for row in rows]
-        states = self.runner.forward([row.place for row in rows], self._embeds(rows, counts))
+        wanted = [sampled if row.span is not None else 0 for row, (_, sampled) in zip(rows, counts, strict=True)]
+        states = self.runner.forward([row.place for row in rows], self._embeds(rows, counts), wanted)
         for row, (of_prompt, sampled) in zip(rows, counts, strict=True):
             row.read(of_prompt, sampled)
         done = [i for i, row in enumerate(rows) if not row.unread]
-        events = self._drawn([(rows[i], states[i][counts[i][0] :]) for i in done])
-        return events + self._continued([(rows[i], states[i][-1]) for i in done])
+        return self._drawn([(rows[i], states[i]) for i in done]) + self._continued([rows[i] for i in done])
 
     @torch.inference_mode()
     def leave(self, row: Row, keep: bool = False) -> RowState | None:
@@ -153,7 +155,7 @@ class Generation:
             row.draw()
         elif row.settings.drawing == "now":
             row.draw_now()
-        elif last == row.specials.box_start:
+        elif last is not None and last == row.specials.box_start:
             row.text.begin(last)
         return row
 
@@ -167,12 +169,11 @@ class Generation:
         with_tiles = [prompt for prompt in prompts if prompt.tiles is not None and len(prompt.tiles)]
         if not with_tiles:
             return [None] * len(prompts)
-        weight = self.model.vision.positions
-        device = weight.device
         tiles = torch.cat([prompt.tiles for prompt in with_tiles if prompt.tiles is not None])
-        tiles = tiles.to(device, weight.dtype if tiles.is_floating_point() else None)
+        if tiles.dim() == 3:  # features: the visual tokenizer, which moves pixels to where it is, is not asked
+            tiles = tiles.to(self.model.input_resampler.query)
         places = [prompt.tile_positions for prompt in with_tiles if prompt.tile_positions is not None]
-        read = self.model.read(tiles, torch.cat(places).to(device) if places else None)
+        read = self.model.read(tiles, torch.cat(places) if places else None)
         pieces = iter(read.split([len(prompt.tiles) for prompt in with_tiles if prompt.tiles is not None]))
         return [next(pieces) if any(prompt is one for one in with_tiles) else None for prompt in prompts]
 
@@ -187,7 +188,7 @@ class Generation:
         ]
 
     def _drawn(self, passed: list[tuple[Row, Tensor]]) -> list[tuple[Row, Event]]:
-        """The images whose spans were in this pass, from the states of the tokens after the prompt."""
+        """The images whose spans were in this pass, from the states of the sampled tokens."""
         spans = [(row, states[row.span :][: row.queries]) for row, states in passed if row.span is not None]
         if not spans:
             return []
@@ -197,37 +198,36 @@ class Generation:
         features = self.model.draw_features(stacked)
         return [(row, ImageEvent(*image)) for (row, _), *image in zip(spans, features, stacked, strict=True)]
 
-    def _continued(self, passed: list[tuple[Row, Tensor]]) -> list[tuple[Row, Event]]:
-        """The next token of every row, after the final state (dim,) of its last one."""
+    def _continued(self, rows: list[Row]) -> list[tuple[Row, Event]]:
+        """The next token of every row of the last pass."""
         events: list[tuple[Row, Event]] = []
-        for row, _ in passed:
+        for row in rows:
             if row.left < 1:  # a span used up the rest
                 events += [(row, event) for event in row.finish("length")]
-        passed = [(row, state) for row, state in passed if row.running]
-        if passed:
-            rows = [row for row, _ in passed]
-            tokens = self._sampled(rows, self.runner.logits(torch.stack([state for _, state in passed])))
+        rows = [row for row in rows if row.running]
+        if rows:
+            tokens = self._sampled(rows, self.runner.logits([row.place for row in rows]))
             for row, token in zip(rows, tokens, strict=True):
                 events += [(row, event) for event in row.take(token)]
         return events
 
     def _sampled(self, rows: list[Row], logits: Tensor) -> list[int]:
         """The next token of each row from its logits (N, V), by its own settings."""
-        for release in (False, True):
-            at = [i for i, row in enumerate(rows) if row.settings.release_suppression is release]
-            if at:
-                logits[at] = suppress(logits[at], rows[0].specials, rows[0].queries, release)
+        specials, queries = rows[0].specials, rows[0].queries
+        of_release = [row.settings.release_suppression for row in rows]
+        if len(set(of_release)) == 1:
+            logits = suppress(logits, specials, queries, of_release[0])
+        else:
+            for release in (False, True):
+                at = torch.tensor([i for i, each in enumerate(of_release) if each is release], device=logits.device)
+                logits = logits.index_copy(0, at, suppress(logits[at], specials, queries, release))
+        logits[:, self.tokenizer.vocab_size :] = -torch.inf
         cannot_draw = [i for i, row in enumerate(rows) if not row.may_draw]
         if cannot_draw:
-            logits[cannot_draw, rows[0].specials.image_start] = -torch.inf
-        tokens: list[int] = logits.argmax(dim=-1).tolist()
-        at = [i for i, row in enumerate(rows) if row.settings.temperature > 0]
-        if at:
-            chosen = [rows[i] for i in at]
-            draws = torch.stack([torch.rand((), generator=row.generator) for row in chosen]).to(logits.device)
-            heat = torch.tensor([row.settings.temperature for row in chosen], device=logits.device)
-            top_p = torch.tensor([row.settings.top_p for row in chosen], device=logits.device)
-            sampled = sample(logits[at] / heat[:, None], top_p, draws)
-            for i, token in zip(at, sampled.tolist(), strict=True):
-                tokens[i] = token
-        return tokens
+            logits[cannot_draw, specials.image_start] = -torch.inf
+        return next_tokens(
+            logits,
+            [row.settings.temperature for row in rows],
+            [row.settings.top_p for row in rows],
+            [torch.rand((), generator=row.generator) if row.settings.temperature > 0 else None for row in rows],
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import PIL.Image
@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 from seedx.checkpoint.parts import Model
 from seedx.errors import SeedxError, SeedxWarning
+from seedx.inference.adapters import LoadedAdapters
 from seedx.inference.settings import DrawSettings
-from seedx.model.denoise import check_schedule, denoise
+from seedx.model.denoise import Denoising, check_schedule
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.vision import negative_features, pool_features
 from seedx.tiling import BICUBIC, one_tile, thumbnail, to_picture, to_tensor
@@ -34,16 +35,19 @@ HALF = (0.5, 0.5, 0.5)  # mean and deviation that bring pixels to -1..1
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """One image to decode: its features (Kp, D) or (Q, D), how, and the image whose detail it keeps, if any."""
+    """One image to decode: its features (Kp, D) or (Q, D), how, and the image whose detail it keeps, if any; and the
+    adapter, as in `Request`."""
 
     features: Tensor
     settings: DrawSettings = field(default_factory=DrawSettings)
     condition: PIL.Image.Image | None = None
+    adapter: str | None = None
 
 
 class ImageDecoder:
-    def __init__(self, model: Model, progress: bool = False) -> None:
+    def __init__(self, model: Model, progress: bool = False, adapters: LoadedAdapters | None = None) -> None:
         self.model, self.progress = model, progress
+        self.adapters = adapters or LoadedAdapters(model, {})
         self.variant = variant_of(model.config)
         self.factor = model.detokenizer.vae.factor
         self._schedules: set[tuple[str, int]] = set()  # that were checked
@@ -115,11 +119,18 @@ class ImageDecoder:
             self.check(request.settings)
             if request.condition is not None:
                 self.check_condition()
-            groups[self._kind(request)].append(index)
+            groups[self.kind(request)].append(index)
         images: dict[int, PIL.Image.Image] = {}
-        for members in groups.values():
+        for members in self._limited(groups.values()):
             images.update(zip(members, self._decode([requests[i] for i in members]), strict=True))
         return [images[index] for index in range(len(requests))]
+
+    def _limited(self, groups: Iterable[list[int]]) -> Iterator[list[int]]:
+        """Groups of no more images than may be decoded at once."""
+        for members in groups:
+            most = self.model.placement.images_at_once or len(members)
+            for start in range(0, len(members), most):
+                yield members[start : start + most]
 
     def size_for(self, image: PIL.Image.Image | None) -> Size:
         """The image's ratio in multiples of the factor, at about the area that the model draws: 300 x 100 becomes
@@ -135,43 +146,53 @@ class ImageDecoder:
     def _size(self, request: ImageRequest) -> Size:
         return request.settings.size or self.size_for(request.condition)
 
-    def _kind(self, request: ImageRequest) -> object:
+    def kind(self, request: ImageRequest) -> object:
         """Equal for requests that are decoded together: they may differ in seed, features and condition image."""
         s = request.settings
-        how = (s.steps, s.sampler, s.guidance, s.image_guidance)
-        return self._size(request), request.condition is None, len(request.features), how
+        how = (s.steps, s.sampler, s.guidance, s.image_guidance, s.guidance_interval, s.cache_interval)
+        adapter = self.adapters.of_drawing(request.adapter)
+        return self._size(request), request.condition is None, len(request.features), adapter, how
+
+    def begin(self, requests: Sequence[ImageRequest]) -> Denoising:
+        """Images of one `kind`, to be drawn step by step: `to_picture` makes a picture of its pixels."""
+        size, settings = self._size(requests[0]), requests[0].settings
+        features = torch.stack([request.features for request in requests])
+        conditions = [request.condition for request in requests if request.condition is not None]
+        # The U-Net is read last: in some memory modes it takes the place of what computes these.
+        negative = self._negative(features.shape[1])
+        stage = self.stage(requests[0].condition is not None)
+        return Denoising(
+            stage,
+            features,
+            negative,
+            [request.settings.seed for request in requests],
+            size=(size[1], size[0]),
+            condition=self._latents(conditions, size) if conditions else None,
+            steps=settings.steps,
+            sampler=settings.sampler,
+            guidance=settings.guidance,
+            image_guidance=settings.image_guidance,
+            together=self.model.placement.branches_together,
+            guidance_interval=settings.guidance_interval,
+            cache_interval=settings.cache_interval,
+            adapter=self.adapters.drawing(stage, requests[0].adapter),
+        )
 
     def _decode(self, requests: Sequence[ImageRequest]) -> list[PIL.Image.Image]:
         """Images of one kind."""
-        size, settings = self._size(requests[0]), requests[0].settings
-        detokenizer = self.stage(requests[0].condition is not None)
-        features = torch.stack([request.features for request in requests])
-        conditions = [request.condition for request in requests if request.condition is not None]
-        with tqdm(desc="drawing", unit="step", delay=1, leave=False, disable=not self.progress) as bar:
-
-            def show(step: int, steps: int, latents: Tensor) -> None:
-                bar.total = steps
+        drawing = self.begin(requests)
+        bar = tqdm(desc="drawing", unit="step", delay=1, leave=False, disable=not self.progress, total=drawing.steps)
+        with bar:
+            while not drawing.done:
+                drawing.step()
                 bar.update()
-
-            pixels = denoise(
-                detokenizer,
-                features,
-                self._negative(features.shape[1]),
-                [request.settings.seed for request in requests],
-                size=(size[1], size[0]),
-                condition=self._latents(conditions, size) if conditions else None,
-                steps=settings.steps,
-                sampler=settings.sampler,
-                guidance=settings.guidance,
-                image_guidance=settings.image_guidance,
-                callback=show,
-            )
-        return [to_picture(image) for image in pixels]
+        return [to_picture(image) for image in drawing.pixels()]
 
     @torch.no_grad()
     def _latents(self, images: Sequence[PIL.Image.Image], size: Size) -> Tensor:
         pixels = torch.stack([to_tensor(image.resize(size, BICUBIC), HALF, HALF) for image in images])
-        return self.model.detokenizer.condition(pixels.to(self.model.detokenizer.device))
+        self.model.need("vae")
+        return self.model.detokenizer.condition(pixels)
 
     def _negative(self, count: int) -> Tensor:
         """(1, count, D): all Q negative features, or the Kp pooled ones, as many as the image's own. Computed once."""
@@ -182,8 +203,7 @@ class ImageDecoder:
 
     @torch.no_grad()
     def _features(self, pixels: Tensor) -> Tensor:
-        positions = self.model.seedx.vision.positions
-        return self.model.seedx.encode_images(pixels.to(positions.device, positions.dtype))
+        return self.model.seedx.encode_images(pixels)
 
 
 def warn_of_size(size: Size, side: int) -> None:

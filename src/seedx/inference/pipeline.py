@@ -1,4 +1,4 @@
-"""The verbs: chat, draw, edit, ground, reconstruct, story, slide, one at a time or in batches.
+"""The verbs: chat, draw, edit, ground, reconstruct, story, slide; `batches.py` has those for many rows together.
 
 All but reconstruct are conversations of one turn through the engine. They differ in the prompt, which is the one that
 the model was trained on (`seedx.variants`), and in whether an image must come.
@@ -7,89 +7,73 @@ the model was trained on (`seedx.variants`), and in whether an image must come.
 from __future__ import annotations
 
 import dataclasses
-import warnings
-from collections.abc import Sequence
+import itertools
 from pathlib import Path
-from typing import Literal, Unpack, overload
+from typing import Unpack
 
 import PIL.Image
 import torch
 
 from seedx.checkpoint import native
-from seedx.checkpoint.hub import Hub
 from seedx.checkpoint.model_card import push
 from seedx.checkpoint.parts import Model
 from seedx.checks import integer
-from seedx.errors import SeedxError, SeedxWarning
-from seedx.images import MAX_PIXELS, Pictures, Source
-from seedx.inference.engine import Engine, Request
-from seedx.inference.image_decoder import ImageRequest
+from seedx.errors import SeedxError
+from seedx.images import Pictures, Source
+from seedx.inference.batches import Batches
+from seedx.inference.loading import LoadOptions, load_engine
 from seedx.inference.reply import Reply
+from seedx.inference.rounds import tell
 from seedx.inference.session import Session
 from seedx.inference.settings import (
-    Drawing,
-    DrawOptions,
-    DrawSettings,
     ImageDrawing,
+    ImageOptions,
     Options,
     ReplyOptions,
     Settings,
     settings_from,
 )
 from seedx.inference.stories import stories
-from seedx.messages import Box, Message
+from seedx.messages import Box
 from seedx.slides import Slide
 from seedx.variants import Verb
 
-OnError = Literal["raise", "return"]
 
-
-def load(
-    name: str | Path = "tiny",
-    *,
-    device: str | torch.device = "cpu",
-    dtype: torch.dtype | None = None,
-    max_pixels: int | None = None,
-    progress: bool = False,
-    revision: str | None = None,
-    cache_dir: str | Path | None = None,
-    local_files_only: bool = False,
-) -> Pipeline:
-    """Load a model for inference.
-
-    Args:
-        name: "tiny" (bundled), a folder, or a hub id "organisation/name".
-        dtype: of the weights; None: float32 on the CPU, bfloat16 elsewhere.
-        max_pixels: pictures with more are refused before they are decoded; None: `images.MAX_PIXELS`.
-        progress: show a bar on stderr when drawing takes longer than a second.
-        revision: of a hub id: a branch, tag or commit; None: the main branch.
-        cache_dir: where downloads are kept; None: the cache of huggingface_hub.
-        local_files_only: use what was downloaded before, without the network.
+def load(name: str | Path = "tiny", **options: Unpack[LoadOptions]) -> Pipeline:
+    """Load a model for inference: "tiny" (bundled), a folder, or a hub id "organisation/name".
 
     Raises:
-        SeedxError: no such model, weights that do not fit its config.json, or a device that is not there.
+        SeedxError: no such model, weights that do not fit its config.json, a device that is not there, or an adapter
+            that is none or another model's.
     """
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise SeedxError(f"torch can't use the device {str(device)!r} here: {str(error).splitlines()[0]}") from error
-    hub = Hub(revision, cache_dir, local_files_only)
-    limit = MAX_PIXELS if max_pixels is None else max_pixels
-    return Pipeline(Engine(native.load(name, device, dtype, hub), max_pixels=limit, progress=progress))
+    return Pipeline(load_engine(name, **options))
 
 
-class Pipeline:
+class Pipeline(Batches):
     """A loaded model. Pictures are paths, bytes, open files or PIL pictures, of any size and ratio."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
 
     @property
     def model(self) -> Model:
         return self.engine.model
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the loaded adapters."""
+        return tuple(self.engine.adapters.by_name)
+
+    def merge_adapter(self, adapter: str | None = None) -> None:
+        """Merge an adapter into the model's weights, as if the model had been trained so. `save` then writes it whole.
+
+        Args:
+            adapter: its name; None: the default.
+
+        Raises:
+            SeedxError: there is none of this name.
+        """
+        self.engine.merge_adapter(adapter)
+
     def save(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Write the model to a folder, in the precision it has unless `dtype` is given."""
+        """Write the model to a folder, without its adapters, in the precision it has unless `dtype` is given."""
         native.save(self.model, folder, dtype)
 
     def push_to_hub(
@@ -163,14 +147,14 @@ class Pipeline:
         return [dataclasses.replace(box, label=box.label or phrase.strip()) for box in boxes]
 
     def reconstruct(
-        self, image: Source, condition: Source | None = None, **options: Unpack[DrawOptions]
+        self, image: Source, condition: Source | None = None, **options: Unpack[ImageOptions]
     ) -> PIL.Image.Image:
         """The picture drawn from its features alone, or, with a condition, with the detail of that picture as well.
 
         Raises:
             SeedxError: a condition, and a model without the second stage of the de-tokenizer.
         """
-        seed = settings_from(DrawSettings, options).seed
+        seed = options.get("seed", 0)
         return self.reconstruct_batch([image], None if condition is None else [condition], [seed], **options)[0]
 
     def story(
@@ -180,23 +164,47 @@ class Pipeline:
         image: Source | None = None,
         *,
         drawing: ImageDrawing = "force",
+        window: int | None = None,
+        sink: bool = False,
         **options: Unpack[Options],
     ) -> list[tuple[str, PIL.Image.Image]]:
         """A story in sentences and images: [(sentence, image), ...].
 
-        A story that ends with fewer images is continued from its last one.
+        A story that ends with fewer images is continued from its last one. SEED-Story tells in rounds of one sentence
+        and one image, each a reply of its own (`inference/rounds.py`).
 
         Args:
-            prompt: what it is about; with a first picture, what that one shows.
+            prompt: what it is about; with a first picture, what that one shows. For SEED-Story, its first sentence.
             frames: how many images it has; fewer if a reply does not end within `max_new_tokens`.
             image: the first picture, which is not part of the result.
             drawing: "now": each reply starts with an image.
+            window: for SEED-Story: pictures that its prompt holds, the last ones; None: 8.
+            sink: for SEED-Story: the tokens around the pictures that left the window stay in its cache, for stories
+                longer than those of its training.
 
         Raises:
-            SeedxError: less than one frame, or as `chat`.
+            SeedxError: less than one frame, a window or a sink for another model, or as `chat`.
         """
         if integer("frames", frames) < 1:
             raise SeedxError(f"a story has at least one picture, not {frames}")
+        if self.engine.variant.window is not None:
+            opened, adapter = None if image is None else self.open(image), options.pop("adapter", None)
+            rounds = tell(
+                self.engine,
+                prompt,
+                opened,
+                window=window,
+                sink=sink,
+                drawing=drawing,
+                settings=settings_from(Settings, options),
+                adapter=adapter,
+            )
+            return list(itertools.islice(rounds, frames))
+        if window is not None or sink:
+            raise SeedxError(
+                f"{self.engine.variant.title} tells a story in one reply: window and sink are for SEED-Story, which "
+                "tells it in rounds; leave them out"
+            )
         verb: Verb = "story" if image is None else "story_more"
         opening = [self.engine.turn(prompt, () if image is None else (image,), verb, frames)]
         more = self.engine.variant.story_more
@@ -209,181 +217,3 @@ class Pipeline:
             SeedxError: as `chat`; and where the reply is no slide, with what was wrong with it.
         """
         return Slide.parse(self.chat(prompt, condition=False, **options).content)
-
-    @overload
-    def chat_batch(
-        self,
-        prompts: Sequence[tuple[str, Pictures]],
-        *,
-        on_error: Literal["raise"] = "raise",
-        **options: Unpack[ReplyOptions],
-    ) -> list[Reply]: ...
-
-    @overload
-    def chat_batch(
-        self,
-        prompts: Sequence[tuple[str, Pictures]],
-        *,
-        on_error: OnError,
-        **options: Unpack[ReplyOptions],
-    ) -> list[Reply] | list[Reply | SeedxError]: ...
-
-    def chat_batch(
-        self,
-        prompts: Sequence[tuple[str, Pictures]],
-        *,
-        on_error: OnError = "raise",
-        **options: Unpack[ReplyOptions],
-    ) -> list[Reply] | list[Reply | SeedxError]:
-        """Replies to many prompts together; each is what `chat` gives alone. Options are those of `reply_batch`.
-
-        Args:
-            on_error: what a prompt that can't be answered does: an empty text, a picture that can't be opened, more
-                than the context holds. "raise": the call raises its error. "return": the error is that row's result,
-                and the other rows are answered.
-        """
-        if on_error not in ("raise", "return"):
-            raise SeedxError(f'on_error is "raise" or "return", not {on_error!r}')
-        if on_error == "raise":
-            return self.reply_batch([[self.engine.turn(text, pictures)] for text, pictures in prompts], **options)
-        self.engine.image_decoder.check(settings_of_reply(options))  # a mistake in the options is no row's
-        tried = [self._tried(text, pictures, options) for text, pictures in prompts]
-        replies = iter(self.reply_batch([turn for turn in tried if not isinstance(turn, SeedxError)], **options))
-        results: list[Reply | SeedxError] = [turn if isinstance(turn, SeedxError) else next(replies) for turn in tried]
-        return results
-
-    def reply_batch(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        tiling: bool = True,
-        drawing: Drawing = "auto",
-        condition: bool | None = None,
-        seeds: Sequence[int] | None = None,
-        grids: tuple[str, ...] | None = None,
-        **options: Unpack[Options],
-    ) -> list[Reply]:
-        """The next messages of many conversations, together; each may have had any number of turns.
-
-        Args:
-            tiling: False: of each picture only the thumbnail is read.
-            condition: images keep to the last one given or drawn before the reply; None: as the model was trained.
-            seeds: one a conversation, in place of the option `seed`.
-            grids: the only ones that pictures are read in, such as "1x1"; None: the model's.
-        """
-        settings = settings_from(Settings, options)
-        seeds = [settings.seed] * len(conversations) if seeds is None else seeds
-        if len(seeds) != len(conversations):
-            raise SeedxError(f"one seed a prompt: {len(conversations)} prompts came with {len(seeds)} seeds")
-        return self.engine.reply(
-            [
-                Request(
-                    self.engine.open(each),
-                    dataclasses.replace(settings, seed=seed),
-                    drawing,
-                    condition,
-                    tiling,
-                    grids,
-                )
-                for each, seed in zip(conversations, seeds, strict=True)
-            ]
-        )
-
-    def draw_batch(
-        self,
-        prompts: Sequence[str],
-        seeds: Sequence[int] | None = None,
-        *,
-        drawing: ImageDrawing | None = None,
-        **options: Unpack[Options],
-    ) -> list[PIL.Image.Image]:
-        """`draw` for many prompts, a seed each, or the option `seed` for all."""
-        if drawing is None:
-            drawing = "now" if self.engine.variant.draw.at_once else "force"
-        turns = [[self.engine.turn(prompt, verb="draw")] for prompt in prompts]
-        return [reply.images[0] for reply in self.reply_batch(turns, drawing=drawing, seeds=seeds, **options)]
-
-    def edit_batch(
-        self,
-        pictures: Sequence[Source],
-        instructions: Sequence[str],
-        seeds: Sequence[int] | None = None,
-        *,
-        drawing: ImageDrawing | None = None,
-        condition: bool | None = None,
-        **options: Unpack[Options],
-    ) -> list[PIL.Image.Image]:
-        """`edit` for many pictures, an instruction and a seed each, or the option `seed` for all."""
-        self._check_edits(condition)
-        turns = [
-            [self.engine.turn(text, picture, "edit")] for picture, text in zip(pictures, instructions, strict=True)
-        ]
-        replies = self.reply_batch(
-            turns,
-            drawing=drawing or "force",
-            condition=condition is not False,
-            seeds=seeds,
-            grids=self.engine.variant.edit_grids,
-            **options,
-        )
-        return [reply.images[0] for reply in replies]
-
-    def _check_edits(self, condition: bool | None) -> None:
-        """
-        Raises:
-            SeedxError: the model was not trained to edit, and the user has not chosen to try.
-        """
-        variant = self.engine.variant
-        if variant.edits:
-            return
-        if condition is None:
-            raise SeedxError(
-                f"{variant.title} was not trained to edit pictures: use SEED-X-Edit, or try it with condition=True "
-                "(--condition)"
-            )
-        warnings.warn(
-            f"{variant.title} was not trained to edit pictures, so expect little of it", SeedxWarning, stacklevel=4
-        )
-
-    def reconstruct_batch(
-        self,
-        pictures: Sequence[Source],
-        conditions: Sequence[Source] | None,
-        seeds: Sequence[int],
-        **options: Unpack[DrawOptions],
-    ) -> list[PIL.Image.Image]:
-        """`reconstruct` for many pictures, a seed each, and a condition each or None for all."""
-        settings, decoder = settings_from(DrawSettings, options), self.engine.image_decoder
-        opened = [self.open(picture) for picture in pictures]
-        kept = [None] * len(opened) if conditions is None else [self.open(picture) for picture in conditions]
-        return decoder.decode(
-            [
-                ImageRequest(features, dataclasses.replace(settings, seed=seed), condition)
-                for features, seed, condition in zip(decoder.encode(opened), seeds, kept, strict=True)
-            ]
-        )
-
-    def _tried(
-        self, text: str, pictures: Pictures, options: ReplyOptions
-    ) -> list[Message[PIL.Image.Image]] | SeedxError:
-        """A conversation of one turn that can be answered, or why it can't be."""
-        try:
-            turn = [self.engine.turn(text, pictures)]
-            drawing, condition = options.get("drawing", "auto"), options.get("condition")
-            self.engine.check(Request(turn, settings_of_reply(options), drawing, condition))
-        except SeedxError as error:
-            return error
-        return turn
-
-    def open(self, picture: Source) -> PIL.Image.Image:
-        """A picture as the model reads it: RGB, upright.
-
-        Raises:
-            SeedxError: it can't be opened.
-        """
-        return self.engine.open_picture(picture)
-
-
-def settings_of_reply(options: ReplyOptions) -> Settings:
-    """The settings among the options of a reply."""
-    return settings_from(Settings, {k: v for k, v in options.items() if k not in ("drawing", "condition")})

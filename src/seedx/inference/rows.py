@@ -7,6 +7,7 @@ Shapes:
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
@@ -45,6 +46,22 @@ class Prompt:
         """An encoded conversation from token `start` on; what is before holds no tile."""
         mask = encoded.read_mask[start:]
         return cls(encoded.input_ids[start:], encoded.tiles, encoded.tile_positions, mask)
+
+    def after(self, known: int, queries: int) -> Prompt:
+        """What is left of a prompt whose first `known` tokens were read before; no tile may be cut in two.
+
+        Args:
+            queries: placeholders of a tile.
+        """
+        assert self.read_mask is not None
+        read, rest = divmod(int(self.read_mask[:known].sum()), queries)
+        assert rest == 0, "a prompt is cut within a tile"
+        return Prompt(
+            self.ids[known:],
+            None if self.tiles is None or read == len(self.tiles) else self.tiles[read:],
+            None if self.tile_positions is None else self.tile_positions[read:],
+            self.read_mask[known:],
+        )
 
 
 @dataclass(frozen=True)
@@ -112,6 +129,15 @@ class RowState:
 
     read: RunnerState
     pending: tuple[int, ...] = ()
+
+    @property
+    def length(self) -> int:
+        return self.read.length + len(self.pending)
+
+    def cut(self, length: int) -> RowState:
+        """The state of the first `length` tokens. The row is rewound, so this one may not be continued as well."""
+        read = dataclasses.replace(self.read, length=min(length, self.read.length))
+        return RowState(read, self.pending[: max(0, length - read.length)])
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ Shapes:
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -17,13 +20,38 @@ def suppress(logits: Tensor, specials: SpecialTokens, queries: int, release: boo
 
     The release writes 0 for the placeholders in use and `</img>`, which can still win, and leaves the others free.
     """
+    return logits.index_fill(-1, suppressed(specials, queries, release, logits.device), 0.0 if release else -torch.inf)
+
+
+@functools.lru_cache(maxsize=64)
+def suppressed(specials: SpecialTokens, queries: int, release: bool, device: torch.device) -> Tensor:
+    """The ids of the tokens that `suppress` takes away. Made once, not for every token."""
     if release:
-        blocked, value = specials.image(queries)[1:], 0.0
-    else:
-        s = specials
-        others = (s.image_end, s.patch_start, s.patch_end, s.bos, s.pad)
-        blocked, value = [token for token in (*s.placeholders, *others) if token != s.eos], -torch.inf
-    return logits.index_fill(-1, torch.tensor(blocked, device=logits.device), value)
+        return torch.tensor(specials.image(queries)[1:], device=device)
+    s = specials
+    others = (s.image_end, s.patch_start, s.patch_end, s.bos, s.pad)
+    return torch.tensor([i for i in (*s.placeholders, *others) if i is not None and i != s.eos], device=device)
+
+
+def next_tokens(
+    logits: Tensor, temperatures: Sequence[float], top_ps: Sequence[float], draws: Sequence[Tensor | None]
+) -> list[int]:
+    """(B, V) logits -> the next token of each row, read from the device once.
+
+    Args:
+        temperatures: 0 takes the likeliest token.
+        draws: a uniform draw in 0..1 for each row, on the CPU; None where the temperature is 0.
+    """
+    chosen = logits.argmax(dim=-1)
+    at = [row for row, temperature in enumerate(temperatures) if temperature > 0]
+    if at:
+        heat = logits.new_tensor([temperatures[row] for row in at])[:, None]
+        shares = logits.new_tensor([top_ps[row] for row in at])
+        uniform = torch.stack([draw for draw in draws if draw is not None]).to(logits.device)
+        rows = torch.tensor(at, device=logits.device)
+        chosen = chosen.index_copy(0, rows, sample(logits[rows] / heat, shares, uniform))
+    found: list[int] = chosen.tolist()
+    return found
 
 
 def sample(logits: Tensor, top_p: Tensor, draws: Tensor) -> Tensor:

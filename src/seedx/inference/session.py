@@ -17,7 +17,7 @@ from seedx.images import Pictures
 from seedx.inference.engine import Engine, Request, Responses
 from seedx.inference.reply import Reply
 from seedx.inference.rows import EndEvent, ImageEvent, RowState
-from seedx.inference.settings import Drawing, Options, Settings, settings_from
+from seedx.inference.settings import Drawing, Settings, SettingsOptions, settings_from
 from seedx.messages import Box, Image, Message, Text, assistant, merge_texts
 
 
@@ -41,7 +41,8 @@ class Session:
         *,
         drawing: Drawing = "auto",
         condition: bool | None = None,
-        **options: Unpack[Options],
+        adapter: str | None = None,
+        **options: Unpack[SettingsOptions],
     ) -> Reply:
         """Say something, with pictures of any size or none, and wait for the whole reply.
 
@@ -50,6 +51,8 @@ class Session:
                 need be; "now": the reply starts with an image; "forbid": none.
             condition: an image that is drawn keeps the detail and the ratio of the last one given or drawn before this
                 reply. False: it is drawn freely. None: as the model was trained.
+            adapter: a loaded adapter for this turn; "base": none; None: the model's default. One that differs from the
+                turn before's reads the whole conversation again.
             **options: fields of `Settings`. Images after a reply's first have the seeds that follow.
 
         Raises:
@@ -57,7 +60,7 @@ class Session:
                 context, or a stream that is still open. The conversation is then as before, as after any other error
                 and after an interrupt.
         """
-        *_, reply = self.stream(text, images, drawing=drawing, condition=condition, **options)
+        *_, reply = self.stream(text, images, drawing=drawing, condition=condition, adapter=adapter, **options)
         assert isinstance(reply, Reply)
         return reply
 
@@ -68,7 +71,8 @@ class Session:
         *,
         drawing: Drawing = "auto",
         condition: bool | None = None,
-        **options: Unpack[Options],
+        adapter: str | None = None,
+        **options: Unpack[SettingsOptions],
     ) -> Generator[Text | Image[PIL.Image.Image] | Reply, None, None]:
         """As `send`, but yield pieces of text and images as they come, and the whole `Reply` at the end.
 
@@ -80,15 +84,24 @@ class Session:
                 "and use a session in one thread only"
             )
         try:
-            yield from self._begin(text, images, drawing, condition, options)
+            yield from self._begin(text, images, drawing, condition, adapter, options)
         finally:
             self._turn.release()
 
     def _begin(
-        self, text: str, images: Pictures, drawing: Drawing, condition: bool | None, options: Options
+        self,
+        text: str,
+        images: Pictures,
+        drawing: Drawing,
+        condition: bool | None,
+        adapter: str | None,
+        options: SettingsOptions,
     ) -> Iterator[Text | Image[PIL.Image.Image] | Reply]:
         settings, turn = settings_from(Settings, options), self._engine.turn(text, images)
-        request = Request([*self.messages, turn], settings, drawing, condition, state=self._state)
+        state = self._state
+        if state is not None and state.read.adapter != self._engine.adapters.of_rows(adapter):
+            state = None
+        request = Request([*self.messages, turn], settings, drawing, condition, state=state, adapter=adapter)
         responses = self._engine.respond([request], keep_states=True)  # raises before anything has changed
         yield from self._stream(request, responses)
 

@@ -14,6 +14,7 @@ from seedx.errors import SeedxError, shorten
 
 Drawing = Literal["auto", "force", "now", "forbid"]
 ImageDrawing = Literal["force", "now"]  # of a verb that returns an image
+EngineName = Literal["torch", "llama_cpp"]  # who runs the language model
 S = TypeVar("S", bound="DrawSettings")
 
 SEEDS = (-(2**63), 2**63 - 1)
@@ -36,6 +37,10 @@ class DrawSettings:
     """Scale of the classifier-free guidance; 1 turns it off."""
     image_guidance: float | None = None
     """Scale of the guidance by the condition image; 1 is neutral."""
+    guidance_interval: tuple[float, float] | None = None
+    """Guidance only from one share of the steps to another, such as 0 0.5; the other steps are quicker."""
+    cache_interval: int | None = None
+    """Compute the U-Net's deep features only every so many steps: 2 or 3 is quicker, and a little less exact."""
 
     def __post_init__(self) -> None:
         self._take(seed=integer("seed", self.seed, *SEEDS))
@@ -45,6 +50,10 @@ class DrawSettings:
             if not isinstance(self.size, list | tuple) or len(self.size) != 2:
                 raise SeedxError(f"size is a width and a height in pixels, not {shorten(self.size)}")
             self._take(size=tuple(integer("a side of size", side, 1, LARGEST_SIDE) for side in self.size))
+        if self.cache_interval is not None:
+            self._take(cache_interval=integer("cache_interval", self.cache_interval, 1))
+        if self.guidance_interval is not None:
+            self._take(guidance_interval=_interval(self.guidance_interval))
         if not isinstance(self.sampler, str | None):
             raise SeedxError(f"sampler is the name of a diffusers scheduler, not {shorten(self.sampler)}")
         for name in ("guidance", "image_guidance"):
@@ -55,6 +64,20 @@ class DrawSettings:
         """Set checked values: plain ints and floats in place of numpy's."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+
+def _interval(given: tuple[float, float]) -> tuple[float, float]:
+    """
+    Raises:
+        SeedxError: it is not two shares from 0 to 1, the first one smaller.
+    """
+    if isinstance(given, list | tuple) and len(given) == 2:
+        first, last = (number("a bound of guidance_interval", share, 0, 1) for share in given)
+        if first < last:
+            return first, last
+    raise SeedxError(
+        f"guidance_interval is two shares of the steps from 0 to 1, such as (0, 0.5), not {shorten(given)}"
+    )
 
 
 @dataclass(frozen=True)
@@ -77,6 +100,8 @@ class Settings(DrawSettings):
             top_p=number("top_p", self.top_p, 0, 1),
             max_new_tokens=integer("max_new_tokens", self.max_new_tokens, 1),
         )
+        if not isinstance(self.release_suppression, bool):
+            raise SeedxError(f"release_suppression is True or False, not {shorten(self.release_suppression)}")
         if self.top_p == 0:
             raise SeedxError("top_p is more than 0: 1 samples among all tokens, temperature=0 takes the likeliest")
 
@@ -90,15 +115,33 @@ class DrawOptions(TypedDict, total=False):
     sampler: str | None
     guidance: float | None
     image_guidance: float | None
+    guidance_interval: tuple[float, float] | None
+    cache_interval: int | None
 
 
-class Options(DrawOptions, total=False):
+class ImageOptions(DrawOptions, total=False):
+    """The same, and the adapter: see `Options`."""
+
+    adapter: str | None
+
+
+class SettingsOptions(DrawOptions, total=False):
     """The fields of `Settings` as keyword arguments."""
 
     temperature: float
     top_p: float
     max_new_tokens: int
     release_suppression: bool
+
+
+class Options(SettingsOptions, total=False):
+    """The same, and the adapter.
+
+    Attributes:
+        adapter: a loaded adapter for this request; "base": the model without one; None: the model's default.
+    """
+
+    adapter: str | None
 
 
 class ReplyOptions(Options, total=False):

@@ -12,6 +12,7 @@ class TextDecoder(Protocol):
     """What generation needs of a tokenizer."""
 
     specials: SpecialTokens
+    vocab_size: int  # ids from here on are no tokens: a model's vocabulary may be padded
 
     def decode(self, ids: Sequence[int]) -> str: ...
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention.bias import causal_lower_right
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 SHORT = 1024  # tokens
@@ -25,16 +26,19 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, causal: 
     Args:
         k, v: of as many heads as q, or fewer that neighbouring heads of q share: heads is a multiple of kv.
         mask: bool, broadcast to (N, 1, L, M), true where a query sees a key.
-        causal: with L equal to M, a query sees no later key.
+        causal: the queries are the last L of M tokens, and none sees a later one. Needs no mask, so that a GPU can use
+            flash attention.
     """
     kv, groups, length = k.shape[1], q.shape[1] // k.shape[1], q.shape[2]
     if q.device.type != "cpu" or k.shape[-2] > SHORT:
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=groups > 1)
+        whole = length == k.shape[-2]
+        bias: Any = causal_lower_right(length, k.shape[-2]) if causal and not whole else mask
+        return F.scaled_dot_product_attention(q, k, v, bias, is_causal=causal and whole, enable_gqa=groups > 1)
     # Heads that share keys go through one product.
     queries = (q * q.shape[-1] ** -0.5).unflatten(1, (kv, groups)).flatten(2, 3)
     weights = (queries @ k.transpose(-1, -2)).unflatten(2, (groups, length))
     if causal:
-        mask = torch.ones(weights.shape[-2:], dtype=torch.bool).tril()[None, None]
+        mask = torch.ones(weights.shape[-2:], dtype=torch.bool).tril(k.shape[-2] - length)[None, None]
     if mask is not None:
         weights += torch.where(mask, 0.0, torch.finfo(weights.dtype).min).to(weights.dtype)[:, :, None]
     weights = weights.softmax(dim=-1).to(v.dtype).flatten(2, 3)

@@ -17,7 +17,7 @@ import diffusers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, shorten
 
 SDXL_VAE: dict[str, Any] = {
     "in_channels": 3,
@@ -62,15 +62,16 @@ class Autoencoder(nn.Module):
         return self.fold * 2 ** (len(levels) - 1)
 
     @property
-    def dtype(self) -> Any:
-        return next(self.model.parameters()).dtype
+    def weight(self) -> Tensor:
+        """One of its weights: on its device, in its precision."""
+        return next(self.model.parameters())
 
     def mode(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, C, h, w): the mode of the encoder's latents, neither shifted nor scaled."""
         height, width = pixels.shape[-2:]
         if height % self.factor or width % self.factor:
             raise SeedxError(f"height and width must be multiples of {self.factor}, not {height} x {width}")
-        folded = F.pixel_unshuffle(pixels.to(self.dtype), self.fold)
+        folded = F.pixel_unshuffle(pixels.to(self.weight), self.fold)
         encoded = self.model.encode(folded, return_dict=False)[0]
         return encoded if isinstance(encoded, Tensor) else encoded.mode()
 
@@ -81,7 +82,7 @@ class Autoencoder(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """The way back from `encode`. Not clamped."""
         raw = latents / self.scale + self.shift
-        return F.pixel_shuffle(self.model.decode(raw.to(self.dtype), return_dict=False)[0], self.fold)
+        return F.pixel_shuffle(self.model.decode(raw.to(self.weight), return_dict=False)[0], self.fold)
 
 
 def build(name: str, settings: dict[str, Any]) -> Any:
@@ -94,7 +95,7 @@ def build(name: str, settings: dict[str, Any]) -> Any:
     known = settings_of(cls.__init__)
     unknown = [key for key in settings if key not in known]
     if unknown:
-        raise SeedxError(f"{name} has no setting {unknown[0]!r}; it has: {', '.join(known)}")
+        raise SeedxError(f"{name} has no setting {shorten(unknown[0])}; it has: {', '.join(known)}")
     return cls(**settings)
 
 
@@ -106,7 +107,7 @@ def class_of(name: str) -> Any:
     """
     cls = getattr(diffusers, name, None)
     if cls is None:
-        raise SeedxError(f"diffusers has no class {name!r}")
+        raise SeedxError(f"diffusers has no class {shorten(name)}")
     return cls
 
 

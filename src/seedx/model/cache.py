@@ -11,6 +11,7 @@ Shapes:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -42,12 +43,16 @@ class Cache:
         self._rows = slice(0)
         self._where: tuple[slice | Tensor, slice, slice | Tensor] = (slice(0), slice(0), slice(0))
 
-    def place(self, position_ids: Tensor, first_row: int = 0) -> Tensor | None:
+    def place(self, position_ids: Tensor, first_row: int = 0, starts: Sequence[int] | None = None) -> Tensor | None:
         """Announce the positions (B, T) of the next pass, consecutive in each row, for B rows from `first_row` on.
 
-        Returns the mask (B, 1, T, end), true where a query sees a slot, or None where plain causal attention is right.
+        Args:
+            starts: the first position of each row, so that the device need not be asked, and waited for.
+
+        Returns the mask (B, 1, T, end), true where a query sees a slot; or None where rows are equally long, so that
+        causal attention to all slots is right: that of the last T of `end` tokens.
         """
-        starts, count = position_ids[:, 0].tolist(), position_ids.shape[1]
+        starts, count = position_ids[:, 0].tolist() if starts is None else starts, position_ids.shape[1]
         self.end = max(starts) + count
         self._rows = slice(first_row, first_row + len(starts))
         even = min(starts) == max(starts)
@@ -56,7 +61,7 @@ class Cache:
         else:
             rows = torch.arange(first_row, first_row + len(starts), device=position_ids.device)[:, None]
             self._where = (rows, slice(None), position_ids)
-        if even and (count == 1 or starts[0] == 0):
+        if even:
             return None
         slots = torch.arange(self.end, device=position_ids.device)
         return slots <= position_ids[:, None, :, None]

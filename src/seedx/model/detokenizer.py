@@ -27,6 +27,7 @@ from torch.nn import functional as F
 from seedx.config import DetokenizerConfig
 from seedx.errors import SeedxError
 from seedx.model.autoencoder import Autoencoder, build, class_of, settings_of
+from seedx.model.deep_features import DeepFeatures
 from seedx.model.perceiver import PerceiverResampler
 
 SDXL_UNET: dict[str, Any] = {
@@ -95,8 +96,14 @@ class Detokenizer(nn.Module):
         pooled: Tensor,
         time_ids: Tensor,
         condition: Tensor | None = None,
+        deep: DeepFeatures | None = None,
+        reuse: bool = False,
     ) -> Tensor:
-        """One pass of the U-Net, (B, C, h, w) -> (B, C, h, w). `condition` None is zeros where the model has one."""
+        """One pass of the U-Net, (B, C, h, w) -> (B, C, h, w). `condition` None is zeros where the model has one.
+
+        Args:
+            deep: keeps the deep features of the pass; with `reuse`, those that it has are used instead.
+        """
         inputs = [noisy]
         if self.config.condition:
             inputs.append(torch.zeros_like(noisy) if condition is None else condition)
@@ -104,13 +111,12 @@ class Detokenizer(nn.Module):
             raise SeedxError("this de-tokenizer is of the first stage and takes no condition picture; widen() it first")
         if self.config.coordinates:
             inputs.append(coordinates(noisy, self.config.coordinates))
-        return self.unet(
-            torch.cat([part.to(self.dtype) for part in inputs], dim=1),
-            timesteps,
-            encoder_hidden_states=prompt,
-            added_cond_kwargs={"text_embeds": pooled, "time_ids": time_ids.to(prompt.device, self.dtype)},
-            return_dict=False,
-        )[0]
+        sample = torch.cat([part.to(self.dtype) for part in inputs], dim=1)
+        added = {"text_embeds": pooled, "time_ids": time_ids.to(prompt.device, self.dtype)}
+        about: dict[str, Any] = {"encoder_hidden_states": prompt, "added_cond_kwargs": added}
+        if deep is not None:
+            return deep.run(self.unet, sample, timesteps, **about, reuse=reuse)
+        return self.unet(sample, timesteps, **about, return_dict=False)[0]
 
     def loss(
         self,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,8 @@ from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRot
 from seedx.config import LanguageConfig
 from seedx.errors import SeedxError
 from seedx.model.attention import LLAMA_ATTENTION, Documents, register_llama_attention
-from seedx.model.cache import Cache
+from seedx.model.cache import Cache, CachedRow
+from seedx.model.lora_training import inject, injected
 
 HEAD_SCALE = 3.0  # of a new row of the output head, in means of the old rows (the release)
 
@@ -52,17 +53,24 @@ class Language(nn.Module):
         """(B, T) int64 -> (B, T, D)."""
         return self.llm.model.embed_tokens(ids)
 
-    def states(self, embeds: Tensor, position_ids: Tensor, cache: Cache | None = None, first_row: int = 0) -> Tensor:
+    def states(
+        self,
+        embeds: Tensor,
+        position_ids: Tensor,
+        cache: Cache | None = None,
+        first_row: int = 0,
+        starts: Sequence[int] | None = None,
+    ) -> Tensor:
         """(B, T, D) at positions (B, T) -> (B, T, D), after the final norm.
 
         Without a cache a row may hold several documents, each with positions from 0: none sees another. With a cache
         the positions of a row are consecutive and follow what it holds; the rows are those of the cache from
-        `first_row` on.
+        `first_row` on. `starts` are the first positions of the rows, where the caller knows them.
         """
         documents = find_documents(position_ids) if cache is None else None
         mask = None
         if documents is None:
-            mask = document_mask(position_ids) if cache is None else cache.place(position_ids, first_row)
+            mask = document_mask(position_ids) if cache is None else cache.place(position_ids, first_row, starts)
         rotations = self.llm.model.rotary_emb(embeds, position_ids)
         x = embeds
         for layer in self.llm.model.layers:
@@ -72,6 +80,22 @@ class Language(nn.Module):
     def head(self, states: Tensor) -> Tensor:
         """(..., D) -> (..., vocabulary) logits."""
         return self.llm.lm_head(states)
+
+    def moved(self, row: CachedRow, kept: Tensor) -> CachedRow:
+        """A row of the cache with the tokens at the positions `kept` (T,) alone, in memory of its own.
+
+        They get the positions 0..T-1, as in StreamingLLM: a key was rotated by its old position, so it is rotated on by
+        the difference, in float32.
+        """
+        shift = torch.arange(len(kept), device=kept.device) - kept
+        cos, sin = self.llm.model.rotary_emb(torch.zeros((), device=kept.device), shift[None])
+
+        def rotated(keys: Tensor) -> Tensor:
+            chosen = keys[:, kept].float()
+            first, second = chosen.chunk(2, dim=-1)
+            return (chosen * cos[0] + torch.cat([-second, first], dim=-1) * sin[0]).to(keys.dtype)
+
+        return CachedRow([rotated(keys) for keys in row.keys], [values[:, kept] for values in row.values])
 
     def new_cache(self) -> Cache:
         return Cache(self.config.layers)
@@ -88,9 +112,9 @@ class Language(nn.Module):
             raise SeedxError(
                 f"new rows start after row 0 and within the vocabulary of {len(embedding)}, not at {first}"
             )
-        embedding[first:] = embedding[:first].mean(dim=0)
+        embedding[first:] = new_row(embedding[:first])
         if head is not embedding:
-            head[first:] = HEAD_SCALE * head[:first].mean(dim=0)
+            head[first:] = new_row(head[:first], head=True)
 
     @torch.no_grad()
     def init_ordinal_rows(self, first: int, count: int) -> None:
@@ -110,36 +134,25 @@ class Language(nn.Module):
         """
         if self.config.lora is None:
             raise SeedxError("add_lora needs LanguageConfig.lora; set it, or train every weight without adapters")
-        import peft  # seconds to import, and only training needs it
-        from peft.tuners.lora import LoraLayer
-
-        lora = self.config.lora
-        settings = peft.LoraConfig(
-            r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=r"model\.layers\..*_proj"
-        )
-        peft.inject_adapter_in_model(settings, self.llm)
-        for module in self.llm.modules():
-            if isinstance(module, LoraLayer):
-                layer: Any = module  # peft has few types
-                if layer.lora_A["default"].weight.dtype != torch.float32:
-                    layer.lora_A.float()  # peft rounds adapters to the weights' precision, which may be half
-                    layer.lora_B.float()
-                layer.reset_lora_parameters("default", init_lora_weights=True)
-        self.llm.train(self.llm.training)  # peft's new dropouts are in train mode even if the model is not
+        inject(self.llm, self.config.lora, r"model\.layers\..*_proj")
         for name, parameter in self.llm.named_parameters():
             if "norm" in name or "embed_tokens" in name or "lm_head" in name:
                 parameter.requires_grad_(True)
 
     def merge_lora(self) -> None:
         """Merge the adapters into the weights and remove them: names and shapes are a plain Llama's again."""
-        from peft.tuners.lora import LoraLayer
-
-        adapters = [(name, module) for name, module in self.llm.named_modules() if isinstance(module, LoraLayer)]
-        for name, module in adapters:
+        for name, module in injected(self.llm).items():
             module.merge()
             parent, _, child = name.rpartition(".")
             setattr(self.llm.get_submodule(parent), child, module.get_base_layer())
         self.llm.requires_grad_(True)
+
+
+def new_row(rows: Tensor, head: bool = False) -> Tensor:
+    """(N, D) -> (D,): the row that a new token starts with, as in the release: the mean of the older rows, in the
+    output head times 3. Computed in float32."""
+    mean = rows.float().mean(dim=0)
+    return (HEAD_SCALE * mean if head else mean).to(rows.dtype)
 
 
 def llama_config(config: LanguageConfig) -> LlamaConfig:
@@ -153,7 +166,7 @@ def llama_config(config: LanguageConfig) -> LlamaConfig:
         num_key_value_heads=config.kv_heads or config.heads,
         max_position_embeddings=config.context,
         rms_norm_eps=config.rms_norm_eps,
-        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
+        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta, **config.rope_scaling},
         tie_word_embeddings=config.tie_embeddings,
         bos_token_id=config.bos,
         eos_token_id=config.eos,

@@ -28,14 +28,9 @@ class SeedX(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        bridge, vision, dim = config.bridge, config.vision, config.language.hidden_size
-        self.vision = VisionTransformer(vision).requires_grad_(False)
+        self.vision = VisionTransformer(config.vision).requires_grad_(False)
         self.language = Language(config.language)
-        self.input_resampler = QueryResampler(bridge.queries, dim, bridge.input_heads, vision.output_dim)
-        self.output_resampler = QueryResampler(vision.pooled, vision.output_dim, bridge.output_heads, dim)
-        self.tile_positions = nn.Parameter(torch.empty(4, dim)) if bridge.tile_positions else None
-        if self.tile_positions is not None:
-            nn.init.normal_(self.tile_positions, std=dim**-0.5)
+        self.input_resampler, self.output_resampler, self.tile_positions = new_bridge(config)
 
     def encode_images(self, images: Tensor) -> Tensor:
         """Pixels (N, 3, S, S) -> features (N, Q, D); features (N, Q, D) pass through.
@@ -110,10 +105,22 @@ class SeedX(nn.Module):
         return like.new_zeros(0, self.config.vision.queries, self.config.vision.output_dim)
 
 
+def new_bridge(config: Config) -> tuple[QueryResampler, QueryResampler, nn.Parameter | None]:
+    """What is between the visual tokenizer and the language model, newly initialised: the resamplers of input and
+    output, and the tile positions (4, dim), small random vectors."""
+    bridge, vision, dim = config.bridge, config.vision, config.language.hidden_size
+    read = QueryResampler(bridge.queries, dim, bridge.input_heads, vision.output_dim)
+    drawn = QueryResampler(vision.pooled, vision.output_dim, bridge.output_heads, dim)
+    positions = nn.Parameter(torch.empty(4, dim)) if bridge.tile_positions else None
+    if positions is not None:
+        nn.init.normal_(positions, std=dim**-0.5)
+    return read, drawn, positions
+
+
 def tile_embedding(positions: Tensor, weight: Tensor) -> Tensor:
     """Centres (R, 2), (x, y) in 0..1, and four vectors (4, dim) -> (R, 1, dim), added to every token of a tile."""
     corners = torch.cat([positions, 1 - positions], dim=-1) / 2  # the release has the half, the paper does not
-    return (corners.to(weight.dtype) @ weight)[:, None]
+    return (corners.to(weight) @ weight)[:, None]
 
 
 def expect_placeholders(mask: Tensor, images: int, queries: int, verb: str) -> None:

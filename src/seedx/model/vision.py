@@ -50,8 +50,8 @@ class VisionTransformer(nn.Module):
         if pixels.dim() != 4 or pixels.shape[1] != 3 or pixels.shape[2:] != (self.config.image_size,) * 2:
             size = self.config.image_size
             raise SeedxError(f"the visual tokenizer reads pixels (N, 3, {size}, {size}), not {tuple(pixels.shape)}")
-        if pixels.dtype == torch.uint8:
-            pixels = normalise(pixels).to(self.patch_embed.weight.dtype)
+        pixels = pixels.to(self.positions.device)
+        pixels = (normalise(pixels) if pixels.dtype == torch.uint8 else pixels).to(self.positions.dtype)
         x = self.patch_embed(pixels).flatten(2).transpose(1, 2)
         return self.ln_pre(x + resize_positions(self.positions, x.shape[1]))
 

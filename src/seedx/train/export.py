@@ -1,4 +1,4 @@
-"""A model folder from a run's checkpoint, at any time: the run may be complete, stopped or still running.
+"""A model folder or an adapter from a run's checkpoint, at any time: the run may be complete, stopped or still running.
 
 A run (FOLDER/runs/NAME) trains some parts of the model in FOLDER. Their weights come from the checkpoint; whatever the
 run did not train comes from the model that it started from and from FOLDER.
@@ -7,11 +7,12 @@ run did not train comes from the model that it started from and from FOLDER.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
+from typing import Literal
 
 from seedx.checkpoint import native, parts
+from seedx.checkpoint.adapters import CONFIG
 from seedx.config import from_dict
 from seedx.errors import SeedxError
 from seedx.train.engine import checkpoint_files, components
@@ -19,14 +20,17 @@ from seedx.train.engine.checkpointing import load_weights
 from seedx.train.old_recipes import upgrade_recipe
 from seedx.train.recipe import Recipe
 from seedx.train.run import build
+from seedx.train.stages.base import Stage
 
 
-def export(run: Path, target: Path, step: int | None = None, ema: bool = True) -> tuple[int, list[str]]:
-    """Write the model of a run's checkpoint. An older model in `target` is replaced.
+def export(
+    run: Path, target: Path, step: int | Literal["best"] | None = None, ema: bool = True
+) -> tuple[int, list[str]]:
+    """Write the model of a run's checkpoint, or its adapter. An older one in `target` is replaced.
 
     Args:
         run: FOLDER/runs/NAME.
-        step: of the checkpoint; None: the newest.
+        step: of the checkpoint; None: the newest; "best": that of the best score, by validation if the run has it.
         ema: take the averaged weights, if the run has them.
 
     Returns:
@@ -45,27 +49,28 @@ def export(run: Path, target: Path, step: int | None = None, ema: bool = True) -
         raise SeedxError(f"{target} holds training runs, which would be lost: give another folder")
     stage = build(recipe, folder)
     load_weights(checkpoint, stage.model, average=ema)
+    if recipe.adapter:
+        save_adapter(stage, target)
+        return found, []
     with native.replacing(target) as aside:
         stage.save(stage.model, aside)
         shutil.rmtree(aside / "runs", ignore_errors=True)  # notes of a stage for later runs
         for place in (folder, source.folder):
-            copy_missing(place, aside)
-        native.write_config(source.config, aside)
+            components.copy_missing(place, aside)
+        if not (aside / "config.json").is_file():  # a stage that changes it has written its own
+            native.write_config(source.config, aside)
         missing = [part for part in parts.modules(*parts.build(source.config)) if not components.has(aside, part)]
     return found, missing
 
 
-def copy_missing(source: Path, target: Path) -> None:
-    """Copy the files of a model folder, but not of parts that the target has, in one file or in several."""
-    present = {_part(file) for file in target.iterdir()}
-    for file in source.iterdir() if source.is_dir() else ():
-        if file.is_file() and _part(file) not in present:
-            shutil.copyfile(file, target / file.name)
-
-
-def _part(file: Path) -> str:
-    """ "language-00001.safetensors" -> "language"; other files have their own names."""
-    return re.sub(r"(-\d{5}.*)?\.safetensors.*", "", file.name)
+def save_adapter(stage: Stage, target: Path) -> None:
+    """
+    Raises:
+        SeedxError: `target` holds something else.
+    """
+    if target.exists() and not (target / CONFIG).is_file() and any(target.iterdir()):
+        raise SeedxError(f"{str(target)!r} is not empty and holds no adapter; give another folder, or empty it")
+    stage.save_adapter(stage.model, target)  # type: ignore[attr-defined]  # of a stage that trains one: see `build`
 
 
 def _recipe(run: Path) -> Recipe:
@@ -75,8 +80,10 @@ def _recipe(run: Path) -> Recipe:
     return from_dict(Recipe, upgrade_recipe(json.loads(file.read_text(encoding="utf-8")), str(file)))
 
 
-def _checkpoint(run: Path, step: int | None) -> Path:
+def _checkpoint(run: Path, step: int | Literal["best"] | None) -> Path:
     saved = checkpoint_files.steps(run / "checkpoints")
+    if step == "best":
+        step = checkpoint_files.best(run / "checkpoints")
     if not saved or (step is not None and step not in saved):
         there = f"steps {', '.join(map(str, saved))}" if saved else "none"
         raise SeedxError(f"{run} has no checkpoint{'' if step is None else f' of step {step}'}; there are: {there}")

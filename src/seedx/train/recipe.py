@@ -35,7 +35,9 @@ RANGES: dict[str, tuple[float, float]] = {  # of fields, the bounds included
     **dict.fromkeys(
         ("steps", "global_batch_size", "replicas", "max_seq_len", "streams", "max_pixels", "log_every"), (1, INFINITE)
     ),
-    **dict.fromkeys(("micro_batch_size", "warmup_steps", "workers", "sample_every", "keep_last"), (0, INFINITE)),
+    **dict.fromkeys(
+        ("micro_batch_size", "warmup_steps", "workers", "sample_every", "keep_last", "adapter"), (0, INFINITE)
+    ),
     **dict.fromkeys(("lr", "weight_decay", "eps", "max_grad_norm", "max_skipped_steps"), (0, INFINITE)),
     **dict.fromkeys(("min_lr_ratio", "ema_decay", "max_sample_errors"), (0, 1)),
     "save_seconds": (0, INFINITE),
@@ -51,19 +53,48 @@ NOT_LEARNT = (
     "keep_last",
     "max_sample_errors",
     "max_skipped_steps",
+    "tracker",
 )
+
+
+@dataclass(frozen=True)
+class Validating:
+    """The `[validation]` table of a recipe.
+
+    Attributes:
+        every: steps between validations; 0: none.
+        samples: documents of the data that are read at most.
+        data: held-out data, as `[[data]]`.
+        keep_best: save a checkpoint whenever the loss is the lowest so far, and keep it: `seedx export RUN@best`.
+        patience: stop after so many validations in a row that are not the best; 0: never.
+    """
+
+    every: int = 0
+    samples: int = 200
+    data: tuple[Data, ...] = ()
+    keep_best: bool = True
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("every", "samples", "patience"):
+            number(f"validation.{name}", integer(f"validation.{name}", getattr(self, name)), 0)
+        if self.every and not self.data:
+            raise SeedxError("validation needs data: give at least one [[validation.data]] table")
+        if self.every and not self.samples:
+            raise SeedxError("validation.samples must be at least 1")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """
     A stage reads its initial weights where `init_from` says. Stages that train one model in one folder need no more
-    than the default: each starts from what the ones before it wrote. A chain in the folder runs/17b:
+    than the default: each starts from what the ones before it wrote. Stages that name a model each write a whole one,
+    as recipes/17b do, which start from base parts that `seedx init` put together in runs/17b/base:
 
-        1-detokenizer   no detokenizer in the folder: newly initialised; writes detokenizer-1
-        2-condition     no detokenizer yet, but detokenizer-1: starts from it, widened; writes detokenizer
-        3-pretrain      language is there (the base model's), bridge is not: reads the one, initialises the other
-        4-instruct      both are there: starts from them
+        1-detokenizer   base's detokenizer, of the first stage; writes detokenizer
+        2-condition     1-detokenizer's, widened; writes detokenizer, of the second stage, and keeps first_stage
+        3-pretrain      base's language and bridge
+        4-instruct      3-pretrain's
 
     Attributes:
         name: of the run's folder: one name, without "/".
@@ -81,7 +112,9 @@ class Recipe:
         global_batch_size: rows of the global batch, one step of the optimizer, on all ranks together.
         micro_batch_size: rows of one forward on one rank; 0: all rows of the rank.
         trained: patterns of parameter names; empty: the stage's default.
-        lora: train adapters in the language model's blocks instead of their weights.
+        lora: train LoRA in the language model's blocks instead of their weights, and merge it into them at the end.
+        adapter: the rank of LoRA, in the language model's blocks or the U-Net's attention, that is trained alone and
+            written as an adapter to adapters/NAME in the folder. 0: none.
         losses: loss weights by name; those left out are the stage's own.
         lr_factors: factors of `lr` by pattern of parameter names; the first that matches counts.
         warmup_steps: of the linear warm-up.
@@ -104,6 +137,8 @@ class Recipe:
         log_every, sample_every: steps; 0: no samples.
         save_seconds: between checkpoints.
         keep_last: checkpoints to keep besides the best.
+        validation: see `Validating`.
+        tracker: where curves and samples go besides log.jsonl: "auto" is TensorBoard's files if it is installed.
         options: the stage's own.
     """
 
@@ -117,6 +152,7 @@ class Recipe:
     micro_batch_size: int = 0
     trained: tuple[str, ...] = ()
     lora: bool = False
+    adapter: int = 0
     losses: dict[str, float] = field(default_factory=dict)
     lr: float = 1e-3
     lr_factors: dict[str, float] = field(default_factory=dict)
@@ -143,6 +179,8 @@ class Recipe:
     save_seconds: float = 120.0
     keep_last: int = 2
     data: tuple[Data, ...] = ()
+    validation: Validating = field(default_factory=Validating)
+    tracker: Literal["auto", "tensorboard", "wandb", "none"] = "auto"
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -154,6 +192,8 @@ class Recipe:
             number(name, getattr(self, name), lowest, highest)
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise SeedxError(f"betas are two numbers from 0 to less than 1, not {list(self.betas)}")
+        if self.lora and self.adapter:
+            raise SeedxError("lora = true merges what it trains and adapter keeps it apart: give one of the two")
         for table in ("losses", "lr_factors"):
             for name, value in getattr(self, table).items():
                 number(f"{table}.{name}", value, 0)
@@ -193,7 +233,7 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
         raise SeedxError(f"there is no recipe at {path}")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SeedxError(f"{path} is not TOML: {error}") from error
     values = upgrade_recipe(values, str(path))
     for name, value in upgrade_changes(changes, values.get("init_from", "")).items():

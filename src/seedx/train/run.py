@@ -1,6 +1,7 @@
 """The table of stages, and how a recipe is run.
 
 FOLDER/                the model: parts that stages write, and the next ones start from
+FOLDER/adapters/NAME/  an adapter that the run NAME trained, where its recipe says so
 FOLDER/runs/NAME/      a run: recipe.json, shards.json, log.jsonl, checkpoints/, samples/,
                        skipped_steps.jsonl; run.lock while it trains
 """
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def run(
         if ranks.first:
             note_changed_shards(recipe, place)
         done = train(build(recipe, folder), recipe, place, folder, ranks)
-        if done and ranks.first:
+        if done and ranks.first and not recipe.adapter:
             copy_other_parts(recipe, folder)
     shutdown(ranks)
     return done
@@ -96,6 +96,8 @@ def build(recipe: Recipe, folder: Path) -> Stage:
     if stage is None:
         known = [*STAGES, *plugins.names("seedx.stages")]
         raise SeedxError(f"there is no stage {recipe.stage!r}{nearest(recipe.stage, known)}")
+    if recipe.adapter and not hasattr(stage, "save_adapter"):
+        raise SeedxError(f"the stage {recipe.stage!r} trains no adapters: leave adapter out of the recipe")
     made: Stage = stage(recipe, folder)
     return made
 
@@ -139,9 +141,7 @@ def note_changed_shards(recipe: Recipe, run: Path) -> None:
 
 def copy_other_parts(recipe: Recipe, folder: Path) -> None:
     """If the stage started from another model, copy its other parts, so that the folder is a whole model."""
-    for file in components.source(recipe, folder, runs=True).folder.iterdir():
-        if file.is_file() and not (folder / file.name).exists():
-            shutil.copyfile(file, folder / file.name)
+    components.copy_missing(components.source(recipe, folder, runs=True).folder, folder)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedx.inference.settings import DrawSettings, Settings
+from seedx.checkpoint.placement import Dtype, Memory
+from seedx.inference.settings import DrawSettings, EngineName, Settings
 
 if TYPE_CHECKING:
     from seedx.inference.pipeline import Pipeline
@@ -18,10 +20,24 @@ class Source:
 
     model: str = "tiny"
     """"tiny" (bundled), a folder, or a hub id."""
+    adapter: str | None = None
+    """Folder of an adapter, which the model answers and draws with."""
     device: str = "cpu"
     """Where the model runs: cpu, cuda, mps."""
+    dtype: Dtype | None = None
+    """Precision of the weights; by default float32 on the CPU, and bfloat16 elsewhere and with --memory cpu."""
+    memory: Memory = "full"
+    """How to fit: full; 24gb or 12gb, for a GPU of that memory; cpu, for 24 GB of RAM."""
     max_pixels: int | None = None
     """Images with more pixels are refused before they are decoded; by default about 13,000 x 13,000."""
+    engine: EngineName | None = None
+    """Who runs the language model: torch, or llama_cpp from a GGUF file; by default what the model's folder has."""
+    gguf: Path | None = None
+    """A GGUF file of the model's language model, for llama_cpp; by default the one in its folder."""
+    threads: int | None = None
+    """Threads of llama.cpp; by default as many as torch uses."""
+    repack: bool = True
+    """llama.cpp keeps quantised weights a second time, in a faster order; without, it takes half the memory."""
 
     def load(self, progress: bool = True) -> Pipeline:
         """
@@ -31,12 +47,24 @@ class Source:
         Raises:
             SeedxError: there is no such model or device.
         """
-        from seedx.images import MAX_PIXELS
+        import torch
+
         from seedx.inference import pipeline
 
-        limit = MAX_PIXELS if self.max_pixels is None else self.max_pixels
         progress = progress and sys.stderr.isatty()
-        return pipeline.load(self.model, device=self.device, max_pixels=limit, progress=progress)
+        return pipeline.load(
+            self.model,
+            adapter=self.adapter,
+            device=self.device,
+            dtype=getattr(torch, self.dtype) if self.dtype else None,
+            memory=self.memory,
+            max_pixels=self.max_pixels,
+            progress=progress,
+            engine=self.engine,
+            gguf=self.gguf,
+            threads=self.threads,
+            repack=self.repack,
+        )
 
 
 TINY = Source()

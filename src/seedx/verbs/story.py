@@ -18,6 +18,8 @@ def story(
     frames: int = 5,
     image: Path | None = None,
     drawing: ImageDrawing = "force",
+    window: int | None = None,
+    sink: bool = False,
     out: Path = Path("story"),
     source: Source = TINY,
     settings: Settings = SETTINGS,
@@ -29,12 +31,14 @@ def story(
         frames: number of images.
         image: the first image of the story.
         drawing: force: a sentence may come first; now: an image comes first.
+        window: for SEED-Story: pictures that its prompt holds, the last ones; by default 8.
+        sink: for SEED-Story: keep the tokens around the pictures that left the window, for long stories.
         out: folder to write the images and story.md to.
     """
     if out.is_file():
         raise SeedxError(f"{str(out)!r} is a file: give the name of a folder")
     model = source.load()
-    told = model.story(prompt, frames, image, drawing=drawing, **dataclasses.asdict(settings))
+    told = model.story(prompt, frames, image, drawing=drawing, window=window, sink=sink, **dataclasses.asdict(settings))
     lines = [f"# {prompt}"]
     with file_errors():
         out.mkdir(parents=True, exist_ok=True)

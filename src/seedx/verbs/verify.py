@@ -6,6 +6,7 @@ import dataclasses
 import math
 from pathlib import Path
 
+from seedx.checkpoint.placement import Dtype
 from seedx.errors import SeedxError
 from seedx.verbs.output import file_errors, print_json
 
@@ -16,6 +17,7 @@ def verify(
     *,
     model: str | None = None,
     device: str = "cpu",
+    dtype: Dtype | None = None,
     steps: int | None = None,
     report: Path | None = None,
     json: bool = False,
@@ -27,6 +29,7 @@ def verify(
         model: instead of cases, check a model ("tiny", a folder, or a hub id): fingerprints of its parts, a fixed
             picture through every module, one answer and one drawing.
         device: with --model, where it runs: cpu, cuda.
+        dtype: with --model, precision of the weights; by default float32 on the CPU, bfloat16 elsewhere.
         steps: with --model, denoising steps of the drawing; by default those of the model.
         report: with --model, the file to write all numbers to, to keep or to send.
         json: print one object instead of a table.
@@ -35,7 +38,7 @@ def verify(
         raise SeedxError("give a folder of golden cases, or a model: seedx verify FOLDER, seedx verify --model MODEL")
     if folder is None:
         assert model is not None
-        return _model(model, device, steps, report, json)
+        return _model(model, device, dtype, steps, report, json)
     return _cases(folder, json)
 
 
@@ -54,11 +57,11 @@ def _cases(folder: Path, json: bool) -> int:
     return 0 if passed == len(results) else 1
 
 
-def _model(model: str, device: str, steps: int | None, report: Path | None, json: bool) -> int:
+def _model(model: str, device: str, dtype: Dtype | None, steps: int | None, report: Path | None, json: bool) -> int:
     from seedx.terminal import print_table
     from seedx.verify import model_report
 
-    checks, facts = model_report.report(model, device, steps)
+    checks, facts = model_report.report(model, device, steps, dtype)
     if report:
         with file_errors():
             model_report.write(facts, report)

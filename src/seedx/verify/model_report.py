@@ -34,6 +34,7 @@ from torch import Tensor
 from seedx.checkpoint import native, weights
 from seedx.checkpoint.hub import locate
 from seedx.checkpoint.parts import Model, build, modules, part_state
+from seedx.checkpoint.placement import Dtype
 from seedx.config import SEED_X_17B, Config
 from seedx.inference import pipeline
 from seedx.inference.engine import Request
@@ -44,6 +45,7 @@ from seedx.tiling import BICUBIC, thumbnail, to_tensor
 QUESTION = "What is in the picture?"
 CAPTION = "a red circle on a blue square"
 LONGEST = 160  # characters of a line's numbers; the report has all
+OF_LANGUAGE = ("input resampler", "language model", "output resampler", "answer", "drawing")
 LARGEST = 1e4  # of the deviation of a module's output: beyond it, something is wrong
 
 
@@ -61,12 +63,15 @@ class Check:
     seconds: float
 
 
-def report(name: str | Path, device: str = "cpu", steps: int | None = None) -> tuple[list[Check], dict[str, Any]]:
+def report(
+    name: str | Path, device: str = "cpu", steps: int | None = None, dtype: Dtype | None = None
+) -> tuple[list[Check], dict[str, Any]]:
     """Check a model folder; returns the checks, and the report as plain JSON types.
 
     Args:
         name: "tiny", a folder, or a hub id.
         steps: of the drawing; None: as the config has it.
+        dtype: of the weights; None: as `seedx.load`.
 
     Raises:
         SeedxError: no such model, or weights that do not fit its config.json.
@@ -78,7 +83,8 @@ def report(name: str | Path, device: str = "cpu", steps: int | None = None) -> t
         start = time.perf_counter()
         parts[part] = fingerprint(native.read_part(folder, part, expected)) | {"released": is_released(part, expected)}
         checks.append(_of_part(part, parts[part], time.perf_counter() - start))
-    model = pipeline.load(folder, device=device)
+    model = pipeline.load(folder, device=device, dtype=getattr(torch, dtype) if dtype else None)
+    model.model.need("vision", "bridge", "language", "detokenizer", "vae")
     outputs: dict[str, Any] = {}
     for what, run in probes(model, steps).items():
         checks.append(_run(what, run, outputs))
@@ -165,7 +171,7 @@ def picture() -> PIL.Image.Image:
 def probes(model: Pipeline, steps: int | None) -> dict[str, Callable[[], dict[str, Any]]]:
     """What is run, in order: each gives numbers and raises if it can't."""
     core, shown = model.model, picture()
-    return {
+    found = {
         "visual tokenizer": lambda: _statistics(_features(model, shown)),
         "input resampler": lambda: _statistics(core.seedx.read(_features(model, shown))),
         "language model": lambda: _statistics(_states(model, shown)),
@@ -178,8 +184,12 @@ def probes(model: Pipeline, steps: int | None) -> dict[str, Callable[[], dict[st
         "U-Net": lambda: _statistics(_denoised(core, model.engine.image_decoder.encode([shown]))),
         "autoencoder": lambda: _round_trip(core, shown),
         "answer": lambda: _answer(model, shown),
-        "drawing": lambda: _drawing(model, steps),
+        "drawing": lambda: _drawn(model.draw(CAPTION, seed=0, steps=steps)) | {"caption": CAPTION},
     }
+    if model.engine.variant.language:
+        return found
+    kept = {name: run for name, run in found.items() if name not in OF_LANGUAGE}
+    return kept | {"reconstruction": lambda: _drawn(model.reconstruct(shown, seed=0, steps=steps))}
 
 
 def machine(device: str) -> dict[str, Any]:
@@ -281,12 +291,10 @@ def _answer(model: Pipeline, shown: PIL.Image.Image) -> dict[str, Any]:
     return {"question": QUESTION, "text": reply.text}
 
 
-def _drawing(model: Pipeline, steps: int | None) -> dict[str, Any]:
-    drawn = model.draw(CAPTION, seed=0, steps=steps)
+def _drawn(drawn: PIL.Image.Image) -> dict[str, Any]:
     values = torch.frombuffer(bytearray(drawn.tobytes()), dtype=torch.uint8).float()
     small = drawn.resize((8, 8), PIL.Image.Resampling.BOX)
     return {
-        "caption": CAPTION,
         "size": list(drawn.size),
         "mean": float(values.mean()),
         "deviation": float(values.std()),

@@ -73,6 +73,7 @@ def edits(model: Pipeline, seed: int, n: int, by: By = "features") -> Measured:
 @torch.no_grad()
 def through_autoencoder(model: Pipeline, pictures: list[Image.Image]) -> list[Image.Image]:
     """The pictures after encoding and decoding."""
+    model.model.need("detokenizer", "vae")
     vae = model.model.detokenizer.vae
     pixels = torch.stack([to_tensor(one, HALF, HALF) for one in pictures]).to(model.model.detokenizer.device)
     return [to_picture(one) for one in (vae.decode(vae.encode(pixels)).float() / 2 + 0.5).clamp(0, 1)]

@@ -8,6 +8,7 @@ takes the options of `Filters`, and
 
     images: a folder, relative to the source's, that the paths of pictures are relative to, and in which they lie.
     roots: folders and URL prefixes, besides that one, in which pictures may lie that records name.
+    grids: the only grids that pictures are cut into when they are read, such as ["1x1"]; by default the model's.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from seedx.data.formats.stories import story
 from seedx.data.record import Record
 from seedx.deprecated import rename_keys
 from seedx.errors import SeedxError
-from seedx.messages import Message, Text
+from seedx.messages import Image, Message, Part, Text
+from seedx.tiling import parse_grid
 
 Format = Callable[[Record, random.Random], list[Message]]
 
@@ -80,14 +82,19 @@ def get(name: str, **options: Any) -> Format:
     options = rename_keys("format options", options, f"the format {name!r}")
     common = {f.name for f in dataclasses.fields(Filters)}
     filters = {option: options.pop(option) for option in [*options] if option in common}
-    images, roots = options.pop("images", ""), options.pop("roots", ())
-    check(name, function, options, also=(*common, "images", "roots"))
+    images, roots, grids = options.pop("images", ""), options.pop("roots", ()), options.pop("grids", None)
+    check(name, function, options, also=(*common, "images", "roots", "grids"))
+    if grids is not None and (not isinstance(grids, (list, tuple)) or not grids):
+        raise SeedxError(f"the option 'grids' of the format {name!r} is a list such as [\"1x1\"], not {grids!r}")
+    for grid in grids or ():
+        parse_grid(str(grid))
     check_types(name, Filters, filters)
     if not isinstance(images, str):
         raise SeedxError(f"the option 'images' of the format {name!r} is a folder, not {images!r}")
     if not isinstance(roots, (list, tuple)) or not all(isinstance(root, str) and root for root in roots):
         raise SeedxError(f"the option 'roots' of the format {name!r} is a list of folders and URLs, not {roots!r}")
-    return _Chosen(function, options, Filters(**filters), images, tuple(roots))
+    own = None if grids is None else tuple(map(str, grids))
+    return _Chosen(function, options, Filters(**filters), images, tuple(roots), own)
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,7 @@ class _Chosen:
     filters: Filters
     images: str
     roots: tuple[str, ...] = ()
+    grids: tuple[str, ...] | None = None
 
     def __call__(self, record: Record, rng: random.Random) -> list[Message]:
         if self.images and record.folder is not None:
@@ -111,7 +119,14 @@ class _Chosen:
         if self.function in _TALK:
             _check_slots(made, fields)
         self.filters.check_sizes(made, fields)
-        return made
+        return made if self.grids is None else _with_grids(made, self.grids)
+
+
+def _with_grids(made: list[Message], grids: tuple[str, ...]) -> list[Message]:
+    def cut(part: Part) -> Part:
+        return dataclasses.replace(part, grids=grids) if isinstance(part, Image) else part
+
+    return [dataclasses.replace(message, content=tuple(map(cut, message.content))) for message in made]
 
 
 def _check_slots(made: list[Message], fields: Fields) -> None:

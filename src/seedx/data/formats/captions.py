@@ -18,9 +18,9 @@ from __future__ import annotations
 import random
 
 from seedx.data.formats import phrases
-from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import PICTURES, Fields
 from seedx.data.record import Record
+from seedx.hints import Ratio
 from seedx.messages import Image, Message, assistant, system, user
 
 CAPTIONS = ("caption", "txt", "text", "TEXT")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 from seedx.config import nearest
 from seedx.errors import SeedxError
-
-Ratio = Annotated[float, "from 0 to 1"]
+from seedx.hints import fits, in_words
 
 
 def check(name: str, function: Callable[..., Any], options: Mapping[str, Any], also: Iterable[str] = ()) -> None:
@@ -37,31 +36,7 @@ def check_types(name: str, annotated: Callable[..., Any], options: Mapping[str, 
     """
     hints = typing.get_type_hints(annotated, include_extras=True)
     for option, value in options.items():
-        if not _fits(value, hints.get(option, Any)):
+        if not fits(value, hints.get(option, Any)):
             raise SeedxError(
-                f"the option {option!r} of the format {name!r} must be {_words(hints[option])}, not {value!r}"
+                f"the option {option!r} of the format {name!r} must be {in_words(hints[option])}, not {value!r}"
             )
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    if hint == Ratio:
-        return _fits(value, float) and 0 <= value <= 1
-    if typing.get_origin(hint) is typing.Literal:
-        return value in typing.get_args(hint)
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if typing.get_origin(hint) is Mapping:
-        return isinstance(value, Mapping) and all(_fits(bound, float) for bound in value.values())
-    return not isinstance(hint, type) or isinstance(value, hint)
-
-
-def _words(hint: Any) -> str:
-    if hint == Ratio:
-        return "a number from 0 to 1"
-    if typing.get_origin(hint) is typing.Literal:
-        return " or ".join(map(repr, typing.get_args(hint)))
-    if typing.get_origin(hint) is Mapping:
-        return "a table of numbers by the names of fields"
-    return {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}.get(hint, str(hint))

@@ -29,7 +29,8 @@ def llava(record: Record, rng: random.Random, *, boxes: Style = "none", place: P
 
     By https://github.com/haotian-liu/LLaVA/blob/main/docs/Finetune_Custom_Data.md: id, image (or none, for text alone),
     conversations of {"from": "human" or "gpt", "value": a text with <image> where the picture stands}. The release's
-    own layout, {"image": ..., "data": [question, answer, question, answer, ...]}, is read too.
+    own layout, {"image": ..., "data": [question, answer, question, answer, ...]}, is read too, and The Cauldron's,
+    images and texts of {"user", "assistant", "source"} (https://huggingface.co/datasets/HuggingFaceM4/the_cauldron).
 
     Args:
         boxes: how boxes are written in the texts (see `boxes`); "none" leaves them as text. Loc tokens always work.
@@ -90,7 +91,10 @@ def vqa(record: Record, rng: random.Random) -> list[Message]:
 def _turns(fields: Fields) -> list[tuple[Role, str]]:
     """Roles and texts, checked: an optional system text, then questions and answers in turn."""
     turns: list[tuple[Any, Any]]
-    if fields.find("conversations") is None:
+    if fields.find("texts") is not None:
+        said = [turn if isinstance(turn, dict) else {} for turn in fields.entries("texts")]
+        turns = [(role, turn.get(role)) for turn in said for role in ("user", "assistant")]
+    elif fields.find("conversations") is None:
         turns = [(("human", "gpt")[i % 2], text) for i, text in enumerate(fields.entries("data"))]
     else:
         said = [turn if isinstance(turn, dict) else {} for turn in fields.entries("conversations")]

@@ -7,9 +7,9 @@ import random
 from typing import Any, Literal
 
 from seedx.data.formats import phrases
-from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
 from seedx.data.record import Record
+from seedx.hints import Ratio
 from seedx.messages import Image, Message, assistant, user
 
 _BEFORE = ("source_image", "original_image", "source_img", "input_image", "input")
@@ -35,7 +35,9 @@ def edit(
         (https://huggingface.co/datasets/osunlp/MagicBrush, where the turns of a session are rows of their own).
     sessions: source_image, then instruction_1, edit_image_1, inverse_instruction_1, instruction_2, ...
         (https://huggingface.co/datasets/AILab-CVC/SEED-Data-Edit-Part2-3, multi_turn_editing); or `turns`, a list of
-        {"input", "output", "instruction"}, which is one entry of MagicBrush's edit_sessions.json.
+        {"input", "output", "instruction"}, which is one entry of MagicBrush's edit_sessions.json
+        (https://github.com/OSU-NLP-Group/MagicBrush); its pictures lie in a folder of the session's number each, which
+        is looked in where `img_id` says it: give images = "images".
 
     Args:
         polite: the share of answers with a sentence before the picture, as in the release.
@@ -95,4 +97,8 @@ def _listed(fields: Fields) -> _Session:
     instructions = [said.strip() for said in words if isinstance(said, str) and said.strip()]
     if len(instructions) < len(turns):
         raise fields.bad('each of "turns" is {"input", "output", "instruction"}')
-    return [turns[0].get("input"), *(turn.get("output") for turn in turns)], instructions
+    named = [turns[0].get("input"), *(turn.get("output") for turn in turns)]
+    folder = fields.find("img_id")
+    if isinstance(folder, str):
+        named = [f"{folder}/{name}" if isinstance(name, str) and "/" not in name else name for name in named]
+    return named, instructions

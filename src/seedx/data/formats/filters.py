@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import PIL.Image
 from PIL.Image import Transpose
 
-from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
 from seedx.data.sample_errors import SampleError
 from seedx.errors import SeedxError
+from seedx.hints import Ratio
 from seedx.images import TRAINING_MAX_PIXELS, large_enough, read_header, upright_transpose
 from seedx.messages import Image, Message, images
 

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from seedx.data.formats import phrases
 from seedx.data.formats.boxes import Corners, Frame, fractions, frame, labelled
-from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import PICTURES, Fields
 from seedx.data.record import Record
 from seedx.errors import shorten
+from seedx.hints import Ratio
 from seedx.messages import Box, Message, Part, Text, assistant, system, user
 
 _START, _END = "<ph_st>", "<ph_ed>"

@@ -16,10 +16,10 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
 from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
+from seedx.hints import Ratio
 from seedx.messages import Image, Message, Text, assistant, system
 
 _Piece = str | tuple[Image, bool]  # a text, or a picture and whether it is drawn
@@ -63,7 +63,8 @@ def mmc4(
         for piece in (*before.get(i, ()), sentence, *after.get(i, ()))
         if piece
     ]
-    return _document(pieces, " ", fields)
+    urls = any(info.get("raw_url") for info in matched)
+    return _document(pieces, " ", fields, "download their raw_url first, with img2dataset" if urls else "")
 
 
 def obelics(record: Record, rng: random.Random, *, draw: Ratio = 0.5, max_images: int = 8) -> list[Message]:
@@ -127,10 +128,12 @@ def _count(pieces: dict[int, list[_Piece]]) -> int:
     return sum(map(len, pieces.values()))
 
 
-def _document(pieces: Sequence[_Piece], gap: str, fields: Fields) -> list[Message]:
+def _document(pieces: Sequence[_Piece], gap: str, fields: Fields, hint: str = "") -> list[Message]:
     """Adjacent texts and drawn pictures are one message, each picture that is read another."""
     if not any(isinstance(piece, tuple) for piece in pieces):
-        raise SampleError("missing file", fields.record.where, "none of the page's pictures is there")
+        raise SampleError(
+            "missing file", fields.record.where, "none of the page's pictures is there" + (f": {hint}" if hint else "")
+        )
     if not any(isinstance(piece, str) for piece in pieces):
         raise fields.bad("the page has no text")
     messages: list[Message] = []

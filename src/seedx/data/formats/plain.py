@@ -26,6 +26,9 @@ def messages(record: Record, rng: random.Random) -> list[Message]:
 
     {"messages": [{"role": "user", "content": "<image>Who is it?"}, {"role": "assistant", "content": "A cat."}],
      "images": ["cat.jpg"]}
+
+    A picture may also be written as the chat API of OpenAI does, by https://platform.openai.com/docs/guides/images,
+    with a path, a `data:` URI or a URL that `roots` allows: {"type": "image_url", "image_url": {"url": "cat.jpg"}}.
     """
     fields = Fields(record)
     try:
@@ -94,6 +97,9 @@ def _placed(parts: list[Any], pictures: Iterator[Any]) -> Iterator[Any]:
                     yield {"type": "image", "image": next(pictures, None)}
                 if piece or text == "":
                     yield {"type": "text", "text": piece.strip("\n") if SLOT in text else piece}
+        elif isinstance(part, dict) and part.get("type") == "image_url":
+            named = part.get("image_url")
+            yield {"type": "image", "image": named.get("url") if isinstance(named, dict) else named}
         elif _is_place(part):
             yield {"type": "image", "image": next(pictures, None)}
         else:

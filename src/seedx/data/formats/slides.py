@@ -6,10 +6,10 @@ import random
 import re
 from typing import Any
 
-from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import PICTURES, Fields
 from seedx.data.record import Record
 from seedx.errors import shorten
+from seedx.hints import Ratio
 from seedx.messages import Message, Part, assistant, system, user
 from seedx.slides.form import PLACE, write
 from seedx.tokens import LOCS, to_loc

@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from seedx.data.formats.checks import Ratio
 from seedx.data.formats.fields import Fields
 from seedx.data.record import Record
+from seedx.hints import Ratio
 from seedx.messages import Image, Message, assistant, user
 
 

@@ -61,23 +61,27 @@ def commit(part: Path, step: int, score: float | None, files: dict[str, dict[str
 
 def prune(folder: Path, keep_last: int) -> None:
     """Remove all but the last `keep_last` checkpoints and the one of the best score."""
-    saved = steps(folder)
-    scores = {step: _manifest(path(folder, step)).get("score") for step in saved}
-    scored = {step: score for step, score in scores.items() if score is not None}
-    best = max(scored, key=lambda step: (scored[step], step), default=None)
-    for step in saved[:-keep_last]:
-        if step != best:
+    keep = best(folder)
+    for step in steps(folder)[:-keep_last]:
+        if step != keep:
             path(folder, step).rename(part_path(folder, step))  # an interrupted removal must not look like a checkpoint
     tidy(folder)
+
+
+def best(folder: Path) -> int | None:
+    """The saved step of the best score, the later one when equal; None if none has a score."""
+    scores = {step: _manifest(path(folder, step)).get("score") for step in steps(folder)}
+    scored = {step: score for step, score in scores.items() if isinstance(score, (int, float))}
+    return max(scored, key=lambda step: (scored[step], step), default=None)
 
 
 def problem(path: Path, part: int = 0, parts: int = 1) -> str | None:
     """The first problem of a checkpoint; None if it is intact. Verifies every `parts`-th file, from `part` on."""
     files = _manifest(path).get("files")
-    if not files:
+    if not isinstance(files, dict) or not files:
         return f"it has no {MANIFEST}"
     for name in sorted(files)[part::parts]:
-        if not (path / name).is_file():
+        if Path(name).name != name or not (path / name).is_file():
             return f"{name} is missing"
         if _measure(path / name) != files[name]:
             return f"{name} has another size or checksum"
@@ -98,10 +102,10 @@ def any_broken(folder: Path) -> bool:
 
 def _manifest(path: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
-    except (OSError, ValueError):
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return manifest
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def _measure(file: Path) -> dict[str, Any]:

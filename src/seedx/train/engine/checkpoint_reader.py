@@ -7,15 +7,24 @@ are loaded by `torch.load(weights_only=True)`.
 
 from __future__ import annotations
 
+import math
 import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed.checkpoint as dcp
-from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
+from torch.distributed.checkpoint.metadata import (
+    ChunkStorageMetadata,
+    Metadata,
+    MetadataIndex,
+    StorageMeta,
+    TensorProperties,
+    TensorStorageMetadata,
+)
 
-from seedx.errors import SeedxError
+from seedx.damage import check_file
+from seedx.errors import SeedxError, first_line, shorten
 
 _METADATA = "torch.distributed.checkpoint.metadata"
 _ALLOWED = {
@@ -54,10 +63,12 @@ class CheckpointReader(dcp.FileSystemReader):
         try:
             with file.open("rb") as stream:
                 metadata: Metadata = _Unpickler(stream, file).load()
-        except (SeedxError, OSError, MemoryError):
+        except SeedxError:
             raise
-        except Exception as error:  # a broken pickle fails in any way
-            raise SeedxError(f"{file} is damaged ({type(error).__name__}: {error})") from error
+        except OSError as error:
+            raise SeedxError(f"{file} can't be read: {error.strerror or error}") from error
+        except Exception as error:  # a broken pickle fails in any way, and may ask for any amount of memory
+            raise SeedxError(f"{file} is damaged ({type(error).__name__}: {first_line(error)})") from error
         _check(metadata, file)
         metadata.storage_meta = metadata.storage_meta or StorageMeta()
         metadata.storage_meta.load_id = self.load_id
@@ -81,12 +92,65 @@ class _Unpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
+def read_rest(path: Path) -> dict[str, Any]:
+    """The rest of a checkpoint's state, from the file of `checkpoint_files.REST`.
+
+    Raises:
+        SeedxError: it is damaged, or no dictionary.
+    """
+    check_file(path)
+    try:
+        rest = torch.load(path, weights_only=True)
+    except Exception as error:  # as above
+        raise SeedxError(f"{path} can't be read: {first_line(error)}") from error
+    if not isinstance(rest, dict) or not all(isinstance(key, str) for key in rest):
+        raise SeedxError(f"{path} is no dictionary of names and values")
+    return rest
+
+
 def _check(metadata: Any, file: Path) -> None:
-    """The table has the right types, and its tensors lie in files beside it."""
+    """The table has the right types, and its tensors lie in files beside it, whole."""
     stored = metadata.storage_data if isinstance(metadata, Metadata) else None
     if not isinstance(stored, dict) or not isinstance(metadata.state_dict_metadata, dict):
         raise SeedxError(f"{file} is no table of tensors")
-    for entry in stored.values():
-        name = getattr(entry, "relative_path", None)
-        if not isinstance(name, str) or Path(name).name != name:
-            raise SeedxError(f"{file} names the file {name!r}, which is not one of its folder")
+    for key, entry in metadata.state_dict_metadata.items():
+        if not isinstance(key, str) or not isinstance(entry, TensorStorageMetadata) or not _is_whole(entry):
+            raise SeedxError(f"{file} is no table of tensors: its entry {shorten(key)} is none")
+        for chunk in entry.chunks:
+            if MetadataIndex(key, chunk.offsets) not in stored:
+                raise SeedxError(f"{file} does not say where {shorten(key)} is stored")
+    for index, place in stored.items():
+        name = getattr(place, "relative_path", None)
+        if not isinstance(index, MetadataIndex) or not isinstance(name, str) or Path(name).name != name:
+            raise SeedxError(f"{file} names the file {shorten(name)}, which is not one of its folder")
+        _check_place(place, file.parent / name)
+
+
+def _is_whole(entry: TensorStorageMetadata) -> bool:
+    """Whether an entry has a size, a type, and pieces of as many elements as the size."""
+    pieces = entry.chunks if isinstance(entry.chunks, list) else [None]
+    if not all(isinstance(piece, ChunkStorageMetadata) and _is_within(piece, entry.size) for piece in pieces):
+        return False
+    if not isinstance(entry.properties, TensorProperties) or not isinstance(entry.properties.dtype, torch.dtype):
+        return False
+    return _is_size(entry.size) and sum(math.prod(p.sizes) for p in pieces) == math.prod(entry.size)
+
+
+def _is_within(piece: ChunkStorageMetadata, size: Any) -> bool:
+    sizes = (piece.offsets, piece.sizes, size)
+    if not all(map(_is_size, sizes)) or len({*map(len, sizes)}) > 1:
+        return False
+    return all(at + length <= whole for at, length, whole in zip(*sizes, strict=True))
+
+
+def _is_size(size: Any) -> bool:
+    return isinstance(size, torch.Size) and all(side >= 0 for side in size)
+
+
+def _check_place(place: Any, file: Path) -> None:
+    if not file.is_file():
+        raise SeedxError(f"{file} is not there")
+    numbers = [getattr(place, name, None) for name in ("offset", "length")]
+    known = [n for n in numbers if isinstance(n, int) and n >= 0]
+    if len(known) < len(numbers) or sum(known) > file.stat().st_size:
+        raise SeedxError(f"{file} does not have the bytes of a tensor at {shorten(numbers)}")

@@ -40,9 +40,9 @@ from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadat
 from torch.distributed.checkpoint.staging import BlockingAsyncStager
 
 from seedx.deprecated import rename_keys
-from seedx.errors import SeedxError
+from seedx.errors import SeedxError, first_line, shorten
 from seedx.train.engine import checkpoint_files
-from seedx.train.engine.checkpoint_reader import CheckpointReader
+from seedx.train.engine.checkpoint_reader import CheckpointReader, read_rest
 from seedx.train.engine.parallel import World, local_shard, optimizer_parameters
 
 log = logging.getLogger(__name__)
@@ -154,7 +154,7 @@ class CheckpointManager:
         self._on_first(lambda: checkpoint_files.prune(self.folder, self.keep_last))
 
     def _load(self, path: Path, state: dict[str, Any]) -> None:
-        reader = CheckpointReader(path)
+        reader, rest = CheckpointReader(path), read_rest(path / checkpoint_files.REST)
         targets = _targets(state, reader.read_metadata(), path)
         try:
             with _one_process_is_fine():
@@ -164,7 +164,6 @@ class CheckpointManager:
         for name, value in (state.get("average") or {}).items():
             if f"average/{name}" not in targets:  # a run that averages only from now on
                 local_shard(value).copy_(local_shard(targets[f"model/{name}"]))
-        rest = torch.load(path / checkpoint_files.REST, weights_only=True)
         state.update(rename_keys("checkpoint", rest))
 
     def _on_first(self, function: Callable[[], None]) -> None:
@@ -221,7 +220,7 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, CheckpointException):
         rank, (inner, _) = next(iter(error.failures.items()))
         return f"rank {rank}: {_cause(inner)}"
-    return str(error) or type(error).__name__
+    return first_line(error)
 
 
 def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:
@@ -238,16 +237,18 @@ def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:
 def _targets(state: dict[str, Any], metadata: Metadata, path: Path) -> dict[str, Tensor]:
     """The tensors to load into, by their names in the checkpoint; those of the optimizer are created here."""
     parameters, optim = optimizer_parameters(state["model"]), state["optim"]
-    stored = metadata.state_dict_metadata
+    stored: dict[str, Any] = metadata.state_dict_metadata  # of tensors: the reader has checked them
     _expect_parameters({n: p.shape for n, p in parameters.items()}, stored, path)
     targets = {f"model/{name}": p.detach() for name, p in parameters.items()}
     on_device = optim.defaults.get("fused") or optim.defaults.get("capturable")
     for key, entry in stored.items():
         if not key.startswith("optim/"):
             continue
-        assert isinstance(entry, TensorStorageMetadata)
-        name, kind = key.removeprefix("optim/").rsplit("/", 1)
-        p, dtype = parameters[name], entry.properties.dtype
+        assert isinstance(entry, TensorStorageMetadata)  # the reader has checked it
+        name, _, kind = key.removeprefix("optim/").rpartition("/")
+        p, dtype = parameters.get(name), entry.properties.dtype
+        if p is None or entry.size.numel() > max(1, p.numel()):  # a huge one would take all memory
+            raise SeedxError(f"{path} has a state of the optimizer, {shorten(key)}, that fits no parameter")
         like = p.detach() if entry.size == p.shape else torch.empty(entry.size, device=p.device if on_device else "cpu")
         targets[key] = optim.state[p][kind] = torch.zeros_like(like, dtype=dtype)
     averages = {f"average/{name}": value.detach() for name, value in (state.get("average") or {}).items()}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -23,6 +26,20 @@ RUN = "run:"  # of `Recipe.init_from`
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where the initial weights of a part come from, for people.
+
+    Attributes:
+        tensors, trained: numbers of its tensors, and of those that train.
+    """
+
+    part: str
+    text: str
+    tensors: int
+    trained: int
+
+
+@dataclass(frozen=True)
 class Source:
     """Where a stage's initial weights come from, as `Recipe.init_from` says.
 
@@ -31,12 +48,14 @@ class Source:
         config: the model's sizes.
         init: "" (weights of the trained folder, if it has them), "scratch", "run" or "model" (another one).
         run: the folder of the run.
+        origins: by part, where its initial weights come from, as `find` and `found` have noted.
     """
 
     folder: Path
     config: Config
     init: str
     run: Path | None = None
+    origins: dict[str, str] = field(default_factory=dict, compare=False)
 
     def find(self, *names: str) -> str | None:
         """The first of these files of weights that the stage is to start from; None: newly initialise them.
@@ -48,10 +67,19 @@ class Source:
             found = next((name for name in names if has(self.folder, name)), None)
         if found is None and self.init == "model":
             found = names[0]
-        if current_world().first:
-            origin = f"read from {self.folder}" if found else "newly initialised"
-            log.info("initial weights of %s: %s", found or names[0], origin)
+        self.found(found or names[0], found)
         return found
+
+    def found(self, part: str, name: str | None) -> None:
+        """Note where the weights of a part come from: the file `name`; None: they are new."""
+        self.origins[part] = f"{self.folder}/{name}" if name else "newly initialised"
+        if current_world().first:
+            log.info("initial weights of %s: %s", part, self.origins[part])
+
+    def origin(self, part: str, parameters: Mapping[str, nn.Parameter], text: str = "") -> Origin:
+        """The origin of a part's parameters by name."""
+        trained = sum(parameter.requires_grad for parameter in parameters.values())
+        return Origin(part, text or self.origins.get(part, "newly initialised"), len(parameters), trained)
 
 
 def source(recipe: Recipe, folder: Path, runs: bool = False) -> Source:
@@ -135,3 +163,16 @@ def replace_text(file: Path, text: str) -> None:
     aside = file.with_name(f"{file.name}.{os.getpid()}.part")
     aside.write_text(text, encoding="utf-8")
     os.replace(aside, file)
+
+
+def copy_missing(source: Path, target: Path) -> None:
+    """Copy the files of a model folder, but not of parts that the target has, in one file or in several."""
+    present = {_part(file) for file in target.iterdir()}
+    for file in source.iterdir() if source.is_dir() else ():
+        if file.is_file() and _part(file) not in present:
+            shutil.copyfile(file, target / file.name)
+
+
+def _part(file: Path) -> str:
+    """ "language-00001.safetensors" -> "language"; other files have their own names."""
+    return re.sub(r"(-\d{5}.*)?\.safetensors.*", "", file.name)

@@ -33,7 +33,7 @@ def accumulate(
         Losses by name, means over the global batch, and "loss", their weighted sum; and the global batch's counts.
     """
     micro = list(micro)
-    counts = _total(_sum(stage.counts(batch) for batch in micro), world)
+    counts = totals(_sum(stage.counts(batch) for batch in micro), world)
     sums: Counter[str] = Counter()
     with warnings.catch_warnings():
         # FSDP2 warns at each forward pass of a module that returns a view: none is changed in place here.
@@ -44,7 +44,7 @@ def accumulate(
                     losses = stage.losses(to_device(batch, world.device))
                 weighted_total(losses, counts, stage.weights).backward()
             sums.update({name: float(value.detach()) for name, value in losses.items()})
-    values = {name: total / max(1, counts[name]) for name, total in _total(sums, world).items()}
+    values = {name: total / max(1, counts[name]) for name, total in totals(sums, world).items()}
     return values | {"loss": sum(weight * values[name] for name, weight in stage.weights.items())}, counts
 
 
@@ -65,7 +65,7 @@ def _sum(counters: Iterable[Mapping[str, int]]) -> Counter[str]:
     return total
 
 
-def _total(counter: Mapping[str, float], world: World) -> Counter[str]:
+def totals(counter: Mapping[str, float], world: World) -> Counter[str]:
     """Sum over all ranks, which have the same names."""
     names = sorted(counter)
     numbers = torch.tensor([counter[name] for name in names], dtype=torch.float64, device=world.device)

@@ -41,6 +41,7 @@ from seedx.train.engine.parallel import (
 )
 from seedx.train.engine.preemption import handle_signals
 from seedx.train.engine.throughput import count_flops
+from seedx.train.engine.validation import Validation, evaluate
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import Stage, Step, step_seed
 
@@ -85,10 +86,13 @@ class Trainer:
         self.skipped, self.skipped_in_a_row = 0, 0  # steps whose loss or gradient was not finite
         self.losses: list[float] = []  # since the last checkpoint
         self.start, self.saved = 0, time.monotonic()
+        self.validation = Validation()
 
     def train(self, stop_requested: Callable[[], bool]) -> bool:
         """Run all steps; False: stopped early, because `stop_requested` was true on some rank."""
         self.start = self._resume()
+        if self.validation.stops(self.recipe.validation.patience):
+            return True  # it stopped early before
         batches = self.stage.batches(self.start, self.position, self.world.rank, self.world.size)
         with self._log() as log:
             for step in range(self.start, self.recipe.steps):
@@ -97,8 +101,12 @@ class Trainer:
                     self.checkpoints.wait()
                     return False
                 self._step(step, data, log)
-                self._sample(step)
-            self._save(self.recipe.steps)
+                self._sample(step, log)
+                if self._validate(step, log):
+                    self._save(step + 1)
+                    break
+            else:
+                self._save(self.recipe.steps)
         self.checkpoints.wait()
         return True
 
@@ -113,12 +121,17 @@ class Trainer:
         if start is None:
             return 0
         self.position, self.skipped = state["data"], state["skipped_steps"]
+        self.validation = Validation(**state.get("validation") or {})
         if self.world.first:  # it has those of all ranks, which are summed when they are gathered
             self.sample_errors = SampleErrors.from_json(state["sample_errors"])
         return start
 
-    def _save(self, step: int) -> None:
+    def _save(self, step: int, score: float | None = None) -> None:
         """
+        Args:
+            score: the greater the better; None: minus the mean loss since the last checkpoint, or none at all where
+                there is validation, which then decides.
+
         Raises:
             SeedxError: on all ranks, where weights are not finite on one: the checkpoints before stay.
         """
@@ -130,7 +143,9 @@ class Trainer:
                 f"{self.recipe.name}: after step {step} weights are not finite, so no checkpoint of them is written; "
                 "lower lr, and run the same command to resume from the last checkpoint"
             )
-        self.checkpoints.save(step, self._state(), -statistics.fmean(self.losses) if self.losses else None)
+        if score is None and self.losses and not self.recipe.validation.every:
+            score = -statistics.fmean(self.losses)
+        self.checkpoints.save(step, self._state(), score)
         self.losses, self.saved = [], time.monotonic()
 
     def _state(self) -> dict[str, Any]:
@@ -141,6 +156,7 @@ class Trainer:
             "data": self.stage.merge_states(self.world.gather(self.position)),
             "sample_errors": self._all_sample_errors().to_json(),
             "skipped_steps": self.skipped,
+            "validation": self.validation.state(),
         }
 
     def _fetch(
@@ -247,7 +263,21 @@ class Trainer:
         self.optim.zero_grad(set_to_none=True)
         return total
 
-    def _sample(self, step: int) -> None:
+    def _validate(self, step: int, log: MetricsLogger | None) -> bool:
+        """Evaluate, if it is time, and keep the best checkpoint; whether the run is to stop early."""
+        settings = self.recipe.validation
+        if not settings.every or (step + 1) % settings.every:
+            return False
+        values = evaluate(self.stage, self.stage.validation_batches(), self.recipe, self.world)
+        best = self.validation.add(values["loss"])
+        if log:
+            log.write_validation(step, values)
+        stops = self.validation.stops(settings.patience)
+        if best and settings.keep_best:
+            self._save(step + 1, -values["loss"])
+        return stops
+
+    def _sample(self, step: int, log: MetricsLogger | None) -> None:
         """Write sample pictures, if it is time and the stage has some."""
         if not self.recipe.sample_every or (step + 1) % self.recipe.sample_every:
             return
@@ -256,7 +286,10 @@ class Trainer:
         if pictures and self.world.first:
             folder = self.run / "samples"
             folder.mkdir(exist_ok=True)
-            side_by_side(pictures).save(folder / f"{step + 1:08d}.png")
+            sheet = side_by_side(pictures)
+            sheet.save(folder / f"{step + 1:08d}.png")
+            if log:
+                log.tracker.picture("samples", sheet, step)
 
 
 def check_finite(model: nn.Module, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The metrics of a run: a progress bar, `log.jsonl`, and TensorBoard's files if it is installed.
+"""The metrics of a run: a progress bar, `log.jsonl`, and a tracker (`trackers.py`).
 
 A record is a mean over the steps since the last one:
 
@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from seedx.deprecated import rename_keys
 from seedx.train.engine.throughput import measured_peak, stated_peak
+from seedx.train.engine.trackers import open_tracker
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import TALLIES
 
@@ -51,7 +52,7 @@ class MetricsLogger:
         peaks = {"utilization": measured_peak(device, dtype), "mfu": stated_peak(device, dtype)}
         self.peaks = {name: peak for name, peak in peaks.items() if peak}
         truncate_log(self.file, start)
-        self.board = _board(run, start)
+        self.tracker = open_tracker(run, recipe, start)
         self.bar = tqdm(total=recipe.steps, initial=start, desc=recipe.name, mininterval=2, dynamic_ncols=True)
         self._reset()
 
@@ -60,8 +61,7 @@ class MetricsLogger:
 
     def __exit__(self, *error: Any) -> None:
         self.bar.close()
-        if self.board:
-            self.board.close()
+        self.tracker.close()
 
     def add_wait(self, seconds: float) -> None:
         self.wait += seconds
@@ -88,11 +88,16 @@ class MetricsLogger:
         with self.file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         self.bar.set_postfix_str(" ".join(form.format(record[name]) for name, form in SHOWN.items() if name in record))
-        if self.board:
-            for name, value in record.items():
-                if isinstance(value, (int, float)) and name not in ("step", "time"):
-                    self.board.add_scalar(name, value, step)
+        numbers = {name: value for name, value in record.items() if isinstance(value, (int, float))}
+        self.tracker.numbers({name: value for name, value in numbers.items() if name not in ("step", "time")}, step)
         self._reset()
+
+    def write_validation(self, step: int, values: Mapping[str, float]) -> None:
+        """Write a record of a validation: {"step": 99, "validation/loss": 2.0, "validation/text": 1.8}."""
+        named = {f"validation/{name}": value for name, value in values.items()}
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **named, "time": time.time()}) + "\n")
+        self.tracker.numbers(named, step)
 
     def _reset(self) -> None:
         self.since, self.wait, self.steps = time.perf_counter(), 0.0, 0
@@ -119,12 +124,3 @@ def truncate_log(file: Path, start: int) -> None:
     part = file.with_suffix(".part")
     part.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
     os.replace(part, file)
-
-
-def _board(run: Path, start: int) -> Any:
-    """TensorBoard's writer, or None where it is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(run / "tensorboard"), purge_step=start or None)

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from seedx.atomic import alive
 from seedx.errors import SeedxError
 
 log = logging.getLogger(__name__)
@@ -72,18 +73,8 @@ def _stale(file: Path, holder: dict[str, Any], mine: dict[str, Any]) -> bool:
     except FileNotFoundError:
         return True
     if holder.get("host") == mine["host"] and isinstance(pid := holder.get("pid"), int):
-        return pid == mine["pid"] or silent > STALE or not _alive(pid)  # a container may give us its old number
+        return pid == mine["pid"] or silent > STALE or not alive(pid)  # a container may give us its old number
     return silent > STALE
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # a process of someone else
-        return True
-    return True
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -11,13 +11,15 @@ import dataclasses
 import difflib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import torch
 from torch import nn
 
-from seedx.config import PRESETS, Config
+from seedx.config import PRESETS, Config, LoraConfig
 from seedx.errors import SeedxError
 from seedx.model.detokenizer import Detokenizer
+from seedx.model.lora_training import UNET_LAYERS, inject
 from seedx.model.seedx import SeedX
 from seedx.train.recipe import Recipe
 
@@ -27,6 +29,14 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "detokenizer": ("resampler.*", "unet.*"),
     "condition": ("resampler.*", "unet.*"),
 }
+
+
+ADAPTER = ("*lora_*",)  # of a recipe that trains an adapter
+
+
+def patterns(recipe: Recipe, stage: str) -> tuple[str, ...]:
+    """Those of a recipe, or else the stage's."""
+    return recipe.trained or (ADAPTER if recipe.adapter else DEFAULTS[stage])
 
 
 def apply(model: nn.Module, patterns: Sequence[str]) -> list[str]:
@@ -72,15 +82,39 @@ def build(recipe: Recipe) -> nn.Module:
         raise SeedxError(f"config must be one of {', '.join(PRESETS)}, not {recipe.config!r}")
     with torch.device("meta"):
         model = _model(recipe, PRESETS[recipe.config])
-    apply(model, recipe.trained or DEFAULTS[recipe.stage])
+    apply(model, patterns(recipe, recipe.stage))
     return model
+
+
+def adapter_folder(folder: Path, recipe: Recipe) -> Path:
+    """Where a stage writes the adapter that it has trained."""
+    return folder / "adapters" / recipe.name
+
+
+def lora_settings(recipe: Recipe) -> LoraConfig:
+    """Of an adapter: its changes are not scaled, as in the release's recipes."""
+    return LoraConfig(rank=recipe.adapter, alpha=recipe.adapter)
+
+
+def with_lora(config: Config, recipe: Recipe) -> Config:
+    """The sizes of a model with the adapters that the recipe trains."""
+    if recipe.adapter:
+        lora = lora_settings(recipe)
+    elif recipe.lora and not config.language.lora:
+        lora = LoraConfig()
+    else:
+        return config
+    return dataclasses.replace(config, language=dataclasses.replace(config.language, lora=lora))
 
 
 def _model(recipe: Recipe, config: Config) -> nn.Module:
     if recipe.stage != "language":
         settings = dataclasses.replace(config.detokenizer, condition=recipe.stage == "condition")
-        return Detokenizer(settings, config.vision.output_dim)
-    model = SeedX(config)
-    if recipe.lora:
+        detokenizer = Detokenizer(settings, config.vision.output_dim)
+        if recipe.adapter:
+            inject(detokenizer.unet, lora_settings(recipe), UNET_LAYERS)
+        return detokenizer
+    model = SeedX(with_lora(config, recipe))
+    if recipe.lora or recipe.adapter:
         model.language.add_lora()
     return model

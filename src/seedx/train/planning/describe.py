@@ -7,6 +7,7 @@ from collections import Counter
 
 from torch import Tensor, nn
 
+from seedx.terminal import new_table, table_text
 from seedx.train.engine.parallel import optimizer_parameters
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import Stage
@@ -25,6 +26,7 @@ def describe(stage: Stage, recipe: Recipe) -> list[str]:
     return [
         f"{recipe.name}: {recipe.steps} steps of {recipe.global_batch_size} samples, lr {recipe.lr:g}, loss {losses}",
         "",
+        *_origins(stage),
         f"trained: {groups.total():,} parameters; frozen: {frozen:,}",
         *(f"  {name:<{width}}  {size:>14,}" for name, size in groups.items()),
         "",
@@ -34,6 +36,17 @@ def describe(stage: Stage, recipe: Recipe) -> list[str]:
         "data:",
         *(f"  {line}" for line in stage.describe()),
     ]
+
+
+def _origins(stage: Stage) -> list[str]:
+    """A table of where each part starts from."""
+    rows = stage.origins()
+    if not rows:
+        return []
+    table = new_table("part", "tensors", "trained", "initial weights", words=("initial weights",))
+    for row in rows:
+        table.add_row(row.part, str(row.tensors), str(row.trained), row.text)
+    return [*table_text(table).splitlines(), ""]
 
 
 def _memory(model: nn.Module, recipe: Recipe) -> int:

@@ -22,6 +22,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from seedx.data.loader import leave_process_group
 from seedx.data.sample_errors import SampleErrors
+from seedx.errors import SeedxError
+from seedx.train.engine.components import Origin
 from seedx.train.recipe import Recipe
 
 B = TypeVar("B")
@@ -73,8 +75,15 @@ class Stage(Protocol):
     def describe(self) -> list[str]:
         """Lines about the data, for a dry run."""
 
+    def validation_batches(self) -> list[Any]:
+        """The micro-batches of `[validation]`, the same on every rank and at every call."""
+
+    def origins(self) -> list[Origin]:
+        """Where the initial weights of each part come from; may be empty."""
+
     def save(self, model: nn.Module, folder: Path) -> None:
-        """Write the trained parts into a model folder. `model` is an unsharded copy, which may be changed."""
+        """Write the trained parts, or an adapter, into a model folder. `model` is an unsharded copy, which may be
+        changed."""
 
 
 class GeneratedDataStage:
@@ -104,6 +113,12 @@ class GeneratedDataStage:
 
     def sample(self, step: int) -> list[Image.Image]:
         return []
+
+    def origins(self) -> list[Origin]:
+        return []
+
+    def validation_batches(self) -> list[Any]:
+        raise SeedxError(f"the stage {self.recipe.stage!r} makes its own data: leave [validation] out")
 
     def describe(self) -> list[str]:
         return [f"batches of {self.recipe.global_batch_size} generated from the seed {self.recipe.seed} and the step"]

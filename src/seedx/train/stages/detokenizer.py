@@ -7,6 +7,7 @@ without one. Both train on the scheduler's target, noise or velocity, at random 
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +15,21 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from seedx.checkpoint import native, weights
+from seedx.checkpoint.adapters import write_adapter
+from seedx.config import to_dict
 from seedx.model.denoise import denoise
 from seedx.model.detokenizer import Detokenizer, widen
+from seedx.model.lora_training import UNET_LAYERS, inject, updates_of
 from seedx.model.vision import VisionTransformer, negative_features
 from seedx.tiling import to_picture
 from seedx.train.engine import components
-from seedx.train.engine.components import Source
-from seedx.train.engine.trainable import DEFAULTS, apply
+from seedx.train.engine.components import Origin, Source
+from seedx.train.engine.trainable import adapter_folder, apply, lora_settings, patterns
 from seedx.train.recipe import Recipe, overridden
 
-FIRST = "detokenizer-1"  # the file of stage 1's weights, beside stage 2's "detokenizer"
+FIRST = "first_stage"  # the file of stage 1's weights, where "detokenizer" is of stage 2
+OLD_FIRST = "detokenizer-1"  # its name before 0.2
 
 
 @dataclass(frozen=True)
@@ -90,28 +96,49 @@ class DetokenizerStage:
         self.config = config = source.config
         with torch.device("meta"):
             self.vision = VisionTransformer(config.vision).eval().requires_grad_(False)
+        source.found("vision", "vision")
+        source.found("vae", "vae")
         components.read(self.vision, source.folder, "vision")
         self.model = self._model(source)
         components.read(self.model.vae, source.folder, "vae")
-        apply(self.model, recipe.trained or DEFAULTS["condition" if self.condition else "detokenizer"])
+        if recipe.adapter:
+            inject(self.model.unet, lora_settings(recipe), UNET_LAYERS)
+        apply(self.model, patterns(recipe, "condition" if self.condition else "detokenizer"))
         self.negative = negative_features(self.vision)
 
     def _model(self, source: Source) -> Detokenizer:
-        """With initial weights: the stage's own, or stage 1's for stage 2, which are widened; or new ones."""
+        """With initial weights: the stage's own, or stage 1's for stage 2, which are widened; or new ones.
+
+        What a file holds is told by its U-Net's first layer, and by no name: a model's "detokenizer" may be of either
+        stage.
+        """
         config = self.config
-        if self.condition:
-            found = source.find("detokenizer", FIRST)
-        else:
-            found = source.find(FIRST) if config.detokenizer.condition else source.find(FIRST, "detokenizer")
-        with torch.device("meta" if found else "cpu"):
+        with torch.device("meta"):
             model = Detokenizer(dataclasses.replace(config.detokenizer, condition=False), config.vision.output_dim)
-        if self.condition and found != FIRST:
+        narrow, main = model.unet.conv_in.in_channels, stored_channels(source, "detokenizer")
+        self.keeps_first = self.condition and main == narrow
+        if self.condition:
+            found = source.find("detokenizer", FIRST, OLD_FIRST)
+        else:
+            found = source.find(FIRST, OLD_FIRST, *(["detokenizer"] if main == narrow else []))
+        if not found:
+            model = Detokenizer(model.config, config.vision.output_dim)
+        first = found is not None and stored_channels(source, found) == narrow
+        if self.condition and not first:
             widen(model)
         if found:
             components.read(model, source.folder, "detokenizer", found, sharded=True)
-        if self.condition and found == FIRST:
+        if self.condition and first:
             widen(model)
         return model
+
+    def origins(self) -> list[Origin]:
+        parameters = dict(self.model.named_parameters())
+        vae = {name: parameter for name, parameter in parameters.items() if name.startswith("vae.")}
+        rest = {name: parameter for name, parameter in parameters.items() if name not in vae}
+        own = next((name for name in self.source.origins if name not in ("vae", "vision")), "detokenizer")
+        vision = dict(self.vision.named_parameters())
+        return [self.source.origin(name, tensors) for name, tensors in ((own, rest), ("vae", vae), ("vision", vision))]
 
     def counts(self, batch: DenoisingBatch) -> dict[str, int]:
         return {"drawing": batch.latents.numel(), "samples": len(batch.latents)}
@@ -149,4 +176,30 @@ class DetokenizerStage:
         return [to_picture(picture) for picture in pixels]
 
     def save(self, model: nn.Module, folder: Path) -> None:
-        components.write(model, folder, "detokenizer", "" if self.condition else FIRST)
+        """The second stage becomes the one that the model draws by; the first one is kept beside it."""
+        settings = self.config.detokenizer
+        if self.recipe.adapter:
+            self.save_adapter(model, adapter_folder(folder, self.recipe))
+            return
+        if not self.condition:
+            components.write(model, folder, "detokenizer", FIRST if settings.condition else "detokenizer")
+            return
+        if self.keeps_first:
+            folder.mkdir(parents=True, exist_ok=True)
+            weights.write(folder, FIRST, native.read_part(self.source.folder, "detokenizer"))
+        components.write(model, folder, "detokenizer")
+        if not settings.condition:
+            config = dataclasses.replace(self.config, detokenizer=dataclasses.replace(settings, condition=True))
+            components.replace_text(folder / "config.json", json.dumps(to_dict(config), indent=2) + "\n")
+
+    def save_adapter(self, model: nn.Module, folder: Path) -> None:
+        assert isinstance(model, Detokenizer)
+        write_adapter(folder, "unet", updates_of(model.unet), model.unet, base=self.recipe.init_from)
+
+
+def stored_channels(source: Source, name: str) -> int | None:
+    """Input channels of the U-Net in a file of weights; None if there is no such file."""
+    if not components.has(source.folder, name):
+        return None
+    found = native.read_part(source.folder, name).get("unet.conv_in.weight")
+    return None if found is None else int(found.shape[1])

@@ -6,7 +6,6 @@ model's forward; cached features take the place of pixels.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -20,22 +19,24 @@ from torch import Tensor, nn
 
 from seedx import plugins
 from seedx.batch import Batch, Encoded, collate
-from seedx.config import Config, LoraConfig, from_dict
+from seedx.checkpoint.adapters import write_adapter
+from seedx.config import Config, from_dict
 from seedx.data.pictures import decode
 from seedx.data.stream import Row
 from seedx.errors import SeedxError
 from seedx.images import TRAINING_MAX_PIXELS
 from seedx.messages import Message, map_images
+from seedx.model.lora_training import updates_of
 from seedx.model.losses import Losses, loss_counts, loss_weights
 from seedx.model.seedx import SeedX
 from seedx.prompt import prepare
 from seedx.tiling import to_picture
 from seedx.tokenizer import Tokenizer, load, train_tokenizer
 from seedx.train.engine import components
-from seedx.train.engine.components import Source
+from seedx.train.engine.components import Origin, Source
 from seedx.train.engine.gradients import autocast
 from seedx.train.engine.parallel import current_world
-from seedx.train.engine.trainable import DEFAULTS, apply
+from seedx.train.engine.trainable import adapter_folder, apply, patterns, with_lora
 from seedx.train.feature_cache.store import FeatureCache, vision_digest
 from seedx.train.recipe import Recipe, overridden
 from seedx.train.stages.language_samples import decode_features, load_detokenizer, predict_features, rows_with_targets
@@ -74,8 +75,8 @@ class LanguageStage(PackedDataStage):
         torch.manual_seed(recipe.seed)
         self.recipe, self.max_seq_len = recipe, recipe.max_seq_len
         self.options: Options = from_dict(Options, recipe.options, "options.")
-        source = components.source(recipe, folder)
-        self.config = _with_lora(source.config, recipe)
+        self.source = source = components.source(recipe, folder)
+        self.config = with_lora(source.config, recipe)
         self.weights = overridden(loss_weights(self.config.bridge), recipe.losses, "loss")
         self.tokenizer = load_or_train_tokenizer(source.folder, self.config, plugins.named(self.options.corpus))
         self.encode = Encode(self.tokenizer, self.config, recipe.max_seq_len, recipe.too_long, recipe.max_pixels)
@@ -94,6 +95,12 @@ class LanguageStage(PackedDataStage):
 
     def _model(self, source: Source) -> SeedX:
         language, bridge = source.find("language"), source.find("bridge")
+        if (self.recipe.lora or self.recipe.adapter) and not language:
+            raise SeedxError(
+                f"lora and adapter train adapters of a language model, and {source.folder} has none: give "
+                "init_from a model (`seedx init` makes one of base parts), or train every weight by lora = false"
+            )
+        source.found("vision", "vision")
         with torch.device("meta" if language and bridge else "cpu"):
             model = self.build_model(self.config)
         components.read(model.vision, source.folder, "vision")
@@ -108,11 +115,19 @@ class LanguageStage(PackedDataStage):
                 model.language.llm.tie_weights()
         else:
             model.language.init_ordinal_rows(self.tokenizer.specials.loc(0), 224)
-        if self.recipe.lora:
+        if self.recipe.lora or self.recipe.adapter:
             model.language.add_lora()
         if self.recipe.trained or not self.recipe.lora:
-            apply(model, self.recipe.trained or DEFAULTS["language"])
+            apply(model, patterns(self.recipe, "language"))
         return model
+
+    def origins(self) -> list[Origin]:
+        parts: dict[str, dict[str, nn.Parameter]] = {"vision": {}, "language": {}, "adapters": {}, "bridge": {}}
+        for name, parameter in self.model.named_parameters():
+            part = name.partition(".")[0]
+            part = "adapters" if ".lora_" in name else part if part in parts else "bridge"
+            parts[part][name] = parameter
+        return [self.source.origin(part, tensors) for part, tensors in parts.items() if tensors]
 
     def batch_of(self, rows: Sequence[Row], seeds: Sequence[str]) -> Batch:
         """Padded to `max_seq_len`, so that shapes stay the same."""
@@ -156,10 +171,18 @@ class LanguageStage(PackedDataStage):
 
     def save(self, model: nn.Module, folder: Path) -> None:
         assert isinstance(model, SeedX)
+        if self.recipe.adapter:
+            self.save_adapter(model, adapter_folder(folder, self.recipe))
+            return
         if self.recipe.lora:
             model.language.merge_lora()
         components.write(model.language, folder, "language")
         components.write(model, folder, "bridge")
+
+    def save_adapter(self, model: nn.Module, folder: Path) -> None:
+        assert isinstance(model, SeedX)
+        llm = model.language.llm
+        write_adapter(folder, "language", updates_of(llm), llm, base=self.recipe.init_from)
 
 
 def load_or_train_tokenizer(folder: Path, config: Config, texts: Callable[[], Iterable[str]] | None) -> Tokenizer:
@@ -184,9 +207,3 @@ def load_or_train_tokenizer(folder: Path, config: Config, texts: Callable[[], It
                     file.replace(folder / file.name)
         ranks.barrier()
     return load(folder)
-
-
-def _with_lora(config: Config, recipe: Recipe) -> Config:
-    if not recipe.lora or config.language.lora:
-        return config
-    return dataclasses.replace(config, language=dataclasses.replace(config.language, lora=LoraConfig()))

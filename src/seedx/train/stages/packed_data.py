@@ -15,6 +15,8 @@ from PIL import Image
 from seedx.data.loader import Loader
 from seedx.data.sample_errors import SampleErrors
 from seedx.data.stream import Encode, Row
+from seedx.errors import SeedxError
+from seedx.train.engine.components import Origin
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import Step
 
@@ -49,6 +51,22 @@ class PackedDataStage:
             micro = [self.batch_of(own[i : i + size], seeds[i : i + size]) for i in range(0, each, size)]
             yield Step(micro, dict(loader.state), [key for row in own for key in row.keys], _sample_errors(own))
 
+    def validation_batches(self) -> list[Any]:
+        """The micro-batches of the held-out data, the same on every rank and at every call."""
+        wanted, size = self.recipe.validation, self.recipe.micro_batch_size or 1
+        rows: list[Row] = []
+        loader = Loader(
+            wanted.data, self.encode, seed=0, row=self.max_seq_len, streams=1, run=f"{self.recipe.name}/validation"
+        )
+        for row in loader:
+            rows.append(row)
+            if sum(row.documents for row in rows) >= wanted.samples:
+                break
+        if not rows:
+            raise SeedxError("validation.data gave no sample")
+        seeds = [f"validation/{i}" for i in range(len(rows))]
+        return [self.batch_of(rows[i : i + size], seeds[i : i + size]) for i in range(0, len(rows), size)]
+
     def loader(self, rank: int = 0, ranks: int = 1, state: Any = None) -> Loader:
         recipe = self.recipe
         return Loader(
@@ -71,6 +89,9 @@ class PackedDataStage:
         return {number: position for state in states for number, position in (state or {}).items()}
 
     def sample(self, step: int) -> list[Image.Image]:
+        return []
+
+    def origins(self) -> list[Origin]:
         return []
 
     def describe(self) -> list[str]:

@@ -1,0 +1,414 @@
+"""The one thread that runs the model for all requests: replies and images join and leave between passes.
+
+Callers in other threads prepare a `Job` (`prepare`: pictures are tiled and the prompt encoded there), submit it, and
+get its events by a callback. Each round of the loop does a little for everyone:
+
+    aborted jobs leave, waiting jobs join
+    prompts     one pass over at most `prompt_tokens` tokens, the shortest rests first
+    spans       one pass over the placeholders of images that were begun
+    tokens      one pass over one token of every other reply
+    images      one denoising step of the current batch of images
+
+Rows of one pass are padded to the longest, hence the kinds are apart. A job's events do not depend on the other jobs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+import PIL.Image
+
+from seedx.errors import SeedxError
+from seedx.inference.engine import Engine, Request
+from seedx.inference.generate import Generation
+from seedx.inference.image_decoder import ImageRequest
+from seedx.inference.rows import EndEvent, ImageEvent, Row, RowRequest, TextEvent
+from seedx.model.denoise import Denoising
+from seedx.serve.errors import ServeError, draining, failed, queue_full, timed_out
+from seedx.serve.metrics import Metrics
+from seedx.serve.prefix_cache import Keys, PrefixCache, keys_of
+from seedx.serve.settings import Batching
+from seedx.tiling import to_picture
+
+log = logging.getLogger("seedx.serve")
+
+
+@dataclass(frozen=True)
+class TextPiece:
+    text: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an image looks like so far: `number` of the image in its reply, `index` of the preview, from 0."""
+
+    number: int
+    index: int
+    image: PIL.Image.Image
+
+
+@dataclass(frozen=True)
+class ImageBegun:
+    """Image `number` of the reply is at this place of its text."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class ImageDone:
+    number: int
+    image: PIL.Image.Image
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last event of a job.
+
+    Attributes:
+        reason: "stop" or "length".
+        tokens: of the reply.
+        cached: tokens of the prompt that were known from an earlier turn.
+    """
+
+    reason: Literal["stop", "length"]
+    tokens: int
+    cached: int
+
+
+JobEvent: TypeAlias = TextPiece | Preview | ImageBegun | ImageDone | Ended | ServeError
+Emit: TypeAlias = Callable[[JobEvent], None]
+
+
+@dataclass(eq=False)
+class Job:
+    """One reply.
+
+    Attributes:
+        emit: called with each event in the scheduler's thread; it must return at once. The last one is `Ended` or a
+            `ServeError`; an aborted job has none.
+        previews: of each image, how many are wanted.
+        deadline: by `time.monotonic`.
+    """
+
+    request: Request
+    row: RowRequest
+    keys: Keys
+    emit: Emit
+    previews: int = 0
+    deadline: float = float("inf")
+    submitted: float = field(default_factory=time.monotonic)
+    aborted: bool = False
+    ended: Ended | None = None  # the reply has, its images may have not
+    begun: int = 0  # images
+    drawn: int = 0
+    tokens: int = 0  # of the reply so far
+    cached: int = 0
+    first: bool = True  # nothing was emitted yet
+
+    @property
+    def over(self) -> bool:
+        return self.ended is not None and self.drawn == self.begun
+
+
+@dataclass(eq=False)
+class _Image:
+    job: Job
+    number: int
+    request: ImageRequest
+    previews: int = 0  # made
+
+
+class Scheduler:
+    """
+    Args:
+        max_queue: jobs that may wait.
+    """
+
+    def __init__(self, engine: Engine, batching: Batching, max_queue: int, metrics: Metrics) -> None:
+        self.engine, self.batching, self.max_queue, self.metrics = engine, batching, max_queue, metrics
+        self.generation: Generation = engine.generation()
+        self.cache = PrefixCache(batching.cache_tokens)
+        self._waiting: deque[Job] = deque()
+        self._rows: dict[Row, Job] = {}
+        self._images: deque[_Image] = deque()
+        self._denoising: Denoising | None = None
+        self._drawing: list[_Image] = []
+        self._wake = threading.Condition()
+        self._draining = self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="seedx-scheduler", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def prepare(self, request: Request, emit: Emit, previews: int = 0, deadline: float = float("inf")) -> Job:
+        """A job that can be submitted. It does the work of the CPU, in the caller's thread.
+
+        Raises:
+            SeedxError: as `Engine.respond`.
+        """
+        row = self.engine.row_request(request)
+        self.generation.checked(row)
+        return Job(request, row, keys_of(row.prompt), emit, previews, deadline)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """All of them, or none.
+
+        Raises:
+            ServeError: too many are waiting (429), or the server is shutting down (503).
+        """
+        with self._wake:
+            if self._draining:
+                raise draining()
+            if len(self._waiting) + len(jobs) > self.max_queue + self._places():
+                self.metrics.rejected.labels("queue_full").inc()
+                raise queue_full(len(self._waiting))
+            self._waiting.extend(jobs)
+            self._wake.notify()
+
+    def abort(self, job: Job) -> None:
+        """It leaves before the next pass, and gets no more events."""
+        with self._wake:
+            job.aborted = True
+            self._wake.notify()
+
+    def drain(self) -> None:
+        """Refuse new jobs; those that were submitted are finished."""
+        with self._wake:
+            self._draining = True
+            self._wake.notify()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the end after `drain`; False if it has not come in so many seconds."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End now: jobs in progress get a `ServeError` that says to send them again."""
+        with self._wake:
+            self._draining = self._stopped = True
+            self._wake.notify()
+        self._thread.join()
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting and not self._busy()
+
+    @property
+    def is_draining(self) -> bool:
+        return self._draining
+
+    def _places(self) -> int:
+        return max(0, self.batching.max_rows - len(self._rows))
+
+    # The scheduler's thread.
+
+    def _run(self) -> None:
+        while self._wait():
+            try:
+                self._round()
+            except Exception:  # a bug, or no memory: what was in the batch is lost, and nothing else
+                log.exception("a pass failed; the %d replies and images in progress are answered 500", self._busy())
+                self._reset(failed())
+        self._reset(draining())
+
+    def _wait(self) -> bool:
+        """Wait until there is work; False at the end."""
+        with self._wake:
+            while not self._stopped and not self._waiting and not self._busy():
+                if self._draining:
+                    return False
+                self._wake.wait()
+            return not self._stopped
+
+    def _busy(self) -> int:
+        return len(self._rows) + len(self._images) + len(self._drawing)
+
+    def _round(self) -> None:
+        self._drop_ended()
+        self._admit()
+        rows = list(self._rows)
+        for group in self._prompts([row for row in rows if row.unread]):
+            self._pass("prompt", group)
+        self._pass("span", [row for row in rows if not row.unread and row.span is not None])
+        self._pass("token", [row for row in rows if not row.unread and row.span is None and row in self._rows])
+        self._draw()
+        self.metrics.waiting.set(len(self._waiting))
+        self.metrics.running.set(len(self._rows))
+        self.metrics.drawing.set(len(self._images) + len(self._drawing))
+
+    def _drop_ended(self) -> None:
+        """Let aborted jobs and those that took too long leave."""
+        now = time.monotonic()
+        with self._wake:
+            jobs = [*self._waiting, *self._rows.values(), *(image.job for image in [*self._images, *self._drawing])]
+            gone = {job for job in jobs if job.aborted or job.deadline < now}
+            self._waiting = deque(job for job in self._waiting if job not in gone)
+        for job in gone:
+            if not job.aborted:
+                self._emit(job, timed_out(now - job.submitted))
+                job.aborted = True
+            self.metrics.aborted.inc()
+        for row in [row for row, job in self._rows.items() if job in gone]:
+            del self._rows[row]
+            self.generation.leave(row)
+        self._images = deque(image for image in self._images if image.job not in gone)
+        self._keep_drawing([image for image in self._drawing if image.job not in gone])
+
+    def _keep_drawing(self, kept: list[_Image]) -> None:
+        if self._denoising is not None and len(kept) < len(self._drawing):
+            self._denoising.keep([index for index, image in enumerate(self._drawing) if image in kept])
+            self._drawing = kept
+            if not kept:
+                self._denoising = None
+
+    def _admit(self) -> None:
+        """Let waiting jobs join: as many as there is room for rows, and for tiles to encode at once."""
+        jobs: list[Job] = []
+        tiles = 0
+        with self._wake:
+            while self._waiting and len(jobs) < self._places():
+                count = 0 if self._waiting[0].row.prompt.tiles is None else len(self._waiting[0].row.prompt.tiles)
+                if jobs and tiles + count > self.batching.max_tiles:
+                    break
+                tiles += count
+                jobs.append(self._waiting.popleft())
+        if not jobs:
+            return
+        requests = [self._continued(job) for job in jobs]
+        with self.metrics.seconds.labels("encode").time():
+            try:
+                self._rows.update(zip(self.generation.join(requests), jobs, strict=True))
+            except Exception:
+                for job, request in zip(jobs, requests, strict=True):
+                    self._join_alone(job, request)
+
+    def _join_alone(self, job: Job, request: RowRequest) -> None:
+        """After one of several could not join: each by itself, so that the others are not lost with it."""
+        try:
+            [row] = self.generation.join([request])
+        except SeedxError as error:
+            self._emit(job, ServeError(str(error), 400, "invalid_value"))
+        except Exception:  # no memory, or a bug; the replies in progress are not touched
+            log.exception("a reply can't begin and is answered 500")
+            self._emit(job, failed())
+        else:
+            self._rows[row] = job
+
+    def _continued(self, job: Job) -> RowRequest:
+        """The job's row, without what was read in an earlier turn."""
+        state = self.cache.take(job.row.prompt, job.keys, job.row.adapter)
+        self.metrics.cache.labels("miss" if state is None else "hit").inc()
+        if state is None:
+            return job.row
+        job.cached = state.length
+        prompt = job.row.prompt.after(state.length, self.engine.model.config.bridge.queries)
+        return RowRequest(prompt, job.row.settings, state, job.row.adapter)
+
+    def _prompts(self, rows: list[Row]) -> list[list[Row]]:
+        """The rows with the shortest rests of prompts, as many as one pass reads; and, in a pass of its own, the row
+        that waits longest, if it is not among them: neither holds up the other."""
+        limit, chosen = self.batching.prompt_tokens, list[Row]()
+        for row in sorted(rows, key=lambda row: row.unread):
+            if chosen and min(row.unread, limit) * (len(chosen) + 1) > limit:
+                break
+            chosen.append(row)
+        return [chosen, [rows[0]]] if rows and rows[0] not in chosen else [chosen]
+
+    def _pass(self, kind: str, rows: list[Row]) -> None:
+        if not rows:
+            return
+        self.metrics.batch.labels(kind).observe(len(rows))
+        with self.metrics.seconds.labels(kind).time():
+            events = self.generation.step(self.batching.prompt_tokens, only=rows)
+        for row, event in events:
+            job = self._rows[row]
+            job.tokens = len(row.new)
+            if isinstance(event, TextEvent):
+                self._emit(job, TextPiece(event.text))
+            elif isinstance(event, ImageEvent):
+                request = self.engine.image_request(job.request, job.begun, event.features)
+                self._emit(job, ImageBegun(job.begun))
+                self._images.append(_Image(job, job.begun, request))
+                job.begun += 1
+            else:
+                self._end(row, job, event)
+
+    def _end(self, row: Row, job: Job, event: EndEvent) -> None:
+        state = self.generation.leave(row, keep=self.cache.max_tokens > 0)
+        del self._rows[row]
+        if state is not None:
+            keys = np.concatenate([job.keys, np.array(event.ids, dtype=np.int64)])
+            self.cache.put(keys, len(job.keys), state, job.row.adapter)
+        self.metrics.tokens.labels("prompt").inc(len(job.keys))
+        self.metrics.tokens.labels("cached").inc(job.cached)
+        self.metrics.tokens.labels("reply").inc(len(event.ids))
+        job.ended = Ended(event.reason, len(event.ids), job.cached)
+        self._finish(job)
+
+    def _finish(self, job: Job) -> None:
+        if job.over:
+            assert job.ended is not None
+            self._emit(job, job.ended)
+
+    def _draw(self) -> None:
+        """One step of the images in progress, or the start of the next ones: the first that waits, and those that are
+        drawn alike."""
+        if self._denoising is None:
+            if not self._images:
+                return
+            kind = self.engine.image_decoder.kind(self._images[0].request)
+            alike = [image for image in self._images if self.engine.image_decoder.kind(image.request) == kind]
+            self._drawing = alike[: self.batching.max_drawn]
+            self._images = deque(image for image in self._images if image not in self._drawing)
+            self._denoising = self.engine.image_decoder.begin([image.request for image in self._drawing])
+            self.metrics.batch.labels("image").observe(len(self._drawing))
+        with self.metrics.seconds.labels("image").time():
+            self._denoising.step()
+        if not self._denoising.done:
+            self._preview()
+            return
+        with self.metrics.seconds.labels("decode").time():
+            images = [to_picture(pixels) for pixels in self._denoising.pixels()]
+        drawn, self._drawing, self._denoising = self._drawing, [], None
+        for image, picture in zip(drawn, images, strict=True):
+            self.metrics.images.inc()
+            image.job.drawn += 1
+            self._emit(image.job, ImageDone(image.number, picture))
+            self._finish(image.job)
+
+    def _preview(self) -> None:
+        """Emit what images look like now, those whose next preview is due: spread evenly over the steps."""
+        assert self._denoising is not None
+        share = self._denoising.number / self._denoising.steps
+        for index, image in enumerate(self._drawing):
+            if image.previews < image.job.previews and share >= (image.previews + 1) / (image.job.previews + 1):
+                self._emit(image.job, Preview(image.number, image.previews, to_picture(self._denoising.preview(index))))
+                image.previews += 1
+
+    def _emit(self, job: Job, event: JobEvent) -> None:
+        if job.aborted:
+            return
+        if job.first and not isinstance(event, ServeError):
+            self.metrics.first.observe(time.monotonic() - job.submitted)
+            job.first = False
+        job.emit(event)
+
+    def _reset(self, error: ServeError) -> None:
+        """Answer everything in progress with an error, and begin with an empty batch."""
+        jobs = {*self._rows.values(), *(image.job for image in [*self._images, *self._drawing])}
+        if self._stopped or self._draining:
+            with self._wake:
+                jobs |= set(self._waiting)
+                self._waiting.clear()
+        for job in jobs:
+            self._emit(job, error)
+        self._rows, self._images, self._drawing, self._denoising = {}, deque(), [], None
+        self.generation = self.engine.generation()
+        self.cache.clear()

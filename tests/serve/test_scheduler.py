@@ -1,0 +1,185 @@
+"""The running batch: a reply is what it is alone, whoever joins, leaves, aborts or fails beside it."""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Iterator
+
+import PIL.Image
+import pytest
+from serving import same
+
+from seedx.inference.engine import Request
+from seedx.inference.pipeline import Pipeline
+from seedx.inference.reply import Reply
+from seedx.inference.settings import Settings
+from seedx.messages import Text
+from seedx.serve.errors import ServeError
+from seedx.serve.metrics import Metrics
+from seedx.serve.scheduler import Ended, ImageDone, Job, JobEvent, Preview, Scheduler, TextPiece
+from seedx.serve.settings import Batching
+
+SMALL = Batching(max_rows=3, max_drawn=2, prompt_tokens=20, max_tiles=4, cache_tokens=2000)
+
+
+@pytest.fixture
+def scheduler(tiny: Pipeline) -> Iterator[Scheduler]:
+    made = Scheduler(tiny.engine, SMALL, 64, Metrics())
+    yield made
+    if made._thread.is_alive():
+        made.stop()
+
+
+class Client:
+    """One reply, as its client sees it."""
+
+    def __init__(self, scheduler: Scheduler, request: Request, previews: int = 0, deadline: float = float("inf")):
+        self.events: queue.Queue[JobEvent] = queue.Queue()
+        self.job: Job = scheduler.prepare(request, self.events.put, previews, deadline)
+
+    def all(self, seconds: float = 120) -> list[JobEvent]:
+        found: list[JobEvent] = []
+        while not found or not isinstance(found[-1], Ended | ServeError):
+            found.append(self.events.get(timeout=seconds))
+        return found
+
+
+def text_of(events: list[JobEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextPiece))
+
+
+def written(reply: Reply) -> str:
+    return "".join(part.text for part in reply.content if isinstance(part, Text))
+
+
+def requests(model: Pipeline, count: int) -> list[Request]:
+    """Questions about pictures of other sizes, and drawings, sampled and greedy, some longer than one piece."""
+    rng = random.Random(5)
+    made = []
+    for number in range(count):
+        colour = tuple(rng.randrange(256) for _ in range(3))
+        picture = PIL.Image.new("RGB", rng.choice(((40, 40), (120, 40), (60, 90))), colour)
+        drawing = rng.choice(("force", "forbid", "auto"))
+        turn = model.engine.turn("what is it? " * rng.randrange(1, 8), [picture] if number % 2 else [])
+        settings = Settings(seed=number, temperature=0.8 * (number % 3), max_new_tokens=rng.choice((3, 25, 60)))
+        if settings.max_new_tokens < 20:
+            drawing = "forbid"
+        made.append(Request([turn], settings, drawing))  # type: ignore[arg-type]
+    return made
+
+
+def test_any_reply_is_the_one_alone(tiny: Pipeline, scheduler: Scheduler) -> None:
+    """Fourteen replies through a batch of three rows and two images; some are aborted at a random moment."""
+    asked = requests(tiny, 14)
+    alone = [tiny.engine.reply([request])[0] for request in asked]
+    clients = [Client(scheduler, request) for request in asked]
+    scheduler.start()
+    rng, aborted = random.Random(1), set(random.Random(2).sample(range(14), 4))
+    for number, client in enumerate(clients):
+        scheduler.submit([client.job])
+        if number in aborted:
+            threading.Timer(rng.random() * 0.3, scheduler.abort, [client.job]).start()
+        time.sleep(rng.random() * 0.02)
+    for number, (client, reply) in enumerate(zip(clients, alone, strict=True)):
+        if number in aborted:
+            continue
+        events = client.all()
+        assert isinstance(events[-1], Ended) and events[-1].reason == reply.reason
+        assert text_of(events) == written(reply)
+        drawn = sorted((e for e in events if isinstance(e, ImageDone)), key=lambda event: event.number)
+        assert len(drawn) == len(reply.images)
+        assert all(same(event.image, image) for event, image in zip(drawn, reply.images, strict=True))
+
+
+def test_an_aborted_reply_frees_its_row_and_is_silent(tiny: Pipeline, scheduler: Scheduler) -> None:
+    long = [
+        Client(scheduler, Request(r.conversation, Settings(max_new_tokens=300), "forbid")) for r in requests(tiny, 3)
+    ]
+    short = Client(scheduler, requests(tiny, 1)[0])
+    scheduler.submit([client.job for client in long])
+    scheduler.submit([short.job])  # waits: three rows are all there are
+    for client in long:
+        scheduler.abort(client.job)
+    scheduler.start()
+    assert isinstance(short.all()[-1], Ended)
+    assert all(client.events.empty() for client in long)
+    assert not scheduler.generation.rows
+
+
+def test_a_full_queue_and_a_shutdown(tiny: Pipeline) -> None:
+    scheduler = Scheduler(tiny.engine, SMALL, 2, Metrics())
+    clients = [Client(scheduler, request) for request in requests(tiny, 6)]
+    for client in clients[:5]:  # three rows and two that wait
+        scheduler.submit([client.job])
+    with pytest.raises(ServeError) as full:
+        scheduler.submit([clients[5].job])
+    assert (full.value.status, full.value.retry_after) == (429, 2)
+    scheduler.drain()
+    with pytest.raises(ServeError) as gone:
+        scheduler.submit([clients[5].job])
+    assert gone.value.status == 503 and gone.value.retry_after
+    scheduler.start()
+    assert all(isinstance(client.all()[-1], Ended) for client in clients[:5])  # what was accepted is finished
+    assert scheduler.join(10)
+
+
+def test_a_reply_that_takes_too_long_ends(tiny: Pipeline, scheduler: Scheduler) -> None:
+    late = Client(scheduler, requests(tiny, 1)[0], deadline=time.monotonic() - 1)
+    scheduler.submit([late.job])
+    scheduler.start()
+    [event] = late.all()
+    assert isinstance(event, ServeError) and event.status == 504
+
+
+def test_a_failing_pass_is_answered_and_the_next_replies_are_right(
+    tiny: Pipeline, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (Client(scheduler, request) for request in requests(tiny, 2))
+    alone = tiny.engine.reply([requests(tiny, 2)[1]])[0]
+    broken, works = True, scheduler.generation.step
+
+    def step(*values: object, **options: object) -> object:
+        if broken:
+            raise RuntimeError("no memory")
+        return works(*values, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(scheduler.generation, "step", step)
+    scheduler.submit([first.job])
+    scheduler.start()
+    event = first.all()[-1]
+    assert isinstance(event, ServeError) and event.status == 500 and "memory" not in str(event)
+    scheduler.submit([second.job])
+    events = second.all()
+    assert isinstance(events[-1], Ended)
+    assert text_of(events) == written(alone)
+
+
+def test_previews_are_spread_over_the_steps(tiny: Pipeline, scheduler: Scheduler) -> None:
+    turn = tiny.engine.turn("draw it")
+    client = Client(scheduler, Request([turn], Settings(steps=8, max_new_tokens=40), "now"), previews=3)
+    scheduler.submit([client.job])
+    scheduler.start()
+    events = [event for event in client.all() if isinstance(event, Preview | ImageDone)]
+    assert [getattr(event, "index", None) for event in events] == [0, 1, 2, None]
+
+
+def test_a_known_conversation_is_not_read_again(tiny: Pipeline, scheduler: Scheduler) -> None:
+    """Another picture of the same size, or another first turn, is not known."""
+    scheduler.start()
+    picture, other = PIL.Image.new("RGB", (40, 40), "red"), PIL.Image.new("RGB", (40, 40), "blue")
+
+    def cached(shown: PIL.Image.Image) -> int:
+        request = Request([tiny.engine.turn("what is it?", [shown])], Settings(max_new_tokens=4), "forbid")
+        client = Client(scheduler, request)
+        scheduler.submit([client.job])
+        event = client.all()[-1]
+        assert isinstance(event, Ended)
+        return event.cached
+
+    assert cached(picture) == 0
+    assert cached(other) == 0
+    assert cached(picture) > 5
+    assert scheduler.cache.tokens <= SMALL.cache_tokens
