@@ -8,11 +8,13 @@ from PIL import Image, ImageFilter
 
 from seedx_stickers.art import OBJECTS, sized
 from seedx_stickers.fidelity import fidelity
-from seedx_stickers.judge import JudgeConfig, Maps
+from seedx_stickers.judge import STRICT, JudgeConfig, Maps, load_judge
 from seedx_stickers.judge_pictures import Lesson, spoil, spoiled, verdict
 from seedx_stickers.judge_training import CELLS, REJECTED, loss_of, targets_of
 from seedx_stickers.layout import Ask, compose
 from seedx_stickers.scenes import render
+from seedx_stickers.scoring import found, judgement, truth
+from seedx_stickers.tasks import sample
 from seedx_stickers.training.vision_picture import DARK, LIGHT, PictureHead, detail, picture_loss
 
 SCENE = compose([Ask("cat"), Ask("owl")])
@@ -93,3 +95,15 @@ def test_redrawing_is_scored_on_every_pixel_of_drawings():
     both = picture_loss(pixels + 0.1, pixels, torch.tensor([True, True]))
     one = picture_loss(pixels + 0.1, pixels, torch.tensor([True, False]))
     assert 0.5 < one / both < 0.65
+
+
+def test_the_strict_judge_accepts_renders_and_rejects_most_of_what_is_spoiled():
+    judge = load_judge(STRICT)
+    scenes = [sample(random.Random(seed), "draw").scenes[-1] for seed in range(60)]
+    assert np.mean([judgement(judge.look(render(scene)), scene)["accuracy"] for scene in scenes]) > 0.97
+    accepted = []
+    for seed, scene in enumerate(scenes):
+        lesson = spoiled(random.Random(f"test/{seed}"), scene)
+        bad = truth(scene.with_stickers(*lesson.rejected)).objects
+        accepted += [match is not None for match in found(bad, judge.look(lesson.picture).objects)]
+    assert np.mean(accepted) < 0.2
