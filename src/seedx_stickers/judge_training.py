@@ -43,7 +43,7 @@ from seedx_stickers.scoring import truth
 
 log = logging.getLogger(__name__)
 CELLS = SIDE // CELL
-REJECTED = 8.0  # weight of the cells where a spoiled sticker must not be found
+REJECTED = 5.0  # weight of the cells where a spoiled sticker must not be found
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from seedx_stickers.houses import House, house_art
 
 Colour = tuple[int, int, int]
 Paint = Literal["plain", "gradient", "shaded", "paper"]
+PAINTS: tuple[Paint, ...] = ("plain", "gradient", "shaded", "paper")
 STRETCH = 1.25  # another house's drawing is stretched by this at most, to fill the box
 
 
@@ -112,7 +113,8 @@ def painted(background: Background, ground: Ground | None, width: int, height: i
     if ground.paint == "paper":
         grain = noise.normal(0, 1, (height, width)) + 2 * _smooth(noise, height, width)
         pixels += (noise.uniform(2, 7) * grain)[..., None]
-    return pixels.round().clip(0, 255).astype(np.uint8)
+    whole: np.ndarray = pixels.round().clip(0, 255).astype(np.uint8)
+    return whole
 
 
 def _smooth(noise: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -194,13 +196,13 @@ def sample_ground(rng: random.Random, background: str) -> Ground:
     plain = BACKGROUNDS[background].colour
     name = background if plain else ""
     first = shade(rng, name) if plain else any_colour(rng)
-    paint = rng.choices(("plain", "gradient", "shaded", "paper"), (0.45, 0.2, 0.15, 0.2))[0]
+    paint = rng.choices(PAINTS, (0.45, 0.2, 0.15, 0.2))[0]
     return Ground(name, paint, (first, shade(rng, name) if plain else any_colour(rng)), rng.getrandbits(30))
 
 
 def free_ground(rng: random.Random, paint: Paint | None = None) -> Ground:
     """Any colour at all, of a name of `SHADES` in half of the cases; otherwise the name is ""."""
-    paint = paint or rng.choices(("plain", "gradient", "shaded", "paper"), (0.5, 0.2, 0.15, 0.15))[0]
+    paint = paint or rng.choices(PAINTS, (0.5, 0.2, 0.15, 0.15))[0]
     name = rng.choice(list(SHADES)) if rng.random() < 0.5 else ""
     colours = (shade(rng, name), shade(rng, name)) if name else (any_colour(rng), any_colour(rng))
     return Ground(name, paint, colours, rng.getrandbits(30))

@@ -18,6 +18,7 @@ def eval_stickers(
     batch: int = 16,
     abilities: tuple[str, ...] = (),
     shift: Literal["sizes-noise", "jpeg", "rotated"] | None = None,
+    strict: bool = False,
     json: bool = False,
     html: Path | None = None,
     source: Source = TINY,
@@ -30,18 +31,19 @@ def eval_stickers(
         batch: number of scenes at a time.
         abilities: the abilities to evaluate; by default all.
         shift: evaluate on out-of-distribution images; only reading and reconstruction.
+        strict: score drawings by the judge that has learnt to reject blobs, which is still in training.
         json: print one object of all scores.
         html: file or folder to write a report to: the scores, and the best, worst and random examples as images.
     """
     from seedx.terminal import print_table
     from seedx_stickers.evaluation import as_table, evaluate_stickers
     from seedx_stickers.evaluation.report import Report
+    from seedx_stickers.judge import STRICT, WEIGHTS, load_judge
 
     model = source.load(progress=False)  # there is one bar for all scenes
     report, bar = Report(), sys.stderr.isatty()
-    scores = evaluate_stickers(
-        model, seed, n, batch, abilities, progress=bar, shift=shift, watch=report.add if html else None
-    )
+    judge, watch = load_judge(STRICT if strict else WEIGHTS), report.add if html else None
+    scores = evaluate_stickers(model, seed, n, batch, abilities, progress=bar, shift=shift, watch=watch, judge=judge)
     print_json(scores) if json else print_table(as_table(scores))
     if html:
         with file_errors():

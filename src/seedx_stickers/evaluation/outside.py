@@ -20,7 +20,7 @@ from seedx_stickers.evaluation.ability import Ability, Make
 from seedx_stickers.evaluation.item import Item
 from seedx_stickers.evaluation.model import Answer, Model
 from seedx_stickers.eyes import EYES, both_eyes
-from seedx_stickers.houses import require
+from seedx_stickers.houses import House, require
 from seedx_stickers.judge import Judge, Seen
 from seedx_stickers.layout import Ask, compose
 from seedx_stickers.scenes import Scene, is_unseen
@@ -39,7 +39,7 @@ APART = 0.1  # two layouts differ if an object is this much elsewhere
 RESIZED = 0.2  # a sticker that should be of another size may be off by this share
 SAYS_NO = re.compile(r"\b(no|not|nothing|none|can't|cannot|don't|only|unknown|sorry)\b")
 SAYS_HELLO = re.compile(r"\b(hello|hi|goodbye|bye|welcome|i|i'm|sorry)\b")  # in answer to small talk
-ART = {"trained-art": ("noto", "fluent"), "art": ("twemoji",)}
+ART: dict[str, tuple[House, ...]] = {"trained-art": ("noto", "fluent"), "art": ("twemoji",)}
 LOOK_QUESTIONS = ("what", "list", "how_many", "where", "yes_no", "relation", "colour")
 
 

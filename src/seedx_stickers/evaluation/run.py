@@ -44,6 +44,7 @@ def evaluate_stickers(
     shift: str | None = None,
     trained: int = 1000,
     watch: Callable[[str, list[Record]], None] | None = None,
+    judge: Judge | None = None,
 ) -> dict[str, Any]:
     """Score a model on `n` scenes of each ability.
 
@@ -51,6 +52,7 @@ def evaluate_stickers(
         abilities: keys of `EVERY`; by default all of `ABILITIES`, or with a shift all that only read pictures.
         shift: a key of `SHIFTS`: pictures out of the training distribution.
         trained: the number of training examples that chance and the baselines answer from; 0: leave both out.
+        judge: what drawings are scored by; None: the bundled one.
         watch: called after each ability with its name and its records.
 
     Returns:
@@ -64,7 +66,7 @@ def evaluate_stickers(
     chosen = _chosen(abilities, shift)
     if n < 1 or batch < 1:
         raise SeedxError(f"n and batch must be at least one, not n={n}, batch={batch}")
-    judge, seconds = load_judge(), {}
+    judge, seconds = judge or load_judge(), {}
     scores, chance, baseline = Scores(), Scores(), Scores()
     with tqdm(total=n * len(chosen), unit="scene", disable=not progress) as bar:
         for name in chosen:

@@ -39,7 +39,8 @@ class PictureHead(nn.Module):
         x = self.out(F.gelu(self.hidden(self.norm(features)))).unflatten(-1, (self.cells, -1)).flatten(1, 2)
         x = x.unflatten(1, (CELLS, CELLS)).permute(0, 3, 1, 2)
         picture = F.pixel_shuffle(x, SIDE)
-        return (picture + self.finer(picture)).float()
+        finer: Tensor = self.finer(picture)
+        return (picture + finer).float()
 
 
 def detail(pixels: Tensor) -> Tensor:

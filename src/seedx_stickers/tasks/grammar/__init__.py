@@ -82,7 +82,7 @@ def caption(w: Wording, unseen: bool | None = False, looks: float = 0.0) -> Exam
 def talk_about(w: Wording, unseen: bool | None = False, looks: float = 0.0) -> Example:
     """Three to six turns about one picture, for training: its tokens occur only once. Some are about what is absent."""
     scene = _looked(w, unseen, looks, w.rng.choice([None, None, "coloured", "repeated"]))
-    wanted, turns = w.rng.randint(3, 6), []
+    wanted, turns = w.rng.randint(3, 6), list[Turn]()
     kinds = ["absent", "unknown", "find", "find", *ASKS, "relation", "list", "how_many"]
     for _ in range(4 * wanted):
         if len(turns) == wanted:
@@ -90,7 +90,7 @@ def talk_about(w: Wording, unseen: bool | None = False, looks: float = 0.0) -> E
         kind = w.rng.choice(kinds)
         w.held_out = False
         if kind in ("absent", "unknown"):
-            turn = Turn(*honest.absent_thing(w, scene, kind == "absent"))
+            turn: Turn | None = Turn(*honest.absent_thing(w, scene, kind == "absent"))
         elif kind == "find":
             turn = boxes(w, scene)
         else:

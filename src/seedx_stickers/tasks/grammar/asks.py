@@ -187,15 +187,15 @@ def boxes(w: Wording, scene: Scene) -> Turn | None:
         name = rng.choice(many)
         if any(b.x - a_.x < 0.03 for a_, b in zip(groups[name], groups[name][1:], strict=False)):
             return None
-        words = noun(rng, name)
-        prompt = w.say("order", do=w.part("order_find_all", x=words, xs=nouns(words)))
+        one = noun(rng, name)
+        prompt = w.say("order", do=w.part("order_find_all", x=one, xs=nouns(one)))
         return Turn(prompt, _boxed(scene, groups[name]))
-    named = [(name, s) for s in scene.stickers if (name := phrase(w, scene, s))]
+    named = [(words, s) for s in scene.stickers if (words := phrase(w, scene, s))]
     if not named:
         return None
     words, sticker = rng.choice(named)
     if rng.random() < 0.2:
-        prompt = w.say("order", do=w.part("ask_box", x=words, **{"is": _is(words)}))
+        prompt = w.say("plain_question", q=w.part("ask_box", x=words, **{"is": _is(words)}))
     else:
         prompt = w.say("order", do=w.part("order_find", x=words))
     return Turn(prompt, _boxed(scene, [sticker]))

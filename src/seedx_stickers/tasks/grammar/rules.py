@@ -34,6 +34,8 @@ COMMON = {
         "{hello}, {do}", "{hello}, {could_you} {do}?", "{hello}, {please} {do}", "now {do}", "just {do}", "your task: {do}",
         "{do} now", "go ahead and {do}",
     ),
+    # A question that has its marks.
+    "plain_question": ("{q}", "{q}", "{hello}, {q}", "{q} please", "{q} thanks", "quick question: {q}"),
     # A question ({q}) in all its forms; it ends without its mark.
     "question": (
         "{q}?", "{q}?", "{q}?", "{q}", "{q} {maybe_in}?", "{q} {maybe_in}?", "{q} {in_picture}?", "{in_picture}, {q}?",
