@@ -98,6 +98,7 @@ def test_stored_precision(release: Path, tmp_path: Path) -> None:
     stored = native.read_part(tmp_path / "ours", "language")
     assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
     loaded = native.load(tmp_path / "ours")
+    loaded.need("vision", "bridge", "language")
     assert {parameter.dtype for parameter in loaded.seedx.parameters()} == {torch.float32}
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
-import torch
 from mock_release import MODELS, make
 
+from no_denoising import noting
 from prompt_forms import FORMS, SP, reference, written
 from seedx.checkpoint.convert import convert
 from seedx.inference import image_decoder, pipeline
@@ -38,12 +38,8 @@ def test_a_converted_model_is_asked_as_it_was_trained(models, variant, monkeypat
         read.append(encoded.ids.tolist() + opened)
         return encoded
 
-    def denoise(detokenizer, features, negative, seeds, *, size, condition, **settings):
-        drawn.append((detokenizer.config.condition, condition is not None))
-        return torch.zeros(len(seeds), 3, *size)
-
     monkeypatch.setattr(Engine, "prompt", noted)
-    monkeypatch.setattr(image_decoder, "denoise", denoise)
+    monkeypatch.setattr(image_decoder, "Denoising", noting(drawn, lambda detokenizer: detokenizer.config.condition))
     monkeypatch.setattr(Generation, "_sampled", lambda self, rows, logits: [SP.eos_id()] * len(rows))
     calls = {
         "chat": lambda: model.chat("a cat", [WIDE], **SHORT),

@@ -23,9 +23,10 @@ from seedx.train.export import export
 from seedx.train.recipe import load_recipe
 from seedx.train.run import STAGES, build, dry_run, run
 from seedx.train.stages.language_samples import predict_features
+from seedx_stickers import tasks
 from seedx_stickers.scenes import Scene, Sticker, render
 from seedx_stickers.signs import LETTERS, Sign
-from seedx_stickers.training import own_drawings, vision_tiles
+from seedx_stickers.training import own_drawings, source, vision_tiles
 from seedx_stickers.training.bundle import bundle
 from seedx_stickers.training.pixels import as_tile
 from seedx_stickers.training.scene_samples import asked
@@ -49,6 +50,7 @@ def small(monkeypatch):
 @pytest.mark.slow
 def test_the_stages_in_order_make_a_model(small, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(source, "corpus", lambda: tasks.texts(2000, seed=1))  # the recipe has ten times as many
     own_drawings.main(out=Path("runs/own-drawings/1"), n=4)
     for path in RECIPES:
         recipe = load_recipe(path)

@@ -126,7 +126,8 @@ def save(model: Model, folder: str | Path, dtype: torch.dtype | None = None) -> 
     """
     if model.placement.quantised:
         raise SeedxError(f'a language model in {model.placement.language} is not saved: load it with memory="full"')
-    if any(parameter.is_meta for parameter in model.seedx.language.parameters()):
+    speaks = variant_of(model.config).language
+    if speaks and any(parameter.is_meta for parameter in model.seedx.language.parameters()):
         raise SeedxError(
             "the language model is a GGUF file here: copy the model's folder, or load it for torch to save it"
         )

@@ -258,7 +258,7 @@ class Batches:
             SeedxError: the model was not trained to edit, and the user has not chosen to try.
         """
         variant = self.engine.variant
-        if variant.edits:
+        if variant.edits or not variant.language:  # without one, the question itself is refused
             return
         if condition is None:
             raise SeedxError(

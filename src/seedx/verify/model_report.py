@@ -84,7 +84,7 @@ def report(
         parts[part] = fingerprint(native.read_part(folder, part, expected)) | {"released": is_released(part, expected)}
         checks.append(_of_part(part, parts[part], time.perf_counter() - start))
     model = pipeline.load(folder, device=device, dtype=getattr(torch, dtype) if dtype else None)
-    model.model.need("vision", "bridge", "language", "detokenizer", "vae")
+    model.model.need(*modules(model.model.seedx, model.model.detokenizer))
     outputs: dict[str, Any] = {}
     for what, run in probes(model, steps).items():
         checks.append(_run(what, run, outputs))
