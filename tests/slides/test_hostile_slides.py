@@ -28,6 +28,13 @@ def parse(written: str) -> Slide:
     return Slide.parse([Text(written)])
 
 
+@pytest.mark.parametrize(("written", "size"), [("040", 40), ("0040", 40), ("-0", None), ("04.5e1", 45)])
+def test_numbers_may_begin_with_zeros(written: str, size: float | None) -> None:
+    (element,) = parse(slide("Winter", written)).elements
+    found = element.paragraphs[0].font_size  # type: ignore[union-attr]
+    assert found == size if size else found > 0
+
+
 @pytest.mark.parametrize("sign", ["\\u0001", "\x07", "\\u000b", "\\ufffe"])
 def test_control_characters_are_left_out_with_a_note(sign: str, tmp_path: Path) -> None:
     made = parse(slide(f"Win{sign}ter"))

@@ -88,6 +88,8 @@ def test_any_field_can_be_changed_by_its_path(path):
         ({"name": "a\0"}, "must be the name of one folder"),
         ({"name": "a\\b"}, "must be the name of one folder"),
         ({"name": "x" * 300}, "must be the name of one folder"),
+        ({"validation": 1 + 2j}, "validation is a table"),
+        ({"validation": [3]}, "validation is a table"),
         ({"data.0.weight": -1}, "weight of the data 'a.tar' must be above 0"),
     ],
 )
@@ -100,6 +102,9 @@ def test_numpys_integers_are_integers(path):
     recipe = load_recipe(path, steps=np.int64(7), lr=np.float32(0.5))
     assert (recipe.steps, recipe.lr) == (7, 0.5) and type(recipe.steps) is int
     assert json.loads(json.dumps(as_json(recipe)))["steps"] == 7
+    recipe = load_recipe(path, **{"data.0.weight": np.float32(0.5), "data.0.limit": np.int64(3)})
+    data = json.loads(json.dumps(as_json(recipe)))["data"][0]
+    assert (data["weight"], data["limit"]) == (0.5, 3)
 
 
 def test_files_that_are_no_recipes_are_explained(path, tmp_path):
@@ -110,6 +115,9 @@ def test_files_that_are_no_recipes_are_explained(path, tmp_path):
         load_recipe(path)
     path.write_bytes(b"name = '\xff'")
     with pytest.raises(ValueError, match=r"recipe\.toml is not TOML: 'utf-8' codec"):
+        load_recipe(path)
+    path.write_text("steps = " + "9" * 5000)  # more digits than Python reads
+    with pytest.raises(ValueError, match=r"recipe\.toml is not TOML"):
         load_recipe(path)
     path.write_text("steps = 3")
     with pytest.raises(ValueError, match="has no 'name'"):

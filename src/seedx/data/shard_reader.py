@@ -58,10 +58,10 @@ class Data:
                 f"source and format of data are texts, not {shorten(self.source)} and {shorten(self.format)}"
             )
         where = f"of the data {shorten(self.source)}"
-        number(f"weight {where}", self.weight)
+        object.__setattr__(self, "weight", number(f"weight {where}", self.weight))
         for name in ("limit", "epochs"):
             if getattr(self, name) is not None:
-                integer(f"{name} {where}", getattr(self, name))
+                object.__setattr__(self, name, integer(f"{name} {where}", getattr(self, name)))
         all_finite(f"options {where}", self.options)
         for name, value, right in (
             ("weight", self.weight, self.weight > 0),

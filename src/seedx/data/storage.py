@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, BinaryIO
 
-from seedx.errors import MissingPackageError, SeedxError
+from seedx.errors import MissingPackageError, SeedxError, shorten
 
 TRIES = 4  # of a remote read, waiting 1, 2 and 4 seconds between them
 MOST_FILES = 1_000_000  # of one source
@@ -150,13 +150,13 @@ def expand(source: str) -> list[str]:
     """
     patterns = list(itertools.islice(_braces(source), MOST_FILES + 1))
     if len(patterns) > MOST_FILES:
-        raise SeedxError(f"the source {source!r} names over {MOST_FILES:,} files: check its braces")
+        raise SeedxError(f"the source {shorten(source)} names over {MOST_FILES:,} files: check its braces")
     paths = list(dict.fromkeys(path for pattern in patterns for path in _glob(pattern)))
     missing = [path for path in paths if not remote(path) and not os.path.exists(path)]
     if missing or not paths:
-        what = f"{missing[0]!r} does not exist" if missing else "no file has such a name"
+        what = f"{shorten(missing[0])} does not exist" if missing else "no file has such a name"
         more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise SeedxError(f"the source {source!r}: {what}{more}. Check the path (seen from {os.getcwd()})")
+        raise SeedxError(f"the source {shorten(source)}: {what}{more}. Check the path (seen from {os.getcwd()})")
     return paths
 
 

@@ -20,10 +20,11 @@ from seedx.messages import Image, Text
 
 PICTURE = "\0"  # stands for a picture in the text that is read
 LONGEST_NUMBER = 300  # characters: a longer one is read as a float, which may be infinite
+CONSTANTS = {"null": None, "true": True, "false": False}
 DEEPEST = 12  # brackets within brackets; a slide has five
 
 _SPACE = re.compile(r"\s*")
-_ATOM = re.compile(r"<loc-\d+>|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|null|true|false")
+_ATOM = re.compile(r"<loc-\d+>|-?\d+(\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)?|null|true|false")
 _BARE = re.compile(r"[A-Za-z_]\w*")
 _STRING_END = re.compile(r'\s*(?:[,:}\]"\0]|<loc-|$)')
 _ESCAPE = re.compile(r'["\\/bfnrt]|u[dD][89abAB]..\\u[dD][c-fC-F]..|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}')
@@ -140,7 +141,10 @@ class Reader:
         if not match:
             raise self._refused("a value: a text in quotes, a number or a loc token")
         self._at = match.end()
-        return float(match[0]) if len(match[0]) > LONGEST_NUMBER else json.loads(match[0])
+        if match[0] in CONSTANTS:
+            return CONSTANTS[match[0]]
+        # Not by json: the number may begin with zeros.
+        return int(match[0]) if match[1] is None and len(match[0]) <= LONGEST_NUMBER else float(match[0])
 
     def _string(self, quote: str) -> str:
         """A quote that what follows can't come after is part of the text."""

@@ -186,6 +186,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(Recipe).items():
             object.__setattr__(self, name, _checked(name, hint, getattr(self, name)))
+        if not isinstance(self.validation, Validating):
+            raise SeedxError(f"validation is a table, not {shorten(self.validation)}")
         if self.name in ("", ".", "..") or re.search(r"[/\\\x00-\x1f]", self.name) or len(self.name.encode()) > 200:
             raise SeedxError(f"name must be the name of one folder, without slashes, not {shorten(self.name)}")
         for name, (lowest, highest) in RANGES.items():
@@ -233,7 +235,7 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
         raise SeedxError(f"there is no recipe at {path}")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or a number of more digits than Python reads
         raise SeedxError(f"{path} is not TOML: {error}") from error
     values = upgrade_recipe(values, str(path))
     for name, value in upgrade_changes(changes, values.get("init_from", "")).items():
