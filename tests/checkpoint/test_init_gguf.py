@@ -1,6 +1,7 @@
 """`seedx init` from a language model in GGUF: the same numbers as the model of transformers that it was made of."""
 
 import base_parts
+import gguf
 import pytest
 import torch
 
@@ -9,8 +10,6 @@ from seedx.checkpoint.base import compose
 from seedx.checkpoint.base.compose import Places
 from seedx.cli import main
 from seedx.errors import SeedxError
-
-gguf = pytest.importorskip("gguf")  # an extra of its own
 
 
 def rotated(weight, heads):

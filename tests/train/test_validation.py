@@ -135,19 +135,6 @@ def test_mistakes():
         Toy().validation_batches()
 
 
-def test_tensorboard_has_curves_and_pictures(tmp_path):
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    tracker = open_tracker(tmp_path, dataclasses.replace(RECIPE, tracker="tensorboard"), 0)
-    tracker.numbers({"loss": 2.5, "validation/loss": 3.5}, 7)
-    tracker.picture("samples", PIL.Image.new("RGB", (4, 4)), 7)
-    tracker.close()
-    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert [(e.step, e.value) for e in events.Scalars("validation/loss")] == [(7, 3.5)]
-    assert events.Images("samples")[0].width == 4
-
-
 def test_weights_and_biases_gets_the_recipe_the_curves_and_the_same_run_again(tmp_path, monkeypatch):
     """By a stand-in for its package, which records what it is given."""
     calls = []
