@@ -23,6 +23,18 @@ def test_a_question(running: Running, model: Pipeline, picture: PIL.Image.Image)
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
 
 
+def test_pictures_of_low_detail_are_read_as_thumbnails(running: Running, model: Pipeline) -> None:
+    wide = PIL.Image.new("RGB", (300, 100), "green")
+    engine, messages, tokens = model.engine, asked(QUESTION, wide), {}
+    for detail in ("low", "high"):
+        messages[0]["content"][0]["image_url"]["detail"] = detail
+        answer = running.client().chat.completions.create(model="tiny", messages=messages, max_tokens=1)
+        tokens[detail] = answer.usage.prompt_tokens
+    conversation = [engine.turn(QUESTION, wide)]
+    assert tokens["low"] == len(engine.prompt(Request(conversation, tiling=False)).ids)
+    assert tokens["high"] == len(engine.prompt(Request(conversation)).ids) > tokens["low"]
+
+
 def test_boxes_are_a_field_and_not_in_the_text(running: Running, model: Pipeline, picture: PIL.Image.Image) -> None:
     text = model.engine.variant.ground.text.format(it="all things")
     message = running.client().chat.completions.create(model="tiny", messages=asked(text, picture)).choices[0].message

@@ -18,8 +18,9 @@ from seedx.inference.reply import Reply
 from seedx.inference.settings import Settings
 from seedx.messages import Text
 from seedx.serve.errors import ServeError
+from seedx.serve.jobs import Ended, ImageDone, Job, JobEvent, Preview, TextPiece
 from seedx.serve.metrics import Metrics
-from seedx.serve.scheduler import Ended, ImageDone, Job, JobEvent, Preview, Scheduler, TextPiece
+from seedx.serve.scheduler import Scheduler
 from seedx.serve.settings import Batching
 
 SMALL = Batching(max_rows=3, max_drawn=2, prompt_tokens=20, max_tiles=4, cache_tokens=2000)

@@ -153,7 +153,7 @@ def _kind(part: str) -> str:
 
 
 def _entries(kind: str, module: Any) -> list[nn.Module]:
-    """The modules by whose call a part is entered. The autoencoder has none: it is asked for."""
+    """The modules whose call loads a part. The autoencoder has none: `Model.need("vae")` loads it."""
     match kind:
         case "vision":
             return [module]

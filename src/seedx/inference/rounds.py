@@ -7,7 +7,7 @@
 A reply's text is written into the next prompt; its image is read there as the features that the model regressed (A'),
 not as its pixels seen again. Past a window of pictures, the oldest text and picture are dropped. There are two ways:
 
-    window alone    each round reads its whole prompt anew
+    window alone    each round reads its whole prompt again
     sink            what was read stays in the cache, and nothing is read twice. The first 4 tokens of the whole text
                     stay for ever, and of a dropped picture 4 tokens before `<img>`, `<img>` and 7 after it, 8 before
                     `</img>`, `</img>` and 3 after it: the paper's multimodal attention sink, up to 24 tokens a picture

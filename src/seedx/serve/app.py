@@ -19,13 +19,14 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import Receive, Scope, Send
 
 from seedx.errors import shorten
 from seedx.serve import chat, images, responses
 from seedx.serve.errors import ServeError
 from seedx.serve.guard import Guard, answer
 from seedx.serve.replies import Replies
-from seedx.serve.schemas import ChatRequest, EditRequest, GenerationRequest, ResponsesRequest
+from seedx.serve.schemas import ChatRequest, GenerationRequest, ResponsesRequest
 from seedx.serve.service import Service
 
 T = TypeVar("T")
@@ -198,15 +199,10 @@ async def _edit(service: Service, request: Request) -> images.Task:
             raise ServeError(f"{name[:80]}: no field of a file here: image, image[] or mask", 400, None, name[:80])
     if not uploads:
         raise ServeError("image: send the picture to be edited as the file `image`", 400, "missing", "image")
-    body = _validated({name: _typed(name, value) for name, value in fields.items()}, EditRequest)
+    body = _validated(fields, GenerationRequest)  # all are texts, from which pydantic reads numbers and truth values
     pictures = await service.in_pool(lambda: [opened.of_bytes(data, "image") for data in uploads])
     transparent = None if mask is None else await service.in_pool(lambda: opened.mask(mask))
     return images.Task(service, body, pictures, transparent)
-
-
-def _typed(name: str, value: str) -> object:
-    """A field of a form, which arrives as text: pydantic reads numbers and truth values from it."""
-    return {"true": True, "false": False}.get(value.lower(), value) if name in ("stream", "condition") else value
 
 
 async def _whole(service: Service, request: Request, work: Awaitable[T]) -> Response:
@@ -253,20 +249,31 @@ def _events(
 
     async def lines() -> AsyncIterator[str]:
         start, status = time.monotonic(), 499
-        async with replies:
-            try:
-                async for chunk in chunks:
-                    yield _line(chunk, named)
-                if done:
-                    yield "data: [DONE]\n\n"
-                status = 200
-            except ServeError as error:
-                status = error.status
-                yield _line({"type": "error", **error.body()} if named else error.body(), named)
-            finally:
-                _count(service, request, status, start)
+        try:
+            async for chunk in chunks:
+                yield _line(chunk, named)
+            if done:
+                yield "data: [DONE]\n\n"
+            status = 200
+        except ServeError as error:
+            status = error.status
+            yield _line({"type": "error", **error.body()} if named else error.body(), named)
+        finally:
+            _count(service, request, status, start)
 
-    return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    return _EventStream(replies, lines())
+
+
+class _EventStream(StreamingResponse):
+    """Aborts the replies when the response ends, also if the client has gone before its first line."""
+
+    def __init__(self, replies: Replies, lines: AsyncIterator[str]) -> None:
+        super().__init__(lines, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        self.replies = replies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self.replies:
+            await super().__call__(scope, receive, send)
 
 
 def _line(chunk: Json, named: bool) -> str:

@@ -11,10 +11,10 @@ from seedx.inference.engine import Request
 from seedx.inference.settings import Drawing
 from seedx.messages import Box
 from seedx.serve.errors import ServeError, refused
-from seedx.serve.messages import conversation
+from seedx.serve.jobs import Ended, ImageDone, TextPiece
+from seedx.serve.messages import conversation, in_tiles
 from seedx.serve.pictures import to_data_uri
 from seedx.serve.replies import Collected, Replies
-from seedx.serve.scheduler import Ended, ImageDone, TextPiece
 from seedx.serve.schemas import ChatRequest
 from seedx.serve.service import Service, request_of
 
@@ -32,7 +32,7 @@ async def requests_of(service: Service, body: ChatRequest) -> list[Request]:
     most = body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
     settings = service.settings(body, temperature=body.temperature, top_p=body.top_p, max_tokens=most)
     opened = await service.in_pool(lambda: conversation(body.messages, service.pictures()))
-    first = request_of(opened, settings, _drawing(body), body)
+    first = request_of(opened, settings, _drawing(body), body, tiling=in_tiles(body.messages))
     return service.repeated(first, body.n)
 
 

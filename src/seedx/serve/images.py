@@ -12,9 +12,9 @@ from seedx.errors import SeedxError
 from seedx.inference.engine import Request
 from seedx.serve.chat import usage
 from seedx.serve.errors import ServeError, refused
+from seedx.serve.jobs import Ended, ImageDone, Preview
 from seedx.serve.pictures import apply_mask, to_base64
 from seedx.serve.replies import Collected, Replies
-from seedx.serve.scheduler import Ended, ImageDone, Preview
 from seedx.serve.schemas import GenerationRequest
 from seedx.serve.service import Service, request_of
 from seedx.variants import Verb

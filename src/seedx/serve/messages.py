@@ -85,6 +85,18 @@ class Pictures:
             return picture.convert("RGBA" if transparent else "RGB")
 
 
+def in_tiles(messages: Sequence[ChatMessage | ImageCallItem]) -> bool:
+    """Whether pictures are read in tiles: not if the detail of all is "low", by which only their thumbnails are."""
+    details = [
+        part.detail if isinstance(part, InputImagePart) else getattr(part.image_url, "detail", "auto")
+        for message in messages
+        if isinstance(message, ChatMessage) and not isinstance(message.content, str)
+        for part in message.content
+        if not isinstance(part, TextPart)
+    ]
+    return not details or any(detail != "low" for detail in details)
+
+
 def conversation(
     messages: Sequence[ChatMessage | ImageCallItem], pictures: Pictures, param: str = "messages"
 ) -> list[Message[Opened]]:

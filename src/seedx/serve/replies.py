@@ -16,7 +16,7 @@ from seedx.errors import SeedxError
 from seedx.inference.engine import Request
 from seedx.messages import Box
 from seedx.serve.errors import ServeError
-from seedx.serve.scheduler import Emit, Ended, ImageBegun, ImageDone, Job, JobEvent, Preview, TextPiece
+from seedx.serve.jobs import Emit, Ended, ImageBegun, ImageDone, Job, JobEvent, Preview, TextPiece
 from seedx.serve.service import Service
 from seedx.serve.text import VisibleText
 from seedx.tokens import text_to_boxes

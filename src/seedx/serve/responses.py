@@ -12,10 +12,10 @@ from seedx.inference.settings import Drawing
 from seedx.messages import Message, Text
 from seedx.serve.chat import box_items
 from seedx.serve.errors import ServeError
-from seedx.serve.messages import Opened, conversation
+from seedx.serve.jobs import Ended, ImageBegun, ImageDone, Preview, TextPiece
+from seedx.serve.messages import Opened, conversation, in_tiles
 from seedx.serve.pictures import to_base64
 from seedx.serve.replies import Collected, Replies
-from seedx.serve.scheduler import Ended, ImageBegun, ImageDone, Preview, TextPiece
 from seedx.serve.schemas import ChatMessage, ImageTool, ResponsesRequest
 from seedx.serve.service import Service, request_of
 
@@ -48,7 +48,7 @@ async def request(service: Service, body: ResponsesRequest) -> Request:
     if body.instructions:
         opened = [Message("system", (Text(body.instructions),)), *opened]
     condition = {"auto": None, "generate": False, "edit": True}[tool.action] if tool else None
-    return request_of(opened, settings, _drawing(body, tool), given, condition=condition)
+    return request_of(opened, settings, _drawing(body, tool), given, condition=condition, tiling=in_tiles(messages))
 
 
 _EXTENSIONS = {"seed", "drawing", "condition", "steps", "guidance", "image_guidance", "size", "sampler", "adapter"}

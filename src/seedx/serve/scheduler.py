@@ -18,111 +18,22 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
 
 import numpy as np
-import PIL.Image
 
 from seedx.errors import SeedxError
 from seedx.inference.engine import Engine, Request
 from seedx.inference.generate import Generation
-from seedx.inference.image_decoder import ImageRequest
 from seedx.inference.rows import EndEvent, ImageEvent, Row, RowRequest, TextEvent
-from seedx.model.denoise import Denoising
+from seedx.serve.drawings import Drawings
 from seedx.serve.errors import ServeError, draining, failed, queue_full, timed_out
+from seedx.serve.jobs import Emit, Ended, ImageBegun, ImageDone, Job, JobEvent, TextPiece
 from seedx.serve.metrics import Metrics
-from seedx.serve.prefix_cache import Keys, PrefixCache, keys_of
+from seedx.serve.prefix_cache import PrefixCache, keys_of
 from seedx.serve.settings import Batching
-from seedx.tiling import to_picture
 
 log = logging.getLogger("seedx.serve")
-
-
-@dataclass(frozen=True)
-class TextPiece:
-    text: str
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What an image looks like so far: `number` of the image in its reply, `index` of the preview, from 0."""
-
-    number: int
-    index: int
-    image: PIL.Image.Image
-
-
-@dataclass(frozen=True)
-class ImageBegun:
-    """Image `number` of the reply is at this place of its text."""
-
-    number: int
-
-
-@dataclass(frozen=True)
-class ImageDone:
-    number: int
-    image: PIL.Image.Image
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The last event of a job.
-
-    Attributes:
-        reason: "stop" or "length".
-        tokens: of the reply.
-        cached: tokens of the prompt that were known from an earlier turn.
-    """
-
-    reason: Literal["stop", "length"]
-    tokens: int
-    cached: int
-
-
-JobEvent: TypeAlias = TextPiece | Preview | ImageBegun | ImageDone | Ended | ServeError
-Emit: TypeAlias = Callable[[JobEvent], None]
-
-
-@dataclass(eq=False)
-class Job:
-    """One reply.
-
-    Attributes:
-        emit: called with each event in the scheduler's thread; it must return at once. The last one is `Ended` or a
-            `ServeError`; an aborted job has none.
-        previews: of each image, how many are wanted.
-        deadline: by `time.monotonic`.
-    """
-
-    request: Request
-    row: RowRequest
-    keys: Keys
-    emit: Emit
-    previews: int = 0
-    deadline: float = float("inf")
-    submitted: float = field(default_factory=time.monotonic)
-    aborted: bool = False
-    ended: Ended | None = None  # the reply has, its images may have not
-    begun: int = 0  # images
-    drawn: int = 0
-    tokens: int = 0  # of the reply so far
-    cached: int = 0
-    first: bool = True  # nothing was emitted yet
-
-    @property
-    def over(self) -> bool:
-        return self.ended is not None and self.drawn == self.begun
-
-
-@dataclass(eq=False)
-class _Image:
-    job: Job
-    number: int
-    request: ImageRequest
-    previews: int = 0  # made
 
 
 class Scheduler:
@@ -137,9 +48,7 @@ class Scheduler:
         self.cache = PrefixCache(batching.cache_tokens)
         self._waiting: deque[Job] = deque()
         self._rows: dict[Row, Job] = {}
-        self._images: deque[_Image] = deque()
-        self._denoising: Denoising | None = None
-        self._drawing: list[_Image] = []
+        self._drawings = Drawings(engine.image_decoder, batching.max_drawn, metrics)
         self._wake = threading.Condition()
         self._draining = self._stopped = False
         self._thread = threading.Thread(target=self._run, name="seedx-scheduler", daemon=True)
@@ -228,7 +137,7 @@ class Scheduler:
             return not self._stopped
 
     def _busy(self) -> int:
-        return len(self._rows) + len(self._images) + len(self._drawing)
+        return len(self._rows) + len(self._drawings)
 
     def _round(self) -> None:
         self._drop_ended()
@@ -241,13 +150,13 @@ class Scheduler:
         self._draw()
         self.metrics.waiting.set(len(self._waiting))
         self.metrics.running.set(len(self._rows))
-        self.metrics.drawing.set(len(self._images) + len(self._drawing))
+        self.metrics.drawing.set(len(self._drawings))
 
     def _drop_ended(self) -> None:
         """Let aborted jobs and those that took too long leave."""
         now = time.monotonic()
         with self._wake:
-            jobs = [*self._waiting, *self._rows.values(), *(image.job for image in [*self._images, *self._drawing])]
+            jobs = {*self._waiting, *self._rows.values(), *self._drawings.jobs}
             gone = {job for job in jobs if job.aborted or job.deadline < now}
             self._waiting = deque(job for job in self._waiting if job not in gone)
         for job in gone:
@@ -258,15 +167,7 @@ class Scheduler:
         for row in [row for row, job in self._rows.items() if job in gone]:
             del self._rows[row]
             self.generation.leave(row)
-        self._images = deque(image for image in self._images if image.job not in gone)
-        self._keep_drawing([image for image in self._drawing if image.job not in gone])
-
-    def _keep_drawing(self, kept: list[_Image]) -> None:
-        if self._denoising is not None and len(kept) < len(self._drawing):
-            self._denoising.keep([index for index, image in enumerate(self._drawing) if image in kept])
-            self._drawing = kept
-            if not kept:
-                self._denoising = None
+        self._drawings.drop(gone)
 
     def _admit(self) -> None:
         """Let waiting jobs join: as many as there is room for rows, and for tiles to encode at once."""
@@ -335,7 +236,7 @@ class Scheduler:
             elif isinstance(event, ImageEvent):
                 request = self.engine.image_request(job.request, job.begun, event.features)
                 self._emit(job, ImageBegun(job.begun))
-                self._images.append(_Image(job, job.begun, request))
+                self._drawings.add(job, job.begun, request)
                 job.begun += 1
             else:
                 self._end(row, job, event)
@@ -358,39 +259,12 @@ class Scheduler:
             self._emit(job, job.ended)
 
     def _draw(self) -> None:
-        """One step of the images in progress, or the start of the next ones: the first that waits, and those that are
-        drawn alike."""
-        if self._denoising is None:
-            if not self._images:
-                return
-            kind = self.engine.image_decoder.kind(self._images[0].request)
-            alike = [image for image in self._images if self.engine.image_decoder.kind(image.request) == kind]
-            self._drawing = alike[: self.batching.max_drawn]
-            self._images = deque(image for image in self._images if image not in self._drawing)
-            self._denoising = self.engine.image_decoder.begin([image.request for image in self._drawing])
-            self.metrics.batch.labels("image").observe(len(self._drawing))
-        with self.metrics.seconds.labels("image").time():
-            self._denoising.step()
-        if not self._denoising.done:
-            self._preview()
-            return
-        with self.metrics.seconds.labels("decode").time():
-            images = [to_picture(pixels) for pixels in self._denoising.pixels()]
-        drawn, self._drawing, self._denoising = self._drawing, [], None
-        for image, picture in zip(drawn, images, strict=True):
-            self.metrics.images.inc()
-            image.job.drawn += 1
-            self._emit(image.job, ImageDone(image.number, picture))
-            self._finish(image.job)
-
-    def _preview(self) -> None:
-        """Emit what images look like now, those whose next preview is due: spread evenly over the steps."""
-        assert self._denoising is not None
-        share = self._denoising.number / self._denoising.steps
-        for index, image in enumerate(self._drawing):
-            if image.previews < image.job.previews and share >= (image.previews + 1) / (image.job.previews + 1):
-                self._emit(image.job, Preview(image.number, image.previews, to_picture(self._denoising.preview(index))))
-                image.previews += 1
+        """One denoising step of the images in progress."""
+        for job, event in self._drawings.step():
+            self._emit(job, event)
+            if isinstance(event, ImageDone):
+                job.drawn += 1
+                self._finish(job)
 
     def _emit(self, job: Job, event: JobEvent) -> None:
         if job.aborted:
@@ -402,13 +276,14 @@ class Scheduler:
 
     def _reset(self, error: ServeError) -> None:
         """Answer everything in progress with an error, and begin with an empty batch."""
-        jobs = {*self._rows.values(), *(image.job for image in [*self._images, *self._drawing])}
+        jobs = {*self._rows.values(), *self._drawings.jobs}
         if self._stopped or self._draining:
             with self._wake:
                 jobs |= set(self._waiting)
                 self._waiting.clear()
         for job in jobs:
             self._emit(job, error)
-        self._rows, self._images, self._drawing, self._denoising = {}, deque(), [], None
+        self._rows = {}
+        self._drawings.clear()
         self.generation = self.engine.generation()
         self.cache.clear()

@@ -21,8 +21,6 @@ WITHOUT_EFFECT = (
     "prompt_cache_key",
     "prompt_cache_retention",
     "service_tier",
-    "include",
-    "moderation",
 )
 # Values that ask for nothing. A field of any other value that is not declared is refused.
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
@@ -44,6 +42,7 @@ NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "style": ("natural",),
     "moderation": ("auto", "low"),
     "input_fidelity": ("high", "low"),
+    "include": ([],),
     "text": ({"format": {"type": "text"}},),
     "reasoning": ({},),
 }
@@ -165,7 +164,7 @@ class ChatRequest(Request, Extensions):
 
 
 class GenerationRequest(Request, Extensions):
-    """POST /v1/images/generations."""
+    """POST /v1/images/generations, and the fields of /v1/images/edits that are no pictures."""
 
     prompt: str
     n: int = 1
@@ -176,10 +175,6 @@ class GenerationRequest(Request, Extensions):
     partial_images: int = Field(default=0, ge=0, le=3)
     temperature: float | None = None
     top_p: float | None = None
-
-
-class EditRequest(GenerationRequest):
-    """The fields of POST /v1/images/edits that are no pictures."""
 
 
 class ImageTool(Strict, Extensions):

@@ -135,8 +135,9 @@ def request_of(
     given: Extensions,
     *,
     condition: bool | None = None,
+    tiling: bool = True,
     grids: tuple[str, ...] | None = None,
 ) -> Request:
     asked = given.condition if given.condition is not None else condition
     opened: Conversation = conversation
-    return Request(opened, settings, drawing, asked, grids=grids, adapter=given.adapter)
+    return Request(opened, settings, drawing, asked, tiling, grids, adapter=given.adapter)

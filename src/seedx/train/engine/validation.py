@@ -1,8 +1,8 @@
 """Validation: the losses on held-out data every so many steps, the best checkpoint, and when to stop early.
 
-The rows are read anew each time, in the same order and with the same random choices, whatever the number of ranks. Each
-rank evaluates its share; one that has fewer micro-batches runs its last one again without counting it, since a forward
-pass of a sharded model is a collective.
+The rows are read again each time, in the same order and with the same random choices, whatever the number of ranks.
+Each rank evaluates its share; one that has fewer micro-batches runs its last one again without counting it, since a
+forward pass of a sharded model is a collective.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from seedx.train.planning.clusters import GIB
 from seedx.train.planning.meter import Meter
 from seedx.train.planning.workload import DEEP, FEW, RealIntegers, pretend
 
-PROCESS = {"cpu": 0.55 * GIB, "gpu": 0.6 * GIB}  # Python and libraries, measured by benchmarks/memory.py; CUDA: assumed
+PROCESS = {"cpu": 0.55 * GIB, "gpu": 0.6 * GIB}  # Python, libraries and CUDA: assumed, not measured
 BUDGETS: dict[Memory, float] = {"full": 80 * GIB, "24gb": 24 * GIB, "12gb": 12 * GIB, "cpu": 24 * GIB}
 SYSTEM = {"cpu": 2 * GIB, "gpu": 0.0}  # left to others
 FRAGMENTED = {"cpu": 0.0, "gpu": 0.05}  # share that is lost between allocations of a GPU

@@ -109,8 +109,8 @@ class DetokenizerStage:
     def _model(self, source: Source) -> Detokenizer:
         """With initial weights: the stage's own, or stage 1's for stage 2, which are widened; or new ones.
 
-        What a file holds is told by its U-Net's first layer, and by no name: a model's "detokenizer" may be of either
-        stage.
+        The first layer of a file's U-Net tells which stage it holds. Its name does not: a model's "detokenizer" may be
+        of either stage.
         """
         config = self.config
         with torch.device("meta"):
