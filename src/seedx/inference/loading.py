@@ -122,9 +122,13 @@ def _gguf(folder: Path, engine: EngineName | None, gguf: str | Path | None) -> P
     if gguf is not None and engine == "torch":
         raise SeedxError("a GGUF file is run by the engine llama_cpp, not torch")
     own = folder / native.GGUF
-    if engine is None and gguf is None and (not own.is_file() or weights.find(folder, "language")):
-        return None
-    if engine == "torch":
+    for_torch = bool(weights.find(folder, "language")) or not own.is_file()
+    if engine == "torch" and not for_torch:
+        raise SeedxError(
+            f"{folder} has its language model as GGUF, which the engine llama_cpp runs; for torch, convert the model "
+            "without --gguf"
+        )
+    if engine == "torch" or (engine is None and gguf is None and for_torch):
         return None
     if gguf is None and not own.is_file():
         raise SeedxError(
