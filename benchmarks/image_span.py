@@ -56,6 +56,7 @@ class Ids:
 
     def __init__(self, config: Config) -> None:
         language = config.language
+        self.vocab_size = language.vocab_size
         base = language.vocab_size - len(ADDED_TOKENS)
         self.specials = SpecialTokens.at(base, bos=language.bos, eos=language.eos, pad=language.pad)
 
