@@ -88,8 +88,8 @@ def test_any_field_can_be_changed_by_its_path(path):
         ({"name": "a\0"}, "must be the name of one folder"),
         ({"name": "a\\b"}, "must be the name of one folder"),
         ({"name": "x" * 300}, "must be the name of one folder"),
-        ({"validation": 1 + 2j}, "validation is a table"),
-        ({"validation": [3]}, "validation is a table"),
+        ({"validation": 1 + 2j}, "validation must be a table"),
+        ({"validation": [3]}, "validation must be a table"),
         ({"data.0.weight": -1}, "weight of the data 'a.tar' must be above 0"),
     ],
 )

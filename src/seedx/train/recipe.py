@@ -29,6 +29,7 @@ from seedx.data.shard_reader import Data
 from seedx.errors import SeedxError, shorten
 from seedx.images import TRAINING_MAX_PIXELS
 from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
+from seedx.train.validating import Validating
 
 INFINITE = float("inf")
 RANGES: dict[str, tuple[float, float]] = {  # of fields, the bounds included
@@ -55,33 +56,6 @@ NOT_LEARNT = (
     "max_skipped_steps",
     "tracker",
 )
-
-
-@dataclass(frozen=True)
-class Validating:
-    """The `[validation]` table of a recipe.
-
-    Attributes:
-        every: steps between validations; 0: none.
-        samples: documents of the data that are read at most.
-        data: held-out data, as `[[data]]`.
-        keep_best: save a checkpoint whenever the loss is the lowest so far, and keep it: `seedx export RUN@best`.
-        patience: stop after so many validations in a row that are not the best; 0: never.
-    """
-
-    every: int = 0
-    samples: int = 200
-    data: tuple[Data, ...] = ()
-    keep_best: bool = True
-    patience: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("every", "samples", "patience"):
-            number(f"validation.{name}", integer(f"validation.{name}", getattr(self, name)), 0)
-        if self.every and not self.data:
-            raise SeedxError("validation needs data: give at least one [[validation.data]] table")
-        if self.every and not self.samples:
-            raise SeedxError("validation.samples must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -186,8 +160,6 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(Recipe).items():
             object.__setattr__(self, name, _checked(name, hint, getattr(self, name)))
-        if not isinstance(self.validation, Validating):
-            raise SeedxError(f"validation is a table, not {shorten(self.validation)}")
         if self.name in ("", ".", "..") or re.search(r"[/\\\x00-\x1f]", self.name) or len(self.name.encode()) > 200:
             raise SeedxError(f"name must be the name of one folder, without slashes, not {shorten(self.name)}")
         for name, (lowest, highest) in RANGES.items():
@@ -314,8 +286,8 @@ def _checked(name: str, hint: Any, value: Any) -> Any:
         return number(name, value)
     elif whole in (bool, str) and not isinstance(value, whole):
         raise SeedxError(f"{name} must be of type {whole.__name__}, not {shorten(value)}")
-    elif whole in (dict, tuple) and not isinstance(value, whole):
-        raise SeedxError(f"{name} must be {'a table' if whole is dict else 'a list'}, not {shorten(value)}")
+    elif (whole in (dict, tuple) or dataclasses.is_dataclass(whole)) and not isinstance(value, whole):
+        raise SeedxError(f"{name} must be {'a list' if whole is tuple else 'a table'}, not {shorten(value)}")
     elif whole is tuple and inner[0] in (str, float):
         return tuple(_checked(f"{name}.{index}", inner[0], each) for index, each in enumerate(value))
     elif whole is tuple and not all(isinstance(each, inner[0]) for each in value):

@@ -12,6 +12,7 @@ from seedx.errors import SeedxError
 from seedx.verbs.output import file_errors
 
 if TYPE_CHECKING:
+    from seedx.checkpoint.convert import Converted
     from seedx.config import Config
 
 Variant = Literal["seed_x", "seed_x_i", "seed_x_edit", "seed_story", "detokenizer"]
@@ -81,6 +82,12 @@ def convert(
             keep_adapter=keep_adapter,
             gguf=gguf,
         )
+    _report(made, out)
+    return 0
+
+
+def _report(made: Converted, out: Path) -> None:
+    """Say what was written, and what was left out."""
     shared = f" (shared with a model beside it: {', '.join(made.linked)})" if made.linked else ""
     verb = {"detokenizer": "reconstruct IMAGE", "seed_story": 'story "TEXT" --image IMAGE'}.get(
         made.variant or "", "chat"
@@ -88,7 +95,6 @@ def convert(
     print(f"{out}: {made.variant}{shared}; try" if made.variant else f"{out}: try", f"`seedx {verb} --model {out}`")
     for problem in made.damaged:
         print(f"seedx: left out, since it is not needed: {problem}", file=sys.stderr)
-    return 0
 
 
 def _list(model: str, variant: str | None, finetuned: Path | None) -> int:
