@@ -7,14 +7,21 @@ from pathlib import Path
 import PIL.Image
 
 from seedx.data.record import Record
+from seedx.data.sources import open_source
 from seedx.messages import Box, Image, Text
 
 FIXTURES = Path(__file__).parent / "fixtures"
+TABLES = ("vist_sis", "coco_instances", "coco_captions")  # fixtures of whole files
 PICTURE_ENDINGS = (".jpg", ".png")
 
 
 def layout(name):
     return json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def joined(name):
+    """The fields of the records that a source joins, of a fixture that has tables."""
+    return [item.fields for unit in open_source(str(FIXTURES / f"{name}.json")) for _, item in unit.read()]
 
 
 def record(name, folder, **changes):

@@ -10,7 +10,7 @@ import PIL.Image
 import pyarrow
 import pyarrow.parquet
 import pytest
-from layouts import FIXTURES, layout, make_pictures, record, rng, shown
+from layouts import FIXTURES, TABLES, joined, layout, make_pictures, record, rng, shown
 
 from seedx import tokenizer
 from seedx.data import formats
@@ -47,16 +47,19 @@ READ_BY = {
     "magicbrush_session": ("edit", {}),
     "slide": ("slides", {}),
     "vist_sis": ("story", {}),
+    "coco_instances": ("coco_instances", {}),
+    "coco_captions": ("coco_captions", {}),
 }
 NO_PICTURE_NAMED = ("laion_aesthetics", "laion_coco", "capsfusion", "unsplash", "grit")  # it is the `jpg` of the sample
 
 
 def sample(name, folder):
     """The fixture, with a picture where its layout has it in another member of the sample."""
-    if name == "vist_sis":
-        story = next(formats.stories.vist_stories(layout(name)))
-        make_pictures([f"{entry['photo_flickr_id']}.jpg" for entry in story["annotations"]], folder)
-        return Record("sis.jsonl:1", story, str(folder))
+    if name in TABLES:
+        fields = joined(name)[0]
+        named = [fields.get("file_name"), *(f"{one.get('photo_flickr_id')}.jpg" for one in fields["annotations"])]
+        make_pictures(named, folder)
+        return Record(f"{name}.json#1", fields, str(folder))
     if name == "shikra_flickr":
         make_pictures("1000092795.jpg", folder)
     return record(name, folder, **({"jpg": "a.jpg"} if name in NO_PICTURE_NAMED else {}))
@@ -107,7 +110,7 @@ def test_a_missing_picture_is_a_sample_error(name, tmp_path):
     ("name", "options", "message"),
     [
         ("laion_cocos", {}, "no format 'laion_cocos'; did you mean 'laion_coco'"),
-        ("zzz", {}, "known: capsfusion, edit, grit"),
+        ("zzz", {}, "known: capsfusion, coco_captions, coco_instances, edit, grit"),
         ("edit", {"polit": 1}, "no option 'polit'; did you mean 'polite'"),
         (
             "edit",

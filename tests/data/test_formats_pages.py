@@ -4,24 +4,23 @@ import json
 import re
 
 import pytest
-from layouts import layout, make_pictures, record, rng, shown
+from layouts import joined, make_pictures, record, rng, shown
 
 from seedx.data import formats
-from seedx.data.formats.stories import vist_stories
 from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
 
 
 @pytest.fixture
 def vist(tmp_path):
-    """The first story of the fixture, as a line of JSONL."""
-    story = json.loads(json.dumps(next(vist_stories(layout("vist_sis")))))
+    """The first story of the fixture."""
+    story = joined("vist_sis")[0]
     make_pictures([f"{entry['photo_flickr_id']}.jpg" for entry in story["annotations"]], tmp_path)
     return Record("sis.jsonl:1", story, str(tmp_path))
 
 
 def test_vist_is_split_into_stories():
-    first, second = vist_stories(layout("vist_sis"))
+    first, second = joined("vist_sis")
     assert first["title"] == "A day at the lake" and len(first["annotations"]) == 3 and second["story_id"] == "45531"
 
 

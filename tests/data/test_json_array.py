@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from layouts import layout, make_pictures, rng, shown
 
-from seedx.data import formats, json_array
+from seedx.data import formats, json_text
 from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
 from seedx.data.sources import open_source
@@ -35,7 +35,7 @@ def values(steps: list[tuple[Any, Any]]) -> list[Any]:
 def test_the_records_are_those_of_json(
     window: int, indent: int | None, start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_array, "WINDOW", window)
+    monkeypatch.setattr(json_text, "WINDOW", window)
     path = tmp_path / "a.json"
     path.write_text(start + json.dumps(RECORDS, ensure_ascii=False, indent=indent) + "\n", encoding="utf-8")
     steps = read(path)
@@ -85,8 +85,8 @@ def test_bytes_that_are_no_utf8_do_not_move_what_follows(tmp_path: Path) -> None
 
 
 def test_a_record_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_array, "WINDOW", 100)
-    monkeypatch.setattr(json_array, "MAX_JSON", 1000)
+    monkeypatch.setattr(json_text, "WINDOW", 100)
+    monkeypatch.setattr(json_text, "MAX_JSON", 1000)
     (tmp_path / "a.json").write_text(json.dumps([{"a": 1}, {"a": "x" * 5000}, {"a": 2}]))
     assert values(read(tmp_path / "a.json")) == [{"a": 1}, "too large"]
 

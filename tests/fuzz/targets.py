@@ -19,7 +19,7 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "data")]
 
 import folder_targets  # noqa: E402
-from layouts import FIXTURES, layout, make_pictures  # noqa: E402
+from layouts import FIXTURES, TABLES, joined, layout, make_pictures  # noqa: E402
 from mutate import mutate_bytes, mutate_record, mutate_text  # noqa: E402
 from shards import write_jsonl, write_parquet, write_tar  # noqa: E402
 
@@ -27,7 +27,6 @@ from seedx import tokenizer  # noqa: E402
 from seedx.data import formats, pictures  # noqa: E402
 from seedx.data.formats.boxes import parse  # noqa: E402
 from seedx.data.formats.fields import Fields  # noqa: E402
-from seedx.data.formats.stories import vist_stories  # noqa: E402
 from seedx.data.record import Record  # noqa: E402
 from seedx.data.sample_errors import SampleError  # noqa: E402
 from seedx.data.sources import open_source  # noqa: E402
@@ -124,7 +123,7 @@ def _records() -> list[tuple[str, dict[str, Any]]]:
 
     made = []
     for name, (chosen, _) in READ_BY.items():
-        fields = next(vist_stories(layout(name))) if name == "vist_sis" else layout(name)
+        fields = joined(name)[0] if name in TABLES else layout(name)
         if name in NO_PICTURE_NAMED:
             fields = fields | {"jpg": "a.jpg"}
         make_pictures([fields, "a.jpg", "1000092795.jpg"], _folder())

@@ -48,7 +48,28 @@ class JsonLines:
                     detail = f"a line has at most {MAX_JSON >> 20} MiB: leave the pictures in files of their own"
                     yield [offset, line], SampleError("too large", where, detail)
                 elif not content.isspace():
-                    yield [offset, line], _parse(content, where, folder)
+                    yield [offset, line], self.parse(content, where, folder)
+
+    def parse(self, content: bytes, where: str, folder: str) -> Record | SampleError:
+        """A line as a record."""
+        try:
+            fields = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            return SampleError("broken json", where, str(error))
+        if not isinstance(fields, dict):
+            return SampleError("broken json", where, f"an object is expected, not {type(fields).__name__}")
+        return Record(where, fields, folder)
+
+
+@dataclass(frozen=True)
+class TextLines(JsonLines):
+    """The same for lines of plain text, such as VITON-HD's train_pairs.txt: a record has the one field "txt"."""
+
+    def parse(self, content: bytes, where: str, folder: str) -> Record | SampleError:
+        try:
+            return Record(where, {"txt": content.decode("utf-8-sig").strip()}, folder)
+        except UnicodeDecodeError as error:
+            return SampleError("broken text", where, f"{error}: write the file as UTF-8")
 
 
 def _skip_line(file: BinaryIO) -> int:
@@ -61,17 +82,12 @@ def _skip_line(file: BinaryIO) -> int:
     return skipped
 
 
-def _parse(content: bytes, where: str, folder: str) -> Record | SampleError:
-    try:
-        fields = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        return SampleError("broken json", where, str(error))
-    if not isinstance(fields, dict):
-        return SampleError("broken json", where, f"an object is expected, not {type(fields).__name__}")
-    return Record(where, fields, folder)
+def split_text(path: str, parts: int) -> list[JsonLines]:
+    """As `split`, for lines of plain text."""
+    return split(path, parts, TextLines)
 
 
-def split(path: str, parts: int) -> list[JsonLines]:
+def split(path: str, parts: int, kind: type[JsonLines] = JsonLines) -> list[JsonLines]:
     """At most `parts` units, of about as many bytes each, that hold every line once."""
     total = storage.size(path)
     with storage.open_file(path) as file:
@@ -83,7 +99,7 @@ def split(path: str, parts: int) -> list[JsonLines]:
         starts = sorted({start for start in starts if start < total} | {0})
         known = _lines(file, starts) if total <= COUNTED else [1]
     units = itertools.zip_longest(starts, starts[1:], known)  # what is missing in the last two is None: not known
-    return [JsonLines(f"{path}[{start}]", path, start, end, line) for start, end, line in units]
+    return [kind(f"{path}[{start}]", path, start, end, line) for start, end, line in units]
 
 
 def _lines(file: Any, starts: list[int]) -> list[int]:

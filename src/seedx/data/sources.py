@@ -2,7 +2,9 @@
 
     shards/{000..127}.tar       tar shards in WebDataset's layout          (tar.py)
     edits/*.jsonl               JSONL with files beside it                 (jsonl.py)
+    viton-hd/train_pairs.txt    lines of plain text                        (jsonl.py)
     llava_v1_5_mix665k.json     one JSON array, read piece by piece        (json_array.py)
+    instances_train2017.json    tables in one JSON object, joined          (json_tables.py)
     s3://bucket/part-*.parquet  Parquet with pictures inside               (parquet.py)
     stickers:boxes              generated as it is read, by the entry point "stickers" of the group seedx.sources
     package.module.function:x   the same, by a function named in full
@@ -47,6 +49,7 @@ class Unit(Protocol):
 _FILES: dict[str, tuple[Callable[[str, str], Unit], Callable[[str, int], list[Any]]]] = {
     "tar": (tar.TarShard, tar.split),
     "jsonl": (jsonl.JsonLines, jsonl.split),
+    "txt": (jsonl.TextLines, jsonl.split_text),
     "json": (json_array.JsonArray, json_array.whole),
     "parquet": (parquet.ParquetRows, parquet.split),
 }
@@ -56,8 +59,8 @@ def open_source(source: str, parts: int = 1, run: str = "") -> list[Unit]:
     """The units of a source, always in the same order.
 
     Args:
-        source: a path or URL, with brace lists and globs, whose files all end in .tar, .jsonl, .json or .parquet; or
-            `scheme:rest`, where `function(rest, parts, run)` of the entry point `scheme` gives the units.
+        source: a path or URL, with brace lists and globs, whose files all end in .tar, .jsonl, .txt, .json or
+            .parquet; or `scheme:rest`, where `function(rest, parts, run)` of the entry point `scheme` gives the units.
         parts: units that are wanted. Fewer files are sub-split into that many or more, if they have as many samples.
             A part may turn out to hold no sample.
         run: name and seed of the run, which seed a source that generates its samples.

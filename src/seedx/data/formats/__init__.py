@@ -25,6 +25,7 @@ from seedx.config import nearest
 from seedx.data import storage
 from seedx.data.formats.captions import capsfusion, image_text, journeydb, laion_coco, unsplash
 from seedx.data.formats.checks import check, check_types
+from seedx.data.formats.coco import coco_captions, coco_instances
 from seedx.data.formats.conversations import llava, llavar, vqa
 from seedx.data.formats.editing import edit, try_on
 from seedx.data.formats.fields import SLOT, Fields
@@ -52,6 +53,7 @@ FORMATS: dict[str, Callable[..., list[Message]]] = {
         capsfusion,
         unsplash,
         journeydb,
+        coco_captions,
         grit,
         mmc4,
         obelics,
@@ -60,6 +62,7 @@ FORMATS: dict[str, Callable[..., list[Message]]] = {
         vqa,
         referring,
         shikra,
+        coco_instances,
         edit,
         slides,
         story,
@@ -67,7 +70,18 @@ FORMATS: dict[str, Callable[..., list[Message]]] = {
     )
 }
 
-_TALK = (messages, llava, llavar, vqa, referring, shikra, edit, try_on, story)  # not pages, where it may be any word
+_TALK = (
+    messages,
+    llava,
+    llavar,
+    vqa,
+    referring,
+    shikra,
+    coco_instances,
+    edit,
+    try_on,
+    story,
+)  # not pages, where it may be any word
 
 
 def get(name: str, **options: Any) -> Format:

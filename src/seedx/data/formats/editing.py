@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from seedx.data.formats import phrases
 from seedx.data.formats.fields import Fields
 from seedx.data.record import Record
+from seedx.errors import shorten
 from seedx.hints import Ratio
 from seedx.messages import Image, Message, assistant, user
 
@@ -61,14 +63,30 @@ def try_on(record: Record, rng: random.Random, *, polite: Ratio = 0.0) -> list[M
     """VITON-HD: a person without the upper garment and a garment -> the person who wears it.
 
     Folders by https://github.com/shadow2496/VITON-HD and https://github.com/sangyun884/HR-VITON: image, cloth,
-    agnostic-v3.2 (the person, garment and arms greyed out), each with a file of the same name. A record has these as
+    agnostic-v3.2 (the person, garment and arms greyed out), each with a file of the same name. A record is a line of
+    train_pairs.txt, "00000_00.jpg 00000_00.jpg" (person and garment; give images = "train"); or it has the pictures as
     fields (in a tar `000001.image.jpg`, `000001.cloth.jpg`, `000001.agnostic-v3.2.jpg`; the Parquet copies on the hub
     have such columns). An `instruction`, if there, replaces the request.
     """
-    fields = Fields(record)
+    fields = _paired(Fields(record))
     person, cloth = fields.picture("agnostic-v3.2", "agnostic"), fields.picture("cloth")
     asked = phrases.try_on(rng) if fields.find("instruction") is None else fields.text("instruction")
     return [user(person, cloth, asked), _answer(rng, fields.picture("image"), polite)]
+
+
+def _paired(fields: Fields) -> Fields:
+    """The fields of a line of train_pairs.txt; any others as they are."""
+    line = fields.find("txt")
+    if not isinstance(line, str) or fields.find("cloth", "cloth.jpg", "cloth.png") is not None:
+        return fields
+    names = line.split()
+    if len(names) != 2:
+        raise fields.bad(f"a line of pairs names a person and a garment, not {shorten(line)}")
+    person, cloth = names
+    if person != cloth:  # of test_pairs.txt
+        raise fields.filtered(f"no picture of {person} with the garment {cloth} to train on")
+    pictures = {"image": f"image/{person}", "cloth": f"cloth/{cloth}", "agnostic-v3.2": f"agnostic-v3.2/{person}"}
+    return Fields(dataclasses.replace(fields.record, fields=pictures))
 
 
 def _answer(rng: random.Random, picture: Image, polite: float) -> Message:

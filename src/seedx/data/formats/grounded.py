@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any, Literal
 
@@ -63,7 +64,8 @@ def referring(
 
     The phrase is `expression` (Shikra's REC_ref3_train.jsonl, with img_path, width, height and bbox "xyxy"),
     `sentences` of {"raw", "sent"} (https://huggingface.co/datasets/jxu124/refcoco), `answer`
-    (https://huggingface.co/datasets/lmms-lab/RefCOCO) or `phrase` (Visual Genome); the box is `bbox` in pixels.
+    (https://huggingface.co/datasets/lmms-lab/RefCOCO) or `phrase` (Visual Genome); the box is `bbox` in pixels, or that
+    of COCO's own annotation where a record has it (`raw_anns`, jxu124's).
 
     Args:
         locate: the share of records that ask for the box of the phrase; the others ask what is within the box.
@@ -73,7 +75,9 @@ def referring(
     said = fields.need("expression", "sentences", "answer", "phrase", "expressions")
     phrase = _said(rng.choice(said) if isinstance(said, list) else said, fields)
     picture = fields.picture(*PICTURES)
-    box = Box(fractions(fields.entries("bbox"), fields, frame(picture, fields), coco=bbox == "xywh"))
+    coco = _annotated(fields)
+    corners = coco or fields.entries("bbox")
+    box = Box(fractions(corners, fields, frame(picture, fields), coco=bool(coco) or bbox == "xywh"))
     if rng.random() < locate:
         return [user(picture, phrases.locate(rng, phrase)), assistant(Box(box.box, phrase))]
     return [user(picture, "What is within ", box, "?"), assistant(phrase)]
@@ -141,6 +145,16 @@ def _woven(caption: str, spans: list[_Span]) -> list[Part]:
         parts += labelled(caption[start:end].strip(), boxes)
         at = end
     return parts + _text(caption[at:])
+
+
+def _annotated(fields: Fields) -> list[float] | None:
+    """The box of `raw_anns`, COCO's annotation as JSON; None if there is none."""
+    written = fields.find("raw_anns")
+    try:
+        annotation = json.loads(written) if isinstance(written, str) else None
+    except (ValueError, RecursionError) as error:
+        raise fields.bad(f"raw_anns is no JSON: {error}") from error
+    return annotation.get("bbox") if isinstance(annotation, dict) else None
 
 
 def _said(value: Any, fields: Fields) -> str:

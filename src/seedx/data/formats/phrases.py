@@ -33,6 +33,16 @@ _LOCATE = (
     "Point out {} in the image.",
     "Give the box around {}.",
 )
+_LOCATE_ALL = (
+    "Find every {}.",
+    "Point out each {} in the image.",
+    "Give a box around every {}.",
+)
+_LIST = (
+    "List the objects in this picture with their boxes.",
+    "What is in the image, and where?",
+    "Name the things that you see and give their boxes.",
+)
 _TRY_ON = (
     "Put these clothes on the person.",
     "Dress the person of the first picture in the garment of the second one.",
@@ -54,6 +64,14 @@ def here(rng: random.Random) -> str:
 
 def locate(rng: random.Random, phrase: str) -> str:
     return rng.choice(_LOCATE).format(phrase)
+
+
+def locate_all(rng: random.Random, kind: str) -> str:
+    return rng.choice(_LOCATE_ALL).format(kind)
+
+
+def list_objects(rng: random.Random) -> str:
+    return rng.choice(_LIST)
 
 
 def try_on(rng: random.Random) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from typing import Any
 
 from seedx.data.formats.fields import Fields
 from seedx.data.record import Record
@@ -17,9 +15,9 @@ def story(record: Record, rng: random.Random, *, draw: Ratio = 1.0, given: int =
 
     A record is one story. VIST's `train.story-in-sequence.json` (http://visionandlanguage.net/VIST/dataset.html) is one
     JSON object for all of them, {"annotations": [[{story_id, worker_arranged_photo_order, photo_flickr_id, text,
-    original_text, ...}], ...]}; `vist_stories` cuts it into records with `annotations`, whose photos are files
-    named by their Flickr number. Other stories have `captions` (or `texts`) and `images`, and perhaps a `title` or an
-    `instruction`.
+    original_text, ...}], ...]}, which the source joins to records with the `annotations` of a story (`json_tables`);
+    photos are files named by their Flickr number. Other stories have `captions` (or `texts`) and `images`, and perhaps
+    a `title` or an `instruction`.
 
         told     user("Go on with this story in 3 parts. Two dogs met.", picture 1), assistant(text 2, picture 2, ...)
         read     user(picture 1, picture 2, ..., "Tell the story of these pictures."), assistant(text 1 text 2 ...)
@@ -38,16 +36,6 @@ def story(record: Record, rng: random.Random, *, draw: Ratio = 1.0, given: int =
     ahead = f"Go on with this story in {len(texts) - given} parts." if given else f"Tell a story in {len(texts)} parts."
     start = [f"{ahead} {topic}".strip(), *_alternating(texts[:given], pictures[:given])]
     return [user(*start), assistant(*_alternating(texts[given:], pictures[given:]))]
-
-
-def vist_stories(sis: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """VIST's one JSON object -> a record for each story, to be written as JSONL; the order of the file stays."""
-    titles = {album["id"]: album.get("title", "") for album in sis.get("albums", [])}
-    stories: dict[str, list[dict[str, Any]]] = {}
-    for (entry,) in sis["annotations"]:
-        stories.setdefault(entry["story_id"], []).append(entry)
-    for number, entries in stories.items():
-        yield {"story_id": number, "title": titles.get(entries[0].get("album_id"), ""), "annotations": entries}
 
 
 def _parts(fields: Fields) -> tuple[list[str], list[Image]]:

@@ -39,7 +39,7 @@ class SampleStats:
 PAIR = SampleStats(170, tiles=1.6, drawn=0.5, supervised=16)  # of captioned pictures half are read, half are drawn
 QUESTION = SampleStats(270, tiles=3.2, supervised=40)
 FORMATS: dict[str, SampleStats] = {
-    **dict.fromkeys(("image_text", "laion_coco", "capsfusion", "unsplash"), PAIR),
+    **dict.fromkeys(("image_text", "laion_coco", "capsfusion", "unsplash", "coco_captions"), PAIR),
     "journeydb": SampleStats(130, drawn=1.0, supervised=2),
     "grit": SampleStats(270, tiles=3.2, supervised=60),
     "mmc4": SampleStats(1100, tiles=6.4, drawn=1.0, supervised=600),
@@ -48,7 +48,7 @@ FORMATS: dict[str, SampleStats] = {
     "text": SampleStats(600, supervised=600),
     "messages": SampleStats(500, tiles=3.2, drawn=0.2, supervised=170),
     "llava": SampleStats(500, tiles=3.2, supervised=200),
-    **dict.fromkeys(("vqa", "referring", "shikra"), QUESTION),
+    **dict.fromkeys(("vqa", "referring", "shikra", "coco_instances"), QUESTION),
     "edit": SampleStats(320, tiles=3.2, drawn=1.0, supervised=4),
     "slides": SampleStats(900, tiles=3.2, drawn=0.5, supervised=500),
     "story": SampleStats(800, tiles=4.0, drawn=4.0, supervised=100),
