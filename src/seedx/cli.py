@@ -28,6 +28,7 @@ from seedx.verbs.bench import bench
 from seedx.verbs.caption import caption
 from seedx.verbs.chat import chat
 from seedx.verbs.convert import convert
+from seedx.verbs.data_check import data_check
 from seedx.verbs.draw import draw
 from seedx.verbs.edit import edit
 from seedx.verbs.eval_export import eval_export
@@ -66,6 +67,7 @@ VERBS: dict[str, Verb] = {
     "verify": verify,
     "bench": bench,
     "eval export": eval_export,
+    "data check": data_check,
 }
 RENAMED = {f"export {suite}": f"eval export {suite}" for suite in ("geneval", "imgedit", "gedit")}
 

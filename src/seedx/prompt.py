@@ -112,7 +112,7 @@ def prepare(
     """
     found = images(messages)
     pictures, tilings = [part.image for part in found], [_tiling(part, config) for part in found]
-    counts = [count_tiles(picture, tiling) for picture, tiling in zip(pictures, tilings, strict=True)]
+    counts = tile_counts(messages, config)
     encoded = encode(
         messages,
         tokenizer,
@@ -132,6 +132,11 @@ def prepare(
         tile_positions=torch.cat([read[i].positions for i in encoded.reads]) if read else None,
         targets=torch.stack(drawn) if drawn else None,
     )
+
+
+def tile_counts(messages: Sequence[Message[Picture | Tiles]], config: Config) -> list[int]:
+    """The number of tiles, thumbnail included, of each of `messages.images(messages)` when it is read, by its size."""
+    return [count_tiles(part.image, _tiling(part, config)) for part in images(messages)]
 
 
 def _tiling(part: Image[object], config: Config) -> TilingConfig:

@@ -14,6 +14,7 @@ no samples to hold. Random numbers are seeded by counters, so that a position is
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +40,8 @@ class Data:
     Attributes:
         source: what `open_source` takes.
         format: a name that `formats.get` knows.
-        weight: the data set's fraction of the documents is its weight, divided by the sum of those not used up.
+        weight: the data set's fraction of the documents is its weight, divided by the sum of those not used up; the
+            recipe's `mixture_temperature` evens the weights out before.
         limit: samples read in an epoch at most, others in every epoch; None for all.
         epochs: the data set is used up after so many; None for never.
         options: the format's.
@@ -70,6 +72,27 @@ class Data:
         ):
             if not right:
                 raise SeedxError(f"{name} of the data {self.source!r} must be above 0, not {value}: or leave it out")
+
+
+def tempered(mixture: Sequence[Data], temperature: float) -> tuple[Data, ...]:
+    """The mixture with each weight to the power of 1 / temperature.
+
+    With numbers of samples as weights, 1 takes every sample as often as any other, and higher temperatures take small
+    data sets more often, up to equal shares of all:
+
+        weights 900 and 100    temperature 1: 90 % and 10 %    2: 75 % and 25 %    5: 61 % and 39 %
+    """
+    if temperature == 1 or not mixture:
+        return tuple(mixture)
+    largest = max(data.weight for data in mixture)  # relative to it, no power is too large for a float
+    powers = [max((data.weight / largest) ** (1 / temperature), 1e-300) for data in mixture]
+    return tuple(dataclasses.replace(data, weight=power) for data, power in zip(mixture, powers, strict=True))
+
+
+def shares(mixture: Sequence[Data]) -> list[float]:
+    """The fraction of the documents that each data set gives, 0 to 1, while none is used up."""
+    total = sum(data.weight for data in mixture)
+    return [data.weight / total for data in mixture]
 
 
 class Source(NamedTuple):

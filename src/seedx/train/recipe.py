@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from seedx.checks import all_finite, integer, number
 from seedx.config import from_dict, nearest
-from seedx.data.shard_reader import Data
+from seedx.data.shard_reader import Data, tempered
 from seedx.errors import SeedxError, shorten
 from seedx.images import TRAINING_MAX_PIXELS
 from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
@@ -112,6 +112,8 @@ class Recipe:
         save_seconds: between checkpoints.
         keep_last: checkpoints to keep besides the best.
         validation: see `Validating`.
+        mixture_temperature: weights of `[[data]]` count to the power of 1 / this: above 1, small data sets are sampled
+            more often than their weights say, up to equally often; `seedx data check` shows the shares.
         tracker: where curves and samples go besides log.jsonl: "auto" is TensorBoard's files if it is installed.
         options: the stage's own.
     """
@@ -153,6 +155,7 @@ class Recipe:
     save_seconds: float = 120.0
     keep_last: int = 2
     data: tuple[Data, ...] = ()
+    mixture_temperature: float = 1.0
     validation: Validating = field(default_factory=Validating)
     tracker: Literal["auto", "tensorboard", "wandb", "none"] = "auto"
     options: dict[str, Any] = field(default_factory=dict)
@@ -171,7 +174,17 @@ class Recipe:
         for table in ("losses", "lr_factors"):
             for name, value in getattr(self, table).items():
                 number(f"{table}.{name}", value, 0)
+        if not 0.01 <= self.mixture_temperature < INFINITE:
+            raise SeedxError(
+                f"mixture_temperature is a number from 0.01, not {self.mixture_temperature}: 1 keeps the weights, "
+                "a large one such as 1e9 gives every data set the same share"
+            )
         all_finite("options", self.options)
+
+    @property
+    def mixture(self) -> tuple[Data, ...]:
+        """`data` with the weights that the temperature gives."""
+        return tempered(self.data, self.mixture_temperature)
 
     def micro_rows(self, ranks: int) -> int:
         """Rows of one forward on one of so many ranks.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seedx.checkpoint.placement import Dtype, Memory
+from seedx.errors import SeedxError
 from seedx.inference.settings import DrawSettings, EngineName, Settings
 
 if TYPE_CHECKING:
@@ -70,3 +73,21 @@ class Source:
 TINY = Source()
 SETTINGS = Settings()
 DRAW_SETTINGS = DrawSettings()
+
+
+def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
+    """ "steps=10", "name=a" -> {"steps": 10, "name": "a"}: JSON where it is some, text elsewhere.
+
+    Raises:
+        SeedxError: one has no "=".
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise SeedxError(f"{option} takes name=value, not {text!r}")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found

@@ -50,6 +50,6 @@ def plan(
     changes = {name: value for name, value in given.items() if value is not None}
     with file_errors():
         read = load_recipe(recipe)
-        sample = dataclasses.replace(average(read.data), **changes) if changes else None
+        sample = dataclasses.replace(average(read.mixture), **changes) if changes else None
         made = planning.plan(read, find(gpu), gpus, mfu, sample)
     print_json(planning.as_dict(made, samples)) if json else print(table(made, samples, all))

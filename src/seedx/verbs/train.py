@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from seedx.errors import SeedxError
+from seedx.verbs.options import assignments
 from seedx.verbs.output import file_errors
 
 
@@ -33,7 +32,7 @@ def train(
     """
     import logging
 
-    changes = dict(_assignment(text) for text in set)
+    changes = assignments(set)
     from seedx.train.run import dry_run as describe
     from seedx.train.run import run
 
@@ -43,16 +42,3 @@ def train(
             print(describe(recipe, folder, **changes))
         elif not run(recipe, folder, threads, accept_changes, **changes):
             print("stopped; a checkpoint is saved: run the same command to resume")
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    """ "steps=10" -> ("steps", 10)."""
-    import json
-
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise SeedxError(f"--set takes name=value, not {text!r}")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value

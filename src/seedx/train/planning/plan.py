@@ -135,7 +135,7 @@ class Workload:
         self.language = isinstance(step, LanguageStep)
         # The stacks of a U-Net are short: extrapolating them would run it more often than it saves.
         self.depths = workload.shortened(step) if self.language else {}
-        self.sample = (sample or average(recipe.data)) if self.language else SampleStats(config.bridge.queries)
+        self.sample = (sample or average(recipe.mixture)) if self.language else SampleStats(config.bridge.queries)
         self.samples_per_row = recipe.max_seq_len / self.sample.tokens if self.language else 1.0
         self.rows = max(2, recipe.micro_batch_size)
         self.measure = functools.cache(self._measure)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from seedx.data.loader import Loader
 from seedx.data.sample_errors import SampleErrors
+from seedx.data.shard_reader import shares
 from seedx.data.stream import Encode, Row
 from seedx.errors import SeedxError
 from seedx.train.engine.components import Origin
@@ -70,7 +71,7 @@ class PackedDataStage:
     def loader(self, rank: int = 0, ranks: int = 1, state: Any = None) -> Loader:
         recipe = self.recipe
         return Loader(
-            recipe.data,
+            recipe.mixture,
             self.encode,
             seed=recipe.seed,
             row=self.max_seq_len,
@@ -96,8 +97,11 @@ class PackedDataStage:
 
     def describe(self) -> list[str]:
         """The mixture, and statistics of the first samples."""
-        total = sum(data.weight for data in self.recipe.data)
-        lines = [f"{data.weight / total:6.1%}  {data.source} as {data.format}" for data in self.recipe.data]
+        mixture = self.recipe.mixture
+        lines = [
+            f"{share:6.1%}  {data.source} as {data.format}"
+            for data, share in zip(mixture, shares(mixture), strict=True)
+        ]
         rows: list[Row] = []
         for row in self.loader():
             rows.append(row)
