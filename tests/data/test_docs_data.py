@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from layouts import layout, make_pictures, rng, shown
+from layouts import make_pictures, rng, shown
 
 from seedx.data import formats
 from seedx.data.formats.filters import Filters
@@ -41,9 +41,9 @@ def test_the_options_of_every_format_are_named():
 
 
 def test_the_recipes_tables_are_right():
-    (recipe,) = (tomllib.loads(block) for block in blocks("toml"))
-    assert len(recipe["data"]) == 3
-    for table in recipe["data"]:
+    tables = [table for block in blocks("toml") for table in tomllib.loads(block)["data"]]
+    assert len(tables) == 4
+    for table in tables:
         data = Data(**table)
         assert formats.get(data.format, **data.options)
 
@@ -58,7 +58,7 @@ def test_the_lines_of_json_are_read(number, format, tmp_path):
 
 
 def test_ten_lines_make_a_format(tmp_path, monkeypatch):
-    code = blocks("python")[1]
+    code = blocks("python")[0]
     function = code[code.index("def ") :].strip()
     assert len(function.splitlines()) <= 10
     (tmp_path / "recipes_book.py").write_text(code)
@@ -76,11 +76,3 @@ def test_ten_lines_make_a_format(tmp_path, monkeypatch):
         formats.get("recipes_book:cooking")(Record("book.jsonl:3", {"rating": 5}), rng())
     with pytest.raises(ValueError, match="did you mean 'draw'"):
         formats.get("recipes_book:cooking", drow=0.5)
-
-
-def test_cutting_into_lines(tmp_path):
-    space = {}
-    exec(blocks("python")[0], space)
-    (tmp_path / "sis.json").write_text(json.dumps(layout("vist_sis")))
-    space["vist"](tmp_path / "sis.json", tmp_path / "sis.jsonl")
-    assert [json.loads(line)["story_id"] for line in (tmp_path / "sis.jsonl").open()] == ["45530", "45531"]

@@ -90,9 +90,9 @@ class Record:
                 with storage.open_file(path) as file:
                     return self._bounded(file.read(MAX_BYTES + 1), name)
         except FileNotFoundError as error:
-            raise SampleError("missing file", self.where, path) from error
+            raise self._missing(path) from error
         if not os.path.isfile(path):
-            raise SampleError("missing file", self.where, path)
+            raise self._missing(path)
         if os.path.getsize(path) > MAX_BYTES:
             raise self._too_large(name)
         return path
@@ -107,6 +107,10 @@ class Record:
         if len(content) > MAX_BYTES:
             raise self._too_large(name)
         return content
+
+    def _missing(self, path: str) -> SampleError:
+        hint = "download it, or name the folder that paths are relative to by the option images"
+        return SampleError("missing file", self.where, f"{path} is not there: {hint}")
 
     def _too_large(self, name: str) -> SampleError:
         return SampleError("too large", self.where, f"{shorten(name)} has more than {MAX_BYTES >> 20} MiB")

@@ -99,8 +99,8 @@ def _tokenizer(recipe: Recipe, model: str | None) -> tuple[Tokenizer, Config, li
         config = PRESETS.get(recipe.config, config)
         missing = f"the model {started} is not here" if started else "the recipe names no model"
         notes = [
-            f"{missing}: lengths are estimates, by tiny's tokenizer and the sizes of {recipe.config}; give the model that "
-            "will be trained by --model"
+            f"{missing}: lengths are estimates, by tiny's tokenizer and the sizes of {recipe.config}; give the model "
+            "to be trained by --model"
         ]
     if recipe.stage in PICTURES_ALONE:
         notes.append(f"the stage {recipe.stage!r} trains on pictures alone: the last one of each sample is drawn")

@@ -94,10 +94,10 @@ def _turns(fields: Fields) -> list[tuple[Role, str]]:
     if fields.find("texts") is not None:
         said = [turn if isinstance(turn, dict) else {} for turn in fields.entries("texts")]
         turns = [(role, turn.get(role)) for turn in said for role in ("user", "assistant")]
-    elif fields.find("conversations") is None:
+    elif fields.find("conversations") is None and fields.find("data") is not None:
         turns = [(("human", "gpt")[i % 2], text) for i, text in enumerate(fields.entries("data"))]
     else:
-        said = [turn if isinstance(turn, dict) else {} for turn in fields.entries("conversations")]
+        said = [turn if isinstance(turn, dict) else {} for turn in fields.entries("conversations", "texts", "data")]
         turns = [(turn.get("from"), turn.get("value")) for turn in said]
     found: list[tuple[Role, str]] = []
     for name, text in turns:

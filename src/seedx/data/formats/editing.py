@@ -94,7 +94,7 @@ def _answer(rng: random.Random, picture: Image, polite: float) -> Message:
 
 
 def _session(fields: Fields, inverse: bool) -> _Session:
-    if fields.find("turns") is not None:
+    if "turns" in fields.values:
         return _listed(fields)
     if fields.find("instruction_1") is not None:
         return _numbered(fields, inverse)

@@ -11,6 +11,7 @@ from seedx.errors import shorten
 from seedx.messages import Image
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "image", "img_path", "image_path", "file_name")  # of the one picture there is
+URLS = ("url", "URL", "image_url", "photo_image_url")  # of a picture that is not downloaded
 SLOT = "<image>"  # where a picture stands, in the texts of many data sets
 _EXTENSIONS = ("", ".jpg", ".jpeg", ".png", ".webp")  # `000123.source.png` in a tar is "source.png"
 
@@ -38,6 +39,9 @@ class Fields:
         """
         value = self.find(*names)
         if value is None:
+            empty = [name for name in names if name in self.values]
+            if empty:
+                raise self.bad(f"{empty[0]!r} is empty: fill it, or leave the record out")
             wanted = dict.fromkeys(name for name in names if not name.endswith(_EXTENSIONS[1:]))
             raise self.bad(
                 f"expected {' or '.join(map(repr, wanted))} among {shorten(', '.join(map(str, self.values)), 300)}"
@@ -78,6 +82,13 @@ class Fields:
 
     def source(self, *names: str) -> Any:
         """As `picture`, but what the field holds."""
+        url = self.find(*URLS)
+        if isinstance(url, str) and self.find(*_with_extensions(names)) is None:
+            raise SampleError(
+                "missing file",
+                self.record.where,
+                f"the record has no picture but its URL, {shorten(url)}: download the pictures first, with img2dataset",
+            )
         return self.need(*_with_extensions(names))
 
     def pictures(self, *names: str) -> list[Image]:
