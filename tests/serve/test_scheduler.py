@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import PIL.Image
 import pytest
@@ -93,6 +94,40 @@ def test_any_reply_is_the_one_alone(tiny: Pipeline, scheduler: Scheduler) -> Non
         drawn = sorted((e for e in events if isinstance(e, ImageDone)), key=lambda event: event.number)
         assert len(drawn) == len(reply.images)
         assert all(same(event.image, image) for event, image in zip(drawn, reply.images, strict=True))
+
+
+def test_a_short_answer_does_not_wait_for_images(
+    tiny: Pipeline, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A denoising step that takes as long as twenty passes, by a clock that only they advance."""
+    now, steps = [0.0], [0]
+    step, draw = scheduler.generation.step, scheduler._drawings.step
+
+    def passed(*args: Any, **kwargs: Any) -> Any:
+        now[0] += 1.0
+        return step(*args, **kwargs)
+
+    def drawn() -> Any:
+        now[0] += 20.0 * bool(scheduler._drawings)
+        steps[0] += bool(scheduler._drawings)
+        return draw()
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(scheduler.generation, "step", passed)
+    monkeypatch.setattr(scheduler._drawings, "step", drawn)
+    image = Client(scheduler, Request([tiny.engine.turn("draw it")], Settings(steps=40), "now", one_image=True))
+    scheduler.submit([image.job])
+    while not steps[0]:
+        scheduler._round()
+    answer = Client(scheduler, Request([tiny.engine.turn("what is it?")], Settings(max_new_tokens=60), "forbid"))
+    scheduler.submit([answer.job])
+    while answer.job.ended is None:
+        scheduler._round()
+    assert answer.job.tokens > 15
+    assert steps[0] <= 2 + answer.job.tokens // 20 + 1
+    while not image.job.over:
+        scheduler._round()
+    assert isinstance(image.all()[-1], Ended)
 
 
 def test_an_aborted_reply_frees_its_row_and_is_silent(tiny: Pipeline, scheduler: Scheduler) -> None:
