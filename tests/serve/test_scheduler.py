@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import queue
+import dataclasses
 import random
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import PIL.Image
 import pytest
 from serving import same
 
+from random_adapters import language_updates
+from running_batch import Client, images_of, text_of, together, written
+from seedx.checkpoint.adapters import write_adapter
+from seedx.inference import pipeline
 from seedx.inference.engine import Request
 from seedx.inference.pipeline import Pipeline
-from seedx.inference.reply import Reply
 from seedx.inference.settings import Settings
-from seedx.messages import Text
 from seedx.serve.errors import ServeError
-from seedx.serve.jobs import Ended, ImageDone, Job, JobEvent, Preview, TextPiece
+from seedx.serve.jobs import Ended, ImageDone, Preview
 from seedx.serve.metrics import Metrics
 from seedx.serve.scheduler import Scheduler
 from seedx.serve.settings import Batching
 
 SMALL = Batching(max_rows=3, max_drawn=2, prompt_tokens=20, max_tiles=4, cache_tokens=2000)
+ADAPTERS = ("one", "two", "base")
 
 
 @pytest.fixture
@@ -33,28 +37,6 @@ def scheduler(tiny: Pipeline) -> Iterator[Scheduler]:
     yield made
     if made._thread.is_alive():
         made.stop()
-
-
-class Client:
-    """One reply, as its client sees it."""
-
-    def __init__(self, scheduler: Scheduler, request: Request, previews: int = 0, deadline: float = float("inf")):
-        self.events: queue.Queue[JobEvent] = queue.Queue()
-        self.job: Job = scheduler.prepare(request, self.events.put, previews, deadline)
-
-    def all(self, seconds: float = 120) -> list[JobEvent]:
-        found: list[JobEvent] = []
-        while not found or not isinstance(found[-1], Ended | ServeError):
-            found.append(self.events.get(timeout=seconds))
-        return found
-
-
-def text_of(events: list[JobEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, TextPiece))
-
-
-def written(reply: Reply) -> str:
-    return "".join(part.text for part in reply.content if isinstance(part, Text))
 
 
 def requests(model: Pipeline, count: int) -> list[Request]:
@@ -91,9 +73,32 @@ def test_any_reply_is_the_one_alone(tiny: Pipeline, scheduler: Scheduler) -> Non
         events = client.all()
         assert isinstance(events[-1], Ended) and events[-1].reason == reply.reason
         assert text_of(events) == written(reply)
-        drawn = sorted((e for e in events if isinstance(e, ImageDone)), key=lambda event: event.number)
+        drawn = images_of(events)
         assert len(drawn) == len(reply.images)
         assert all(same(event.image, image) for event, image in zip(drawn, reply.images, strict=True))
+
+
+def test_rows_of_one_batch_have_adapters_of_their_own(tiny: Pipeline, tiny_folder: Path, tmp_path: Path) -> None:
+    """Two adapters and none, in turns, each reply the one alone; the same question again is read from the cache."""
+    llm = tiny.model.seedx.language.llm
+    for name, seed in (("one", 1), ("two", 2)):
+        write_adapter(tmp_path / name, "language", language_updates(llm, seed, size=1.5), llm)
+    model = pipeline.load(tiny_folder, adapter={name: tmp_path / name for name in ("one", "two")})
+    asked = [
+        dataclasses.replace(request, adapter=ADAPTERS[number % 3]) for number, request in enumerate(requests(model, 9))
+    ]
+    asked += asked[:3]
+    alone = [model.engine.reply([request])[0] for request in asked]
+    assert (
+        len({written(model.engine.reply([dataclasses.replace(asked[1], adapter=each)])[0]) for each in ADAPTERS}) == 3
+    )
+    scheduler = Scheduler(model.engine, SMALL, 64, Metrics())
+    for events, reply in zip(together(scheduler, asked), alone, strict=True):
+        assert text_of(events) == written(reply)
+        drawn = images_of(events)
+        assert len(drawn) == len(reply.images)
+        assert all(same(event.image, image) for event, image in zip(drawn, reply.images, strict=True))
+    scheduler.stop()
 
 
 def test_a_short_answer_does_not_wait_for_images(

@@ -10,8 +10,8 @@ get its events by a callback. Each round of the loop does a little for everyone:
     images      one denoising step of the current batch of images
 
 A denoising step takes as long as many tokens. So before the next one, replies go on for as long as the last one took:
-a short answer does not wait for images, token by token, and images have half of the time. Rows of one pass are padded to
-the longest, hence the kinds are apart. A job's events do not depend on the other jobs.
+a short answer does not wait for images, token by token, and images have half of the time. Rows of one pass are padded
+to the longest, hence the kinds are apart. A job's events do not depend on the other jobs.
 """
 
 from __future__ import annotations
