@@ -144,7 +144,7 @@ def test_opening_opens_nothing(tmp_path, monkeypatch):
         ("none-*.tar", "no file has such a name"),
         ("{3..1}.tar", "counts down"),
         ("{a..b}.tar", "neither a list"),
-        ("here.zip", r"does not end in .tar, .jsonl, .json, .parquet"),
+        ("here.zip", r"does not end in .tar, .jsonl, .txt, .json, .parquet"),
         ("here.tar.gz", "unpack it"),
         (".", r"name the files, as in ./\*.tar"),
     ],

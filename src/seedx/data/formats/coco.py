@@ -87,12 +87,15 @@ def _annotations(fields: Fields) -> list[dict[str, Any]]:
 
 def _kinds(fields: Fields, place: Frame) -> dict[str, list[Corners]]:
     """Boxes by the name of their category, from left to right; the categories in the order of their first boxes."""
-    names, kinds, crowds = fields.find("categories") or {}, dict[str, list[Corners]](), set()
+    found = fields.find("categories")
+    names = found if isinstance(found, dict) else {}
+    kinds, crowds = dict[str, list[Corners]](), set[str]()
     for annotation in _annotations(fields):
-        name = names.get(annotation.get("category_id")) if isinstance(names, dict) else None
+        kind = annotation.get("category_id")
+        name = names.get(kind) if isinstance(kind, (int, str)) else None
         if not isinstance(name, str) or not name:
             raise fields.bad(
-                f"the category {shorten(annotation.get('category_id'))} is none of the file's {len(names)}: is this "
+                f"the category {shorten(kind)} is none of the file's {len(names)}: is this "
                 "the file of the instances? Captions are read by the format coco_captions"
             )
         if annotation.get("iscrowd"):
