@@ -68,9 +68,12 @@ def test_texts_and_boxes_are_the_same(models, pictures):
 
 def test_sessions_and_drawings_are_the_same(models, pictures):
     sessions = [model.session() for model in models]
-    for text, images in (("what is on the right?", pictures[:1]), ("draw a dog beside a red car", [])):
-        one, other = (session.send(text, images, max_new_tokens=150) for session in sessions)
-        assert one.text == other.text and len(one.images) == len(other.images)
+    for text, images, drawing in (
+        ("what is on the right?", pictures[:1], "forbid"),
+        ("draw a dog beside a red car", [], "force"),
+    ):
+        one, other = (session.send(text, images, drawing=drawing, max_new_tokens=150) for session in sessions)
+        assert one.text == other.text and len(one.images) == len(other.images) == (drawing == "force")
         for a, b in zip(one.images, other.images, strict=True):
             difference = np.asarray(a, np.float32) - np.asarray(b, np.float32)
             assert np.abs(difference).mean() < 1
