@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from seedx.model.resampler import QueryResampler, resize_positions, sincos_positions
 from seedx.verify.model_cases import resampler
@@ -55,3 +56,18 @@ def test_local_queries_look_at_their_own_place(tokens):
     x[0, place == 5] = 5 * torch.randn(256)  # something is seen at the place of query 5 alone
     changed = (resampler(x) - resampler(torch.zeros_like(x)))[0].norm(dim=-1)
     assert changed.argmax() == 5 and changed[5] > 2 * changed.sort().values[-2]
+
+
+def test_no_weight_is_copied_for_each_token():
+    """In bfloat16 on a CPU a batched product with an expanded weight is slow and takes gigabytes at full size."""
+    resampler = QueryResampler(4, 16, 2, 24).to(torch.bfloat16).requires_grad_(False)
+
+    class Products(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            found.append(str(function))
+            return function(*args, **(kwargs or {}))
+
+    found: list[str] = []
+    with Products():
+        resampler(torch.randn(3, 9, 24, dtype=torch.bfloat16))
+    assert "aten.addmm.default" in found and "aten.bmm.default" not in found

@@ -36,7 +36,7 @@ class QueryResampler(nn.Module):
         self.register_buffer("positions", sincos_positions(side, dim))
         projects = input_dim is not None and input_dim != dim
         self.kv_proj = nn.Linear(input_dim, dim, bias=False) if projects else nn.Identity()  # type: ignore[arg-type]
-        self.attn = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.attn = nn.MultiheadAttention(dim, heads)
         self.ln_q = nn.LayerNorm(dim, eps=eps)
         self.ln_kv = nn.LayerNorm(dim, eps=eps)
         self.reset_parameters()
@@ -74,10 +74,13 @@ class QueryResampler(nn.Module):
         self.ln_kv.weight[channels] = damp
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.ln_kv(self.kv_proj(x))
+        # Tokens first and contiguous: of a transposed view, torch multiplies each token by its own copy of the weights,
+        # on a CPU in bfloat16: gigabytes.
+        x = self.ln_kv(self.kv_proj(x)).transpose(0, 1).contiguous()
         query = self.ln_q(self.query) + self.positions.to(x.dtype)
-        key = x + resize_positions(self.positions, x.shape[1]).to(x.dtype)
-        return self.attn(query.expand(len(x), -1, -1), key, x, need_weights=False)[0]
+        key = x + resize_positions(self.positions, len(x)).to(x.dtype)[:, None]
+        queries = query[:, None].expand(-1, x.shape[1], -1).contiguous()
+        return self.attn(queries, key, x, need_weights=False)[0].transpose(0, 1)
 
 
 def square_side(count: int, what: str) -> int:
