@@ -58,16 +58,26 @@ def test_local_queries_look_at_their_own_place(tokens):
     assert changed.argmax() == 5 and changed[5] > 2 * changed.sort().values[-2]
 
 
-def test_no_weight_is_copied_for_each_token():
-    """In bfloat16 on a CPU a batched product with an expanded weight is slow and takes gigabytes at full size."""
-    resampler = QueryResampler(4, 16, 2, 24).to(torch.bfloat16).requires_grad_(False)
+@pytest.mark.parametrize("frozen", [False, True])
+def test_it_computes_what_its_attention_module_would(frozen):
+    layer = QueryResampler(16, 32, 4, input_dim=24).requires_grad_(not frozen)
+    x = torch.randn(3, 64, 24, generator=torch.Generator().manual_seed(0))
+    read = layer.ln_kv(layer.kv_proj(x))
+    query, key = layer.ln_q(layer.query) + layer.positions, read + resize_positions(layer.positions, 64)
+    expected, _ = layer.attn(query.expand(3, -1, -1), key, read, need_weights=False)
+    torch.testing.assert_close(layer(x), expected)
 
+
+def test_frozen_weights_are_not_multiplied_token_by_token():
     class Products(TorchDispatchMode):
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            found.append(str(function))
-            return function(*args, **(kwargs or {}))
+        batches: list[int] = []
 
-    found: list[str] = []
-    with Products():
-        resampler(torch.randn(3, 9, 24, dtype=torch.bfloat16))
-    assert "aten.addmm.default" in found and "aten.bmm.default" not in found
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func is torch.ops.aten.bmm.default:
+                self.batches.append(len(args[0]))
+            return func(*args, **kwargs or {})
+
+    layer = QueryResampler(16, 32, 4, input_dim=24).requires_grad_(False).bfloat16()
+    with Products() as products, torch.no_grad():
+        layer(torch.randn(3, 64, 24).bfloat16())
+    assert products.batches == [3 * 4, 3 * 4]  # a product for each head of an image, never one for each of 64 tokens
