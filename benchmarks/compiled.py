@@ -17,6 +17,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -87,7 +88,7 @@ def tokens(name: str, model: SeedX, vocabulary: Any, repeats: int) -> list[dict[
     kind = str(next(model.parameters()).dtype).removeprefix("torch.")
     found = []
     for rows in (1, 8):
-        measured = in_turns({way: lambda d=each, n=rows: d.seconds(n) for way, each in ways.items()}, repeats)
+        measured = in_turns({way: partial(each.seconds, rows) for way, each in ways.items()}, repeats)
         found.append({"what": f"token, {name}", "dtype": kind, "rows": rows, "ways": measured})
     return found
 
@@ -103,7 +104,7 @@ def drawings(dtype: torch.dtype, repeats: int) -> dict[str, Any]:
         model.engine.image_decoder.decode([ImageRequest(each) for each in features])
         return [time.process_time() - start]
 
-    measured = in_turns({way: lambda m=model: drawn(m) for way, model in ways.items()}, repeats)
+    measured = in_turns({way: partial(drawn, model) for way, model in ways.items()}, repeats)
     return {"what": "drawing, tiny", "dtype": str(dtype).removeprefix("torch."), "rows": PICTURES, "ways": measured}
 
 
