@@ -5,7 +5,8 @@
 The language model predicts the features of n held-out drawings and n edits once. Then every way decodes them, batch by
 batch in turns within one process, so that all ways see the same machine. Seconds are CPU time of a batch of 10,
 medians; `ratio` is that of the first way to this one. The score is the judge's: the share of drawings with all objects,
-and of edits done. `psnr` compares the pictures with the first way's. The sheet has a row for each way.
+and of edits done; lost and won are pictures that only the first way, or only this one, got right. `psnr` compares the
+pictures with the first way's, in dB. The sheet has a row for each way.
 """
 
 from __future__ import annotations
@@ -36,20 +37,37 @@ from seedx_stickers.judge import load_judge
 
 THREADS, BATCH, SHOWN, SEED = 1, 10, 8, 5
 DPM, UNIPC = "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"
-WAYS: dict[str, dict[str, Any]] = {
+WAYS: dict[str, dict[str, Any]] = {  # settings of the image, and options of loading: dtype
     "as set (Euler, 12 steps)": {},
     "Euler, 6 steps": {"steps": 6},
+    "Euler, 4 steps": {"steps": 4},
     "DPM-Solver++, 6 steps": {"sampler": DPM, "steps": 6},
-    "UniPC, 6 steps": {"sampler": UNIPC, "steps": 6},
+    "DPM-Solver++, 5 steps": {"sampler": DPM, "steps": 5},
+    "DPM-Solver++, 4 steps": {"sampler": DPM, "steps": 4},
+    "UniPC, 5 steps": {"sampler": UNIPC, "steps": 5},
+    "LCM, 4 steps": {"sampler": "LCMScheduler", "steps": 4},
     "guidance in the first half": {"guidance_interval": (0.0, 0.5)},
+    "guidance after the first quarter": {"guidance_interval": (0.25, 1.0)},
     "deep features every 2 steps": {"cache_interval": 2},
     "deep features every 3 steps": {"cache_interval": 3},
-    "DPM-Solver++, 6 steps, guidance in the first half": {
-        "sampler": DPM,
-        "steps": 6,
-        "guidance_interval": (0.0, 0.5),
-    },
+    "bfloat16": {"dtype": torch.bfloat16},
+    "DPM-Solver++, 5 steps, bfloat16": {"sampler": DPM, "steps": 5, "dtype": torch.bfloat16},
 }
+LOADING = ("dtype",)
+
+
+def models() -> dict[str, Pipeline]:
+    """The model as each way loads it."""
+    loaded: dict[Any, Pipeline] = {}
+    for way in WAYS.values():
+        how = loading(way)
+        if how not in loaded:
+            loaded[how] = seedx.load("tiny", **dict(how))
+    return {name: loaded[loading(way)] for name, way in WAYS.items()}
+
+
+def loading(way: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple((name, way[name]) for name in LOADING if name in way)
 
 
 def image_requests(model: Pipeline, items: list[Item], edits: bool) -> list[ImageRequest]:
@@ -67,33 +85,42 @@ def image_requests(model: Pipeline, items: list[Item], edits: bool) -> list[Imag
 
 def decoded(model: Pipeline, requests: list[ImageRequest], way: dict[str, Any]) -> tuple[list[Image.Image], float]:
     """The pictures, and CPU seconds."""
-    with_way = [dataclasses.replace(each, settings=dataclasses.replace(each.settings, **way)) for each in requests]
+    settings = {name: value for name, value in way.items() if name not in LOADING}
+    with_way = [dataclasses.replace(each, settings=dataclasses.replace(each.settings, **settings)) for each in requests]
     start = time.process_time()
     pictures = model.engine.image_decoder.decode(with_way)
     return pictures, time.process_time() - start
 
 
-def measure(model: Pipeline, ability: str, n: int) -> tuple[list[dict[str, Any]], list[list[Image.Image]]]:
+def measure(loaded: dict[str, Pipeline], ability: str, n: int) -> tuple[list[dict[str, Any]], list[list[Image.Image]]]:
     judge, items = load_judge(), [item_of(SEED, ability, index) for index in range(n)]
+    plain = next(iter(WAYS))
     pictures: dict[str, list[Image.Image]] = {name: [] for name in WAYS}
     seconds: dict[str, list[float]] = {name: [] for name in WAYS}
     for start in range(0, n, BATCH):
-        requests = image_requests(model, items[start : start + BATCH], ability == "edit")
+        requests = image_requests(loaded[plain], items[start : start + BATCH], ability == "edit")
         for name, way in WAYS.items():
-            drawn, spent = decoded(model, requests, way)
+            if not start:
+                decoded(loaded[name], requests, way)  # loads the weights
+            drawn, spent = decoded(loaded[name], requests, way)
             pictures[name] += drawn
             seconds[name].append(spent)
-    plain = next(iter(WAYS))
+    scores = {
+        name: [score(judge, ability, item, picture) for item, picture in zip(items, pictures[name], strict=True)]
+        for name in WAYS
+    }
     rows = []
     for name in WAYS:
-        scores = [score(judge, ability, item, picture) for item, picture in zip(items, pictures[name], strict=True)]
+        pairs = list(zip(scores[plain], scores[name], strict=True))
         rows.append(
             {
                 "ability": ability,
                 "way": name,
                 "seconds": statistics.median(seconds[name]),
                 "ratio": statistics.median(a / b for a, b in zip(seconds[plain], seconds[name], strict=True)),
-                "score": statistics.fmean(scores),
+                "score": statistics.fmean(scores[name]),
+                "lost": sum(a > b for a, b in pairs),
+                "won": sum(a < b for a, b in pairs),
                 "psnr": statistics.fmean(map(psnr, pictures[plain], pictures[name])) if name != plain else None,
             }
         )
@@ -121,6 +148,15 @@ def sheet(rows: list[list[Image.Image]]) -> Image.Image:
     return image
 
 
+def as_table(rows: list[dict[str, Any]]) -> str:
+    lines = [f"| {rows[0]['ability']} | seconds | ratio | score | lost, won | psnr |", "|---|---|---|---|---|---|"]
+    for r in rows:
+        against = "" if r["psnr"] is None else f"{r['psnr']:.1f}"
+        words = f"{r['seconds']:.2f} | {r['ratio']:.2f} | {r['score']:.2f} | {r['lost']}, {r['won']} | {against}"
+        lines.append(f"| {r['way']} | {words} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -129,17 +165,14 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="file for a sheet of the first pictures")
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
-    model = seedx.load("tiny")
+    loaded = models()
     rows, shown = [], []
     for ability in options.abilities:
-        measured, pictures = measure(model, ability, options.n)
+        measured, pictures = measure(loaded, ability, options.n)
         rows += measured
         shown += pictures
         if not options.json:
-            for r in measured:
-                against = "" if r["psnr"] is None else f", {r['psnr']:.1f} dB"
-                words = f"{r['seconds']:.2f} s, ratio {r['ratio']:.2f}, score {r['score']:.3f}{against}"
-                print(f"{ability}, {r['way']}: {words}", flush=True)
+            print(as_table(measured), flush=True)
     if options.json:
         print(json.dumps({"threads": THREADS, "batch": BATCH, "n": options.n, "results": rows}, indent=1))
     if options.sheet:

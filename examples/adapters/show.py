@@ -2,8 +2,8 @@
 
     python examples/adapters/show.py [--adapters runs/adapters/adapters] [--count 12]
 
-asks for answers without an adapter and with `pirate`, and for held-out wintry edits without and with `winter`, each
-pair in one mixed batch. An answer has a pirate's tone if it begins with "arr,"; whether it is right is judged without
+asks for answers without an adapter and with `snail`, and for held-out wintry edits without and with `winter`, each
+pair in one mixed batch. An answer has its tone if it begins with "The snail sees"; if it is right is judged without
 that. The judge says whether a wintry edit is done. A sheet is written beside the data: before, edited without and with.
 """
 
@@ -28,6 +28,8 @@ sys.path.append(str(Path(__file__).parents[1] / "finetune"))
 from compare import TOUCHED, sheet
 from make_data import WORDS, pairs
 
+TONE = "The snail sees"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -35,17 +37,17 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=12)
     options = parser.parse_args()
     n, judge, rng = options.count, load_judge(), random.Random("held-out")
-    model = seedx.load("tiny", adapter=[options.adapters / name for name in ("winter", "pirate")])
+    model = seedx.load("tiny", adapter=[options.adapters / name for name in ("winter", "snail")])
 
     asked = [tasks.sample(rng, "question") for _ in range(n)]
     words = ["".join(part.text for part in one.messages[0].content if isinstance(part, Text)) for one in asked]
     questions = [(text, render(one.scenes[0])) for text, one in zip(words, asked, strict=True)]
-    replies = model.chat_batch(questions * 2, adapters=["base"] * n + ["pirate"] * n)
-    for name, said in (("base", replies[:n]), ("pirate", replies[n:])):
-        tone = sum(reply.text.startswith("arr,") for reply in said)
-        plain = [reply.text.removeprefix("arr,").removesuffix("matey!").strip(" ,") for reply in said]
+    replies = model.chat_batch(questions * 2, adapters=["base"] * n + ["snail"] * n)
+    for name, said in (("base", replies[:n]), ("snail", replies[n:])):
+        tone = sum(reply.text.startswith(TONE) for reply in said)
+        plain = [reply.text.removeprefix(TONE).strip(" .") for reply in said]
         right = sum(normalise(text) == normalise(one.expected[0].text) for text, one in zip(plain, asked, strict=True))
-        print(f"{name}: {tone} answers in a pirate's tone, {right} right, of {n}", flush=True)
+        print(f"{name}: {tone} answers in the snail's tone, {right} right, of {n}", flush=True)
 
     scenes = pairs("held-out", n)
     before, wishes = [render(scene) for scene, _ in scenes], [WORDS[i % len(WORDS)] for i in range(n)]

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from seedx import tokenizer as tokenizers
+from seedx.engines.compiled import StaticPasses
 from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import SeedxError
 from seedx.inference.generate import Generation
@@ -87,14 +88,15 @@ def test_batch_gives_what_each_prompt_gives_alone(model, kind):
         assert_same(generate_rows(model, TOKENIZER, [request])[0], answer)
 
 
-@pytest.mark.parametrize("prompt_limit", [None, 5])
-def test_rows_join_and_leave_between_passes(model, prompt_limit):
+@pytest.mark.parametrize(("prompt_limit", "static"), [(None, False), (5, False), (None, True), (5, True)])
+def test_rows_join_and_leave_between_passes(model, prompt_limit, static):
     """Rows that join at other passes, long prompts read in pieces and a row that is aborted change no reply."""
     model = with_eos_for(model, token=TOKENIZER.encode("<loc-19>")[0])
     requests = [
         RowRequest(prompt, each) for prompt, each in zip(PROMPTS.values(), SETTINGS["each its own"], strict=True)
     ]
-    generation, answers, numbers = Generation(model, TOKENIZER, TorchRunner(model.language)), {}, {}
+    runner = TorchRunner(model.language, static=StaticPasses(model.language, compiled=False) if static else None)
+    generation, answers, numbers = Generation(model, TOKENIZER, runner), {}, {}
     (aborted,) = generation.join([RowRequest(READ, SamplingSettings(max_new_tokens=45))])
     waiting = dict(enumerate(requests))
     for passes in range(500):
@@ -116,10 +118,12 @@ def test_rows_join_and_leave_between_passes(model, prompt_limit):
         assert_same(generate_rows(model, TOKENIZER, [request])[0], answers[number])
 
 
-def test_a_row_continues_elsewhere(model):
+@pytest.mark.parametrize("static", [False, True])
+def test_a_row_continues_elsewhere(model, static):
     """A row that was taken out among others continues in another batch as if it had stayed."""
+    static = StaticPasses(model.language, compiled=False) if static else None
     first, second = SamplingSettings(max_new_tokens=20), SamplingSettings(max_new_tokens=25)
-    generation = Generation(model, TOKENIZER, TorchRunner(model.language))
+    generation = Generation(model, TOKENIZER, TorchRunner(model.language, static=static))
     row, other = generation.join([RowRequest(DRAW, first), RowRequest(READ, SamplingSettings(max_new_tokens=60))])
     while row.running:
         generation.step()
@@ -127,7 +131,8 @@ def test_a_row_continues_elsewhere(model):
     while other.running:
         generation.step()
     more = ids_of(TOKENIZER.encode("\n[INST] And now? [/INST]\n"))
-    elsewhere = Generation(model, TOKENIZER, TorchRunner(model.language))
+    generation.leave(other)
+    elsewhere = Generation(model, TOKENIZER, TorchRunner(model.language, static=static))
     elsewhere.join([RowRequest(READ, second)])
     (continued,) = elsewhere.join([RowRequest(more, second, state)])
     while continued.running:
@@ -136,6 +141,28 @@ def test_a_row_continues_elsewhere(model):
     read = torch.cat([DRAW.read_mask, torch.zeros(len(ids) - len(DRAW.ids), dtype=torch.bool)])
     whole = Prompt(torch.tensor(ids), DRAW.tiles, DRAW.tile_positions, read)
     assert continued.new == generate(model, [whole], max_new_tokens=25)[0].ids
+
+
+def test_single_tokens_keep_their_shapes_and_memory(model, monkeypatch):
+    """On a static cache: whatever the lengths of its rows, and from one reply to the next."""
+    static, seen = StaticPasses(model.language, compiled=False), set()
+    run = static.run
+
+    def watched(embeds, positions, cache, first, starts):
+        mask = cache.place(positions, first, starts)
+        seen.add((embeds.shape, mask.shape, cache.keys[0].data_ptr()))
+        return run(embeds, positions, cache, first, starts)
+
+    monkeypatch.setattr(static, "run", watched)
+    for prompts in ([READ, DRAW], [DRAW, READ]):
+        generation = Generation(model, TOKENIZER, TorchRunner(model.language, static=static))
+        rows = generation.join([RowRequest(each, SamplingSettings(max_new_tokens=12)) for each in prompts])
+        while all(row.running for row in rows):
+            generation.step()
+        for row in rows:
+            generation.leave(row)
+    ((embeds, mask, _),) = seen
+    assert (embeds[:2], mask) == ((2, 1), (2, 1, 1, 256))
 
 
 def test_span_in_one_pass_equals_one_by_one(model):

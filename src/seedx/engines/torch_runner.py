@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
+from seedx.engines.compiled import StaticPasses
 from seedx.engines.runner import RunnerRow, RunnerState
 from seedx.errors import SeedxError
 from seedx.model.cache import Cache, CachedRow
@@ -17,10 +18,14 @@ from seedx.model.lora import LoraSwitch
 
 class TorchRunner:
     """A `LanguageRunner`. Rows of one pass lie side by side in the cache: see `_gather`. They may have different
-    adapters: `model/lora.py` adds each row's own."""
+    adapters: `model/lora.py` adds each row's own.
 
-    def __init__(self, language: Language, lora: LoraSwitch | None = None) -> None:
-        self.language, self.lora = language, lora
+    Args:
+        static: passes of one token a row run by it, on its cache.
+    """
+
+    def __init__(self, language: Language, lora: LoraSwitch | None = None, static: StaticPasses | None = None) -> None:
+        self.language, self.lora, self.static = language, lora, static
         self.adapters: tuple[str, ...] = lora.names if lora else ()
         self.cache = Cache(language.config.layers)
         self.rows: list[RunnerRow] = []  # by their index in the cache
@@ -36,6 +41,8 @@ class TorchRunner:
     def open_row(self, state: RunnerState | None = None, adapter: str | None = None) -> RunnerRow:
         if adapter is not None and adapter not in self.adapters:
             raise SeedxError(f"there is no adapter {adapter!r} here; loaded are: {', '.join(self.adapters) or 'none'}")
+        if self.static and not self.rows:
+            self.cache = self.static.take()
         row = RunnerRow(index=len(self.rows), adapter=adapter)
         if state is not None and state.length and state.adapter != adapter:
             raise SeedxError("a conversation continues with the adapter that it was read with: read it again")
@@ -58,12 +65,17 @@ class TorchRunner:
             padded.shape[1], device=padded.device
         )
         with self.lora.use([rows[i].adapter for i in order]) if self.lora else nullcontext():
-            states = self.language.states(padded, positions, self.cache, first, starts)
+            states = self._states(padded, positions, first, starts)
         found = {i: states[at, : lengths[i]] for at, i in enumerate(order)}
         self._last = {row: found[i][-1] for i, row in enumerate(rows)}
         for row, length in zip(rows, lengths, strict=True):
             row.length += length
         return [found[i][lengths[i] - count :] for i, count in enumerate(wanted)]
+
+    def _states(self, embeds: Tensor, positions: Tensor, first: int, starts: list[int]) -> Tensor:
+        if self.static is None or embeds.shape[1] > 1 or not self.cache.keys:
+            return self.language.states(embeds, positions, self.cache, first, starts)
+        return self.static.run(embeds, positions, self.cache, first, starts)
 
     def logits(self, rows: Sequence[RunnerRow]) -> Tensor:
         return self.language.head(torch.stack([self._last[row] for row in rows])).float()
@@ -73,10 +85,12 @@ class TorchRunner:
         self._swap(row, self.rows[-1])
         self.rows.pop()
         content = self.cache.row(row.index) if keep and row.length else None
-        if not self.rows:
-            self.cache = Cache(self.language.config.layers)
-        elif content is not None:
+        if content is not None and (self.rows or self.static):
             content = content.copy(row.length)
+        if not self.rows:
+            if self.static:
+                self.static.give_back(self.cache)
+            self.cache = Cache(self.language.config.layers)
         return RunnerState(row.length, content, row.adapter) if keep else None
 
     def _gather(self, rows: Sequence[RunnerRow]) -> int:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from seedx.checkpoint.adapters import Adapter
 from seedx.checkpoint.parts import Model
+from seedx.engines.compiled import StaticPasses
 from seedx.engines.llama_context import LlamaModel
 from seedx.engines.llama_runner import LlamaRunner
 from seedx.engines.runner import LanguageRunner
@@ -108,6 +109,8 @@ class Engine:
         llama: the language model in llama.cpp, which runs it in the place of torch.
         adapters: by name.
         adapter: of requests that name none.
+        static: passes of one token a row keep their shapes: `engines/compiled.py`.
+        compiled: they and the U-Net are compiled.
     """
 
     def __init__(
@@ -119,11 +122,16 @@ class Engine:
         llama: LlamaModel | None = None,
         adapters: Mapping[str, Adapter] | None = None,
         adapter: str | None = None,
+        static: bool = False,
+        compiled: bool = False,
     ) -> None:
         self.model, self.max_pixels, self.llama = model, max_pixels, llama
         self.variant = variant_of(model.config)
         self.adapters = LoadedAdapters(model, adapters or {}, adapter, by_torch=llama is None)
-        self.image_decoder = ImageDecoder(model, progress, self.adapters)
+        self.image_decoder = ImageDecoder(model, progress, self.adapters, compiled)
+        self.static: StaticPasses | None = None
+        if (static or compiled) and self.variant.language and llama is None:
+            self.static = StaticPasses(model.seedx.language, compiled, model.placement.device_of("language"))
 
     def open_picture(self, picture: Source) -> PIL.Image.Image:
         return open_image(picture, max_pixels=self.max_pixels)
@@ -203,7 +211,7 @@ class Engine:
             self.model.need("bridge", *(["language"] if self.llama is None else []))
         runner: LanguageRunner
         if self.llama is None:
-            runner = TorchRunner(seedx.language, self.adapters.language)
+            runner = TorchRunner(seedx.language, self.adapters.language, self.static)
         else:
             like = seedx.output_resampler.query
             runner = LlamaRunner(self.llama, like.device, like.dtype)

@@ -18,6 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from seedx.checkpoint.parts import Model
+from seedx.engines.compiled import compile_unet
 from seedx.errors import SeedxError, SeedxWarning
 from seedx.inference.adapters import LoadedAdapters
 from seedx.inference.settings import DrawSettings
@@ -45,8 +46,14 @@ class ImageRequest:
 
 
 class ImageDecoder:
-    def __init__(self, model: Model, progress: bool = False, adapters: LoadedAdapters | None = None) -> None:
-        self.model, self.progress = model, progress
+    def __init__(
+        self,
+        model: Model,
+        progress: bool = False,
+        adapters: LoadedAdapters | None = None,
+        compiled: bool = False,
+    ) -> None:
+        self.model, self.progress, self.compiled = model, progress, compiled
         self.adapters = adapters or LoadedAdapters(model, {})
         self.variant = variant_of(model.config)
         self.factor = model.detokenizer.vae.factor
@@ -94,7 +101,10 @@ class ImageDecoder:
                     stacklevel=2,
                 )
             second = not second
-        return self.model.stage(second)
+        stage = self.model.stage(second)
+        if self.compiled:
+            compile_unet(stage)
+        return stage
 
     @torch.no_grad()
     def encode(self, images: Sequence[PIL.Image.Image]) -> Tensor:

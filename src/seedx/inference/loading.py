@@ -14,11 +14,12 @@ from seedx.checkpoint import native, weights
 from seedx.checkpoint.adapters import Adapters, read_adapters
 from seedx.checkpoint.hub import Hub, locate
 from seedx.checkpoint.placement import Dtype, Memory, Placement, placement
+from seedx.engines.compiled import check_compilable
 from seedx.engines.llama_context import LlamaModel
 from seedx.errors import SeedxError
 from seedx.images import MAX_PIXELS
 from seedx.inference.engine import Engine
-from seedx.inference.settings import EngineName
+from seedx.inference.settings import CacheName, EngineName
 
 NEARLY_QUANTISED = (
     0.1  # as `adapters.NEARLY`; 4 bits change some hundredths of a weight's norm, another model all of it
@@ -46,6 +47,10 @@ class LoadOptions(TypedDict, total=False):
         gguf: a GGUF file of this model's language model; None: `language.gguf` in its folder.
         threads: of llama.cpp; None: as many as torch uses.
         repack: llama.cpp keeps quantised weights a second time, in an order that is faster. False halves its memory.
+        cache: of the language model in torch. "static": passes of one token a row keep their shapes and memory, which
+            stays when a reply has ended; "dynamic", the default: they read no more than there is.
+        compile: torch compiles these passes (on a GPU as CUDA graphs; the cache is then static) and the U-Net, when
+            they first run.
     """
 
     device: str | torch.device
@@ -61,6 +66,8 @@ class LoadOptions(TypedDict, total=False):
     gguf: str | Path | None
     threads: int | None
     repack: bool
+    cache: CacheName
+    compile: bool
 
 
 def load_engine(
@@ -79,6 +86,8 @@ def load_engine(
     gguf: str | Path | None = None,
     threads: int | None = None,
     repack: bool = True,
+    cache: CacheName = "dynamic",
+    compile: bool = False,
 ) -> Engine:
     """A loaded model, ready to reply. The options are those of `LoadOptions`.
 
@@ -87,13 +96,17 @@ def load_engine(
 
     Raises:
         SeedxError: no such model, weights that do not fit its config.json, a device that is not there, an adapter that
-            is none or another model's, or no GGUF file for llama.cpp.
+            is none or another model's, no GGUF file for llama.cpp, or what can't be compiled.
         MissingPackageError: what the engine needs is not installed.
     """
     precision = cast("Dtype | None", str(dtype).removeprefix("torch.") if dtype else None)
     where = placement(memory, None if device is None else str(device), precision)
     for place in {where.device, *where.devices.values()}:
         check_device(place)
+    if cache not in get_args(CacheName):
+        raise SeedxError(f"cache is {', '.join(get_args(CacheName))}, not {cache!r}")
+    if compile:
+        check_compilable(where, adapter is not None)
     folder = locate(name, Hub(revision, cache_dir, local_files_only))
     adapters = {} if adapter is None else read_adapters(adapter)
     default = next(iter(adapters)) if isinstance(adapter, str | Path) else None
@@ -108,7 +121,16 @@ def load_engine(
                 each.check_sampled("language", llama.sampled(), NEARLY_QUANTISED)
                 llama.add_adapter(each.name, each.parts["language"])
     limit = MAX_PIXELS if max_pixels is None else max_pixels
-    return Engine(model, max_pixels=limit, progress=progress, llama=llama, adapters=adapters, adapter=default)
+    return Engine(
+        model,
+        max_pixels=limit,
+        progress=progress,
+        llama=llama,
+        adapters=adapters,
+        adapter=default,
+        static=cache == "static",
+        compiled=compile,
+    )
 
 
 def _gguf(folder: Path, engine: EngineName | None, gguf: str | Path | None) -> Path | None:

@@ -15,6 +15,7 @@ from seedx.errors import SeedxError, shorten
 Drawing = Literal["auto", "force", "now", "forbid"]
 ImageDrawing = Literal["force", "now"]  # of a verb that returns an image
 EngineName = Literal["torch", "llama_cpp"]  # who runs the language model
+CacheName = Literal["dynamic", "static"]  # of the language model in torch
 S = TypeVar("S", bound="DrawSettings")
 
 SEEDS = (-(2**63), 2**63 - 1)

@@ -103,6 +103,33 @@ class Cache:
                 held[[one, other]] = held[[other, one]]
 
 
+class StaticCache(Cache):
+    """A cache whose passes of one token a row keep their shapes, as compiled code and CUDA graphs need it.
+
+    Such a pass reads the first 256, 512, 1024 ... slots of its rows under a mask, and writes where a tensor says: no
+    number in it follows from how long a row is. Passes of prompts and spans are those of `Cache`. Rows leave as copies,
+    and the memory stays for the next ones (`engines/compiled.py`), so that its addresses stay, too.
+    """
+
+    def place(self, position_ids: Tensor, first_row: int = 0, starts: Sequence[int] | None = None) -> Tensor | None:
+        mask = super().place(position_ids, first_row, starts)
+        if position_ids.shape[1] > 1:
+            return mask
+        self.end = max(GROWTH, 1 << (self.end - 1).bit_length())
+        rows = torch.arange(self._rows.start, self._rows.stop, device=position_ids.device)[:, None]
+        self._where = (rows, slice(None), position_ids)
+        for store in (self.keys, self.values):  # here, so that compiled code allocates nothing
+            store[:] = [_reserved(held, self._rows.stop, self.end) for held in store]
+        return torch.arange(self.end, device=position_ids.device) <= position_ids[:, None, :, None]
+
+    def put(self, index: int, row: CachedRow) -> None:
+        """Continue a row at `index`, as a copy."""
+        for store, tensors in ((self.keys, row.keys), (self.values, row.values)):
+            if not store:
+                store += [tensor.new_empty(0, len(tensor), 0, tensor.shape[2]) for tensor in tensors]
+        super().put(index, row)
+
+
 def _reserved(held: Tensor, rows: int, slots: int) -> Tensor:
     """`held` with room for so many rows and slots: filled with zeros, since a masked NaN would still spread."""
     if held.shape[0] >= rows and held.shape[2] >= slots:

@@ -72,6 +72,17 @@ class Language(nn.Module):
         mask = None
         if documents is None:
             mask = document_mask(position_ids) if cache is None else cache.place(position_ids, first_row, starts)
+        return self.blocks(embeds, position_ids, mask, documents, cache)
+
+    def blocks(
+        self,
+        embeds: Tensor,
+        position_ids: Tensor,
+        mask: Tensor | None = None,
+        documents: Documents | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """As `states`, for callers that know which tokens see which: `cache.place` and `document_mask` say so."""
         rotations = self.llm.model.rotary_emb(embeds, position_ids)
         x = embeds
         for layer in self.llm.model.layers:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedx.checkpoint.placement import Dtype, Memory
 from seedx.errors import SeedxError
-from seedx.inference.settings import DrawSettings, EngineName, Settings
+from seedx.inference.settings import CacheName, DrawSettings, EngineName, Settings
 
 if TYPE_CHECKING:
     from seedx.inference.pipeline import Pipeline
@@ -41,6 +41,10 @@ class Source:
     """Threads of llama.cpp; by default as many as torch uses."""
     repack: bool = True
     """llama.cpp keeps quantised weights a second time, in a faster order; without, it takes half the memory."""
+    cache: CacheName = "dynamic"
+    """Of the language model in torch; static: shapes and memory stay the same from token to token."""
+    compile: bool = False
+    """Let torch compile decoding and the U-Net when they first run; the cache is then static."""
 
     def load(self, progress: bool = True) -> Pipeline:
         """
@@ -67,6 +71,8 @@ class Source:
             gguf=self.gguf,
             threads=self.threads,
             repack=self.repack,
+            cache=self.cache,
+            compile=self.compile,
         )
 
 
