@@ -7,8 +7,8 @@ import torch
 
 from seedx.batch import Batch
 from seedx.model.seedx import SeedX
+from seedx.train.engine.activation_checkpoint import prepare_blocks
 from seedx.train.engine.gradients import accumulate
-from seedx.train.engine.loop import prepare_blocks
 from seedx.train.engine.parallel import World, optimizer_parameters
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import rows_of

@@ -15,9 +15,10 @@ from processes import free_port
 from seedx.data.sample_errors import SampleError, SampleErrors
 from seedx.data.shard_reader import Data
 from seedx.errors import SeedxError
-from seedx.train.engine.loop import check_finite, train
+from seedx.train.engine.loop import train
 from seedx.train.engine.metrics import read_log, truncate_log
 from seedx.train.engine.optimizer import ModelEMA, build_optimizer, lr_factor, set_learning_rate
+from seedx.train.engine.trainable import check_finite
 
 
 def result(folder):
