@@ -28,6 +28,7 @@ def drawn(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_only_what_is_right_is_kept(drawn):
     judge, kept = load_judge(), {record["index"]: record for record in lines(drawn)}
     assert 4 <= len(kept) < 8  # of the bundled model's drawings most are right
@@ -47,6 +48,7 @@ def test_what_is_asked_about_a_drawing_needs_no_turn_before():
         assert not {"it", "it?"} & set(" ".join(part.text for part in said.content).split())
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_resumed(drawn, tmp_path):
     early = [json.dumps(record) + "\n" for record in lines(drawn) if record["index"] < 4]
     cut = '{"messages": [{"role"'  # killed while it wrote a line
@@ -55,6 +57,7 @@ def test_an_interrupted_run_is_resumed(drawn, tmp_path):
     assert lines(tmp_path) == lines(drawn)
 
 
+@pytest.mark.slow
 def test_it_is_read_as_messages(drawn):
     (unit,) = open_source(str(drawn / "conversations.jsonl"))
     for _, record in islice(unit.read(), 3):

@@ -95,6 +95,7 @@ def test_activations_computed_again_give_the_same_gradients(at_once):
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_compiled_blocks_serve_rows_of_any_documents(checkpointing):
     """The compiler's front end alone: no C++ compiler is needed, and what it would be given is what counts."""
