@@ -7,12 +7,16 @@ import gc
 
 import pytest
 
-gc.disable()  # until all is imported, which makes a million objects that stay
 
-
-def pytest_collection_finish():
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Imports make half a million objects that stay: the garbage collector need not look at them, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items):
