@@ -112,6 +112,7 @@ class ReplyBatches:
         grids: tuple[str, ...] | None = None,
         adapter: str | None = None,
         adapters: Sequence[str | None] | None = None,
+        one_image: bool = False,
         **options: Unpack[SettingsOptions],
     ) -> list[Reply | SeedxError]:
         """The replies to what `make` gives for each row. A mistake in the options is no row's: it is raised."""
@@ -126,7 +127,7 @@ class ReplyBatches:
 
         def request(row: tuple[R, int, str | None]) -> Request:
             own = dataclasses.replace(settings, seed=row[1])
-            made = Request(make(row[0]), own, drawing, condition, tiling, grids, adapter=row[2])
+            made = Request(make(row[0]), own, drawing, condition, tiling, grids, adapter=row[2], one_image=one_image)
             if on_error == "return":
                 self.engine.check(made)
             return made

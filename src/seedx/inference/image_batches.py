@@ -68,6 +68,7 @@ class Batches(ReplyBatches):
             on_error,
             drawing=drawing,
             adapters=adapters,
+            one_image=True,
             **options,
         )
         return _first_images(replies)
@@ -125,6 +126,7 @@ class Batches(ReplyBatches):
             condition=condition is not False,
             grids=self.engine.variant.edit_grids,
             adapters=adapters,
+            one_image=True,
             **options,
         )
         return _first_images(replies)

@@ -28,8 +28,8 @@ from seedx.config import from_dict, nearest
 from seedx.data.shard_reader import Data
 from seedx.errors import SeedxError, shorten
 from seedx.images import TRAINING_MAX_PIXELS
+from seedx.train import recipe_paths
 from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
-from seedx.train.recipe_paths import place
 from seedx.train.validating import Validating
 
 INFINITE = float("inf")
@@ -212,7 +212,7 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
         raise SeedxError(f"{path} is not TOML: {error}") from error
     values = upgrade_recipe(values, str(path))
     for name, value in upgrade_changes(changes, values.get("init_from", "")).items():
-        place(values, name, value)
+        recipe_paths.place(values, name, value)
     missing = [name for name in ("name", "stage") if name not in values]
     if missing:
         raise SeedxError(f"{path} has no {missing[0]!r}: a recipe needs a name and a stage")
