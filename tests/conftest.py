@@ -1,18 +1,22 @@
-"""A tiny model with random weights, saved once: everything but the quality of its answers can be tested on it."""
+"""A tiny model with random weights, saved once: everything but the quality of its answers can be tested on it.
 
-import dataclasses
+What is large is imported where it is used: the process that hands out the tests reads this file, too.
+"""
+
+import gc
 
 import pytest
-import torch
 
-from seedx.checkpoint import native
-from seedx.checkpoint.parts import Model
-from seedx.config import TINY
-from seedx.inference import pipeline
-from seedx.model.detokenizer import Detokenizer
-from seedx.model.seedx import SeedX
-from seedx.tokenizer import train_tokenizer
-from seedx_stickers import tasks
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Imports make half a million objects that stay: the garbage collector need not look at them, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items):
@@ -23,6 +27,8 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def as_many_threads_as_before():
     """What a test sets for itself does not reach the next one: bits depend on the number of threads."""
+    import torch
+
     before = torch.get_num_threads()
     yield
     if torch.get_num_threads() != before:
@@ -32,6 +38,18 @@ def as_many_threads_as_before():
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory):
     """A folder as `seedx.load` takes it, with few layers and few steps."""
+    import dataclasses
+
+    import torch
+
+    from seedx.checkpoint import native
+    from seedx.checkpoint.parts import Model
+    from seedx.config import TINY
+    from seedx.model.detokenizer import Detokenizer
+    from seedx.model.seedx import SeedX
+    from seedx.tokenizer import train_tokenizer
+    from seedx_stickers import tasks
+
     torch.manual_seed(0)
     tokenizer = train_tokenizer(tasks.texts(100, seed=0), 700)
     config = dataclasses.replace(
@@ -48,4 +66,6 @@ def tiny_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny(tiny_folder):
+    from seedx.inference import pipeline
+
     return pipeline.load(tiny_folder)

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from seedx.cli import main
-from seedx.verify.model_report import fingerprint, is_released, picture
+from seedx.verify.model_probes import picture
+from seedx.verify.model_report import fingerprint, is_released
 
 
 def test_a_sound_model_passes_and_its_report_has_the_numbers(

@@ -1,52 +1,23 @@
 """The library works without the package `seedx_stickers`: `import seedx`, and every verb on a model folder."""
 
+import contextlib
+import io
 import json
+import os
 import shutil
-import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
 
+import processes
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 
-# Run the commands of a JSON file in one process that can't import the package; print their exit codes and errors.
-SCRIPT = """
-import contextlib, io, json, sys, traceback
-from pathlib import Path
+pytestmark = pytest.mark.slow
 
-
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "seedx_stickers":
-            raise ModuleNotFoundError(f"No module named {name!r}", name="seedx_stickers")
-
-
-sys.meta_path.insert(0, Hidden())
-import seedx
-import seedx.cli
-from seedx.errors import SeedxError
-
-results = {}
-for name, command in json.loads(Path(sys.argv[1]).read_text()).items():
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = seedx.cli.main(command)
-        except SystemExit as stop:
-            code = stop.code
-        except Exception:
-            traceback.print_exc()
-            code = None
-    results[name] = [code, out.getvalue(), err.getvalue()]
-try:
-    seedx.load("tiny")
-except SeedxError as error:
-    results["load"] = [2, "", str(error)]
-imported = sorted(name for name in sys.modules if name.split(".")[0] == "seedx_stickers")
-Path(sys.argv[2]).write_text(json.dumps({"results": results, "imported": imported}))
-"""
 RECIPE = """
 name = "tune"
 stage = "language"
@@ -103,14 +74,49 @@ def commands(model: Path, folder: Path) -> dict[str, list[str]]:
     }
 
 
+class Hidden:
+    """Finds no `seedx_stickers`."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "seedx_stickers":
+            raise ModuleNotFoundError(f"No module named {name!r}", name="seedx_stickers")
+
+
+def run_commands(folder: Path) -> None:
+    """What a process does that can't import the package: the commands of a file, and `seedx.load("tiny")`."""
+    sys.meta_path.insert(0, Hidden())
+    os.chdir(folder)
+    import seedx
+    import seedx.cli
+    from seedx.errors import SeedxError
+
+    results = {}
+    for name, command in json.loads(Path("commands.json").read_text()).items():
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                code = seedx.cli.main(command)
+            except SystemExit as stop:
+                code = stop.code
+            except Exception:
+                traceback.print_exc()
+                code = None
+        results[name] = [code, out.getvalue(), err.getvalue()]
+    try:
+        seedx.load("tiny")
+    except SeedxError as error:
+        results["load"] = [2, "", str(error)]
+    imported = sorted(name for name in sys.modules if name.split(".")[0] == "seedx_stickers")
+    Path("results.json").write_text(json.dumps({"results": results, "imported": imported}))
+
+
 @pytest.fixture(scope="module")
 def outcome(tiny_folder, tmp_path_factory):
     """The results of all commands, {name: (exit code, stdout, stderr)}, and the imported modules of the package."""
     folder = tmp_path_factory.mktemp("without")
     model = Path(shutil.copytree(tiny_folder, folder / "model"))
     (folder / "commands.json").write_text(json.dumps(commands(model, folder)))
-    arguments = [str(folder / "commands.json"), str(folder / "results.json")]
-    subprocess.run([sys.executable, "-c", SCRIPT, *arguments], cwd=folder, check=True, timeout=280)
+    assert processes.run(run_commands, (folder,)) == [0]
     return json.loads((folder / "results.json").read_text())
 
 

@@ -55,6 +55,7 @@ def test_a_batch_of_several_is_each_alone(tiny, tiny_folder, folders, several):
     assert [each.text for each in several.chat_batch(PROMPTS, adapter="one", **SETTINGS)] == texts["one"]
 
 
+@pytest.mark.slow
 def test_images_are_drawn_by_each_requests_adapter(tiny, tiny_folder, folders, several):
     whole = merged(tiny_folder, folders["both"])
     words = ["a star", "a dog", "a cat"]

@@ -17,6 +17,7 @@ from seedx_stickers.demo import Result, Step, Turn
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+@pytest.mark.slow
 def test_the_quick_demo_makes_its_page(tiny_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(demo, "LONGEST_ANSWER", 20)
     code = main(["demo", "--quick", "--out", str(tmp_path), "--examples", str(EXAMPLES), "--model", str(tiny_folder)])

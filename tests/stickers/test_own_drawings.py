@@ -28,6 +28,7 @@ def drawn(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_only_what_is_right_is_kept(drawn):
     judge, kept = load_judge(), {record["index"]: record for record in lines(drawn)}
     assert 6 <= len(kept) < 12  # of the bundled model's drawings most are right
@@ -47,14 +48,16 @@ def test_what_is_asked_about_a_drawing_needs_no_turn_before():
         assert not {"it", "it?"} & set(" ".join(part.text for part in said.content).split())
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_resumed(drawn, tmp_path):
-    own_drawings.main(out=tmp_path, n=4, batch=4)
-    with (tmp_path / "conversations.jsonl").open("a", encoding="utf-8") as file:
-        file.write('{"messages": [{"role"')  # killed while it wrote a line
+    early = [json.dumps(record) + "\n" for record in lines(drawn) if record["index"] < 4]
+    cut = '{"messages": [{"role"'  # killed while it wrote a line
+    (tmp_path / "conversations.jsonl").write_text("".join(early) + cut, encoding="utf-8")
     own_drawings.main(out=tmp_path, n=12, batch=4)
     assert lines(tmp_path) == lines(drawn)
 
 
+@pytest.mark.slow
 def test_it_is_read_as_messages(drawn):
     (unit,) = open_source(str(drawn / "conversations.jsonl"))
     for _, record in islice(unit.read(), 3):

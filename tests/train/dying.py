@@ -1,9 +1,10 @@
-"""Started by torchrun: a run of two processes of which one dies after the checkpoint of step 2."""
+"""A run of two processes of which one dies after the checkpoint of step 2, started as torchrun does."""
 
-import sys
+import os
 from pathlib import Path
 
 import torch
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from seedx.train.engine import parallel
 from seedx.train.engine.checkpointing import CheckpointManager
@@ -26,5 +27,9 @@ def main(run: Path) -> None:
             saver.wait()
 
 
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+def launch(run: Path) -> None:
+    """What `torchrun --standalone --nproc-per-node 2` does, in processes that have torch already. stderr is a file."""
+    os.dup2(os.open(run / "stderr.txt", os.O_WRONLY | os.O_CREAT), 2)
+    where = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0"}
+    config = LaunchConfig(1, 1, 2, run_id="dying", max_restarts=0, start_method="fork", **where)
+    elastic_launch(config, main)(run)

@@ -216,6 +216,7 @@ def test_arrays_of_another_key_are_computed_again_and_replaced(tmp_path: Path) -
     assert len(computed) == 3
 
 
+@pytest.mark.slow
 def test_two_ranks_compute_a_part_each_and_have_all_of_it(tmp_path: Path) -> None:
     assert together(2, free_port(), tmp_path, target=cache_ranks.one_rank) == [0, 0]
     computed = [(tmp_path / f"rank-{rank}.txt").read_text() for rank in range(2)]

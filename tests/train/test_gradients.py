@@ -7,8 +7,8 @@ import torch
 
 from seedx.batch import Batch
 from seedx.model.seedx import SeedX
+from seedx.train.engine.activation_checkpoint import prepare_blocks
 from seedx.train.engine.gradients import accumulate
-from seedx.train.engine.loop import prepare_blocks
 from seedx.train.engine.parallel import World, optimizer_parameters
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import rows_of
@@ -95,6 +95,7 @@ def test_activations_computed_again_give_the_same_gradients(at_once):
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_compiled_blocks_serve_rows_of_any_documents(checkpointing):
     """The compiler's front end alone: no C++ compiler is needed, and what it would be given is what counts."""

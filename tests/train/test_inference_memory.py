@@ -36,6 +36,7 @@ def test_weights_are_those_of_a_loaded_model(config: Config, tiny_folder: Path, 
     assert Usage(config, where).weights == held
 
 
+@pytest.mark.slow
 def test_lines_hold_at_other_sizes(activations: Activations) -> None:
     """Between and beyond the two sizes that were run, the line gives what a run gives."""
     side = activations.config.vision.image_size
@@ -57,6 +58,7 @@ def test_a_convolution_is_counted_as_one_writes_it_down() -> None:
     assert meter.reading.peak == 2 * 8 * 10 * 10 * 4
 
 
+@pytest.mark.slow
 def test_choices_take_less(config: Config, activations: Activations) -> None:
     def draw(**choices: object) -> float:
         return Usage(config, Placement(**choices), activations, other_stage=True).reconstruct(96, pictures=4)  # type: ignore[arg-type]
@@ -69,6 +71,7 @@ def test_choices_take_less(config: Config, activations: Activations) -> None:
     assert draw(images_at_once=1) < draw() and draw(branches_together=False) <= draw()
 
 
+@pytest.mark.slow
 def test_modes(config: Config) -> None:
     found = {need.memory: need for need in needs(config)}
     assert list(found) == ["full", "24gb", "12gb", "cpu"]

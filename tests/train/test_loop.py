@@ -15,9 +15,10 @@ from processes import free_port
 from seedx.data.sample_errors import SampleError, SampleErrors
 from seedx.data.shard_reader import Data
 from seedx.errors import SeedxError
-from seedx.train.engine.loop import check_finite, train
+from seedx.train.engine.loop import train
 from seedx.train.engine.metrics import read_log, truncate_log
 from seedx.train.engine.optimizer import ModelEMA, build_optimizer, lr_factor, set_learning_rate
+from seedx.train.engine.trainable import check_finite
 
 
 def result(folder):
@@ -62,6 +63,7 @@ def test_sigterm_saves_and_stops_and_the_same_call_resumes(tmp_path):
     assert torch.equal(result(tmp_path / "out")["weight"], result(tmp_path / "other")["weight"])
 
 
+@pytest.mark.slow
 def test_two_ranks_train_as_one_does_and_stop_and_resume_together(tmp_path):
     recipe = dataclasses.replace(RECIPE, micro_batch_size=1, save_seconds=1000)
     stopped = together(2, free_port(), recipe, tmp_path, {1: {3: terminated}})  # one rank alone is asked
@@ -71,6 +73,7 @@ def test_two_ranks_train_as_one_does_and_stop_and_resume_together(tmp_path):
     torch.testing.assert_close(result(tmp_path / "out"), result(tmp_path / "other"), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_ranks_whose_data_ends_unevenly_stop_at_the_same_step(tmp_path):
     """Nine lines of one epoch for two streams: one gets a line more than the other."""
     lines = tmp_path / "lines.jsonl"

@@ -4,10 +4,8 @@ The processes are forked from one that has imported everything, and all tests lo
 """
 
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
+import dying
 import pytest
 import ranks
 import torch
@@ -55,6 +53,7 @@ def test_many_processes_train_as_one_does(folder, alone, kind, size):
     assert_same(torch.load(folder / f"{kind}-{size}.pt"), alone[kind])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ranks.STAGES)
 def test_training_moves_what_is_trained_and_nothing_else(alone, kind):
     torch.manual_seed(0)
@@ -84,12 +83,10 @@ def test_a_checkpoint_of_four_resumes_with_one(folder, alone, kind, tmp_path):
 
 @pytest.mark.slow
 def test_a_rank_that_dies_says_why_and_leaves_a_checkpoint(tmp_path):
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    script = Path(__file__).parent / "dying.py"
-    done = subprocess.run([sys.executable, *command, script, tmp_path], capture_output=True, text=True, timeout=1200)
-    assert done.returncode != 0
-    assert "rank 1 of 2 failed: MemoryError: no room for step 3. The last checkpoint is kept." in done.stderr
-    assert "MemoryError" in done.stderr.split("Root Cause")[1]
+    assert run(dying.launch, (tmp_path,)) == [1]
+    said = (tmp_path / "stderr.txt").read_text()
+    assert "rank 1 of 2 failed: MemoryError: no room for step 3. The last checkpoint is kept." in said
+    assert "MemoryError" in said.split("Root Cause")[1]
     path = checkpoint_files.path(tmp_path / "checkpoints", 2)
     assert checkpoint_files.problem(path) is None
     model = nn.Linear(4, 3)

@@ -89,6 +89,7 @@ def detokenizer_step(recipe: Recipe) -> DetokenizerStep:
     return DetokenizerStep(trainable.build(recipe), vision)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("checkpointing", "documents"), [(False, 1), (True, 1), (False, 4)])
 def test_a_language_step_without_data_costs_what_a_real_one_does(checkpointing: bool, documents: int) -> None:
     load = Load(2, 32, tiles=3, drawn=2, supervised=20, documents=documents)
@@ -122,6 +123,7 @@ def test_a_packed_batch_holds_its_load() -> None:
     assert (made.position_ids == 0).sum(1).tolist() == [3, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", [False, True])  # of blocks that are frozen, too
 def test_a_detokenizer_step_without_data_costs_what_a_real_one_does(checkpointing: bool) -> None:
     names = ("resampler.*", "unet.*.to_k.*", "unet.*.to_v.*")
@@ -144,6 +146,7 @@ def test_a_detokenizer_step_without_data_costs_what_a_real_one_does(checkpointin
     assert fake.peak == pytest.approx(read.reading.peak, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_deep_stacks_are_extrapolated_exactly(monkeypatch: pytest.MonkeyPatch, checkpointing: bool) -> None:
     vision = dataclasses.replace(SMALL.vision, layers=9)

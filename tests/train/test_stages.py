@@ -117,6 +117,7 @@ def test_adapters_on_a_whole_model_give_a_whole_model(tiny_folder, tmp_path):
     assert "vision.proj" in same and "language.llm.model.layers.0.mlp.up_proj.weight" not in same
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["language", "condition"])
 def test_an_adapter_is_trained_alone(tiny_folder, tmp_path, stage):
     """It changes the model that it was trained on, which stays as it is, also from a checkpoint of the run."""
@@ -210,6 +211,7 @@ source = "stickers:draw"
 """
 
 
+@pytest.mark.slow
 def test_the_detokenizer_learns_from_pictures_of_any_data(tiny_folder, tmp_path):
     path = recipe_of(tmp_path, PICTURES)
     assert run(path, tmp_path / "out", **SMALL | {"global_batch_size": 4}, init_from=str(tiny_folder), sample_every=2)
@@ -226,6 +228,7 @@ def test_the_detokenizer_learns_from_pictures_of_any_data(tiny_folder, tmp_path)
     assert apart == pytest.approx(float(stage.losses(whole)["drawing"].detach()), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_changed_recipe_has_to_be_accepted(tiny_folder, tmp_path, capsys):
     path = recipe_of(tmp_path, LANGUAGE)
     command = ["train", str(path), "--folder", str(tmp_path / "out"), "--set"]

@@ -117,6 +117,7 @@ def test_losses_are_those_of_a_training_step_on_the_same_rows_without_dropout(va
     assert set(found) == {"loss", "text", "image"} and stage.model.training
 
 
+@pytest.mark.slow
 def test_the_best_step_is_exported(validated, tmp_path, capsys):
     path, few = validated
     assert run(path, tmp_path / "model", **few)

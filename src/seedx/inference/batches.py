@@ -1,39 +1,26 @@
-"""The verbs for many rows together. Each row's result is what it would be alone."""
+"""Replies to many rows together. Each row's reply is what it would be alone."""
 
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar, Unpack, cast, overload
 
 import PIL.Image
 
-from seedx.errors import SeedxError, SeedxWarning
+from seedx.errors import SeedxError
 from seedx.images import Pictures, Source
 from seedx.inference.engine import Conversation, Engine, Request
-from seedx.inference.image_decoder import ImageRequest
 from seedx.inference.reply import Reply
 from seedx.inference.row_errors import OnError, each, same_length
-from seedx.inference.settings import (
-    Drawing,
-    DrawOptions,
-    DrawSettings,
-    ImageDrawing,
-    Options,
-    ReplyOptions,
-    Settings,
-    SettingsOptions,
-    settings_from,
-)
+from seedx.inference.settings import Drawing, Options, ReplyOptions, Settings, SettingsOptions, settings_from
 from seedx.messages import Message
 
 R = TypeVar("R")
-_ToReconstruct = tuple[PIL.Image.Image, PIL.Image.Image | None, DrawSettings]
 
 
-class Batches:
-    """A loaded model's verbs in batches: the half of `pipeline.Pipeline` that does the work."""
+class ReplyBatches:
+    """A loaded model's replies in batches; `image_batches.Batches` adds the verbs that give images."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -147,185 +134,6 @@ class Batches:
 
         return each(list(zip(rows, seeds, adapters, strict=True)), request, self.engine.reply, on_error)
 
-    @overload
-    def draw_batch(
-        self,
-        prompts: Sequence[str],
-        seeds: Sequence[int] | None = None,
-        *,
-        drawing: ImageDrawing | None = None,
-        on_error: Literal["raise"] = "raise",
-        adapters: Sequence[str | None] | None = None,
-        **options: Unpack[Options],
-    ) -> list[PIL.Image.Image]: ...
-
-    @overload
-    def draw_batch(
-        self,
-        prompts: Sequence[str],
-        seeds: Sequence[int] | None = None,
-        *,
-        drawing: ImageDrawing | None = None,
-        on_error: OnError,
-        adapters: Sequence[str | None] | None = None,
-        **options: Unpack[Options],
-    ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]: ...
-
-    def draw_batch(
-        self,
-        prompts: Sequence[str],
-        seeds: Sequence[int] | None = None,
-        *,
-        drawing: ImageDrawing | None = None,
-        on_error: OnError = "raise",
-        adapters: Sequence[str | None] | None = None,
-        **options: Unpack[Options],
-    ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]:
-        """`draw` for many prompts: a seed and an adapter each, or the options `seed` and `adapter` for all. For
-        `on_error` see `chat_batch`."""
-        if drawing is None:
-            drawing = "now" if self.engine.variant.draw.at_once else "force"
-        replies = self._replies(
-            prompts,
-            lambda text: [self.engine.turn(text, verb="draw")],
-            seeds,
-            on_error,
-            drawing=drawing,
-            adapters=adapters,
-            one_image=True,
-            **options,
-        )
-        return _first_images(replies)
-
-    @overload
-    def edit_batch(
-        self,
-        pictures: Sequence[Source],
-        instructions: Sequence[str],
-        seeds: Sequence[int] | None = None,
-        *,
-        drawing: ImageDrawing | None = None,
-        condition: bool | None = None,
-        on_error: Literal["raise"] = "raise",
-        adapters: Sequence[str | None] | None = None,
-        **options: Unpack[Options],
-    ) -> list[PIL.Image.Image]: ...
-
-    @overload
-    def edit_batch(
-        self,
-        pictures: Sequence[Source],
-        instructions: Sequence[str],
-        seeds: Sequence[int] | None = None,
-        *,
-        drawing: ImageDrawing | None = None,
-        condition: bool | None = None,
-        on_error: OnError,
-        adapters: Sequence[str | None] | None = None,
-        **options: Unpack[Options],
-    ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]: ...
-
-    def edit_batch(
-        self,
-        pictures: Sequence[Source],
-        instructions: Sequence[str],
-        seeds: Sequence[int] | None = None,
-        *,
-        drawing: ImageDrawing | None = None,
-        condition: bool | None = None,
-        on_error: OnError = "raise",
-        adapters: Sequence[str | None] | None = None,
-        **options: Unpack[Options],
-    ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]:
-        """`edit` for many pictures: an instruction, a seed and an adapter each, or the options `seed` and `adapter` for
-        all. For `on_error` see `chat_batch`."""
-        self._check_edits(condition)
-        same_length("instruction", instructions, len(pictures), "picture")
-        replies = self._replies(
-            list(zip(pictures, instructions, strict=True)),
-            lambda row: [self.engine.turn(row[1], row[0], "edit")],
-            seeds,
-            on_error,
-            drawing=drawing or "force",
-            condition=condition is not False,
-            grids=self.engine.variant.edit_grids,
-            adapters=adapters,
-            one_image=True,
-            **options,
-        )
-        return _first_images(replies)
-
-    def _check_edits(self, condition: bool | None) -> None:
-        """
-        Raises:
-            SeedxError: the model was not trained to edit, and the user has not chosen to try.
-        """
-        variant = self.engine.variant
-        if variant.edits or not variant.language:  # without one, the question itself is refused
-            return
-        if condition is None:
-            raise SeedxError(
-                f"{variant.title} was not trained to edit pictures: use SEED-X-Edit, or try it with condition=True "
-                "(--condition)"
-            )
-        warnings.warn(
-            f"{variant.title} was not trained to edit pictures, so expect little of it", SeedxWarning, stacklevel=4
-        )
-
-    @overload
-    def reconstruct_batch(
-        self,
-        pictures: Sequence[Source],
-        conditions: Sequence[Source] | None,
-        seeds: Sequence[int],
-        *,
-        on_error: Literal["raise"] = "raise",
-        adapter: str | None = None,
-        **options: Unpack[DrawOptions],
-    ) -> list[PIL.Image.Image]: ...
-
-    @overload
-    def reconstruct_batch(
-        self,
-        pictures: Sequence[Source],
-        conditions: Sequence[Source] | None,
-        seeds: Sequence[int],
-        *,
-        on_error: OnError,
-        adapter: str | None = None,
-        **options: Unpack[DrawOptions],
-    ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]: ...
-
-    def reconstruct_batch(
-        self,
-        pictures: Sequence[Source],
-        conditions: Sequence[Source] | None,
-        seeds: Sequence[int],
-        *,
-        on_error: OnError = "raise",
-        adapter: str | None = None,
-        **options: Unpack[DrawOptions],
-    ) -> list[PIL.Image.Image] | list[PIL.Image.Image | SeedxError]:
-        """`reconstruct` for many pictures, a seed each, and a condition each or None for all. For `on_error` see
-        `chat_batch`."""
-        settings, decoder = settings_from(DrawSettings, options), self.engine.image_decoder
-        decoder.check(settings)
-        kept = [None] * len(pictures) if conditions is None else conditions
-        same_length("condition", kept, len(pictures), "picture")
-        same_length("seed", seeds, len(pictures), "picture")
-
-        def opened(row: tuple[Source, Source | None, int]) -> _ToReconstruct:
-            picture, condition, seed = row
-            own = dataclasses.replace(settings, seed=seed)
-            return self.open(picture), None if condition is None else self.open(condition), own
-
-        def run(rows: list[_ToReconstruct]) -> list[PIL.Image.Image]:
-            encoded = decoder.encode([picture for picture, _, _ in rows])
-            requests = zip(encoded, rows, strict=True)
-            return decoder.decode([ImageRequest(features, own, kept, adapter) for features, (_, kept, own) in requests])
-
-        return each(list(zip(pictures, kept, seeds, strict=True)), opened, run, on_error)
-
     def open(self, picture: Source) -> PIL.Image.Image:
         """A picture as the model reads it: RGB, upright.
 
@@ -333,7 +141,3 @@ class Batches:
             SeedxError: it can't be opened.
         """
         return self.engine.open_picture(picture)
-
-
-def _first_images(replies: list[Reply | SeedxError]) -> list[PIL.Image.Image | SeedxError]:
-    return [reply if isinstance(reply, SeedxError) else reply.images[0] for reply in replies]

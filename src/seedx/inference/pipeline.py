@@ -20,7 +20,7 @@ from seedx.checkpoint.parts import Model
 from seedx.checks import integer
 from seedx.errors import SeedxError
 from seedx.images import Pictures, Source
-from seedx.inference.batches import Batches
+from seedx.inference.image_batches import Batches
 from seedx.inference.loading import LoadOptions, load_engine
 from seedx.inference.reply import Reply
 from seedx.inference.rounds import tell

@@ -28,6 +28,7 @@ from seedx.config import from_dict, nearest
 from seedx.data.shard_reader import Data, tempered
 from seedx.errors import SeedxError, shorten
 from seedx.images import TRAINING_MAX_PIXELS
+from seedx.train import recipe_paths
 from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
 from seedx.train.validating import Validating
 
@@ -224,7 +225,7 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
         raise SeedxError(f"{path} is not TOML: {error}") from error
     values = upgrade_recipe(values, str(path))
     for name, value in upgrade_changes(changes, values.get("init_from", "")).items():
-        _place(values, name, value)
+        recipe_paths.place(values, name, value)
     missing = [name for name in ("name", "stage") if name not in values]
     if missing:
         raise SeedxError(f"{path} has no {missing[0]!r}: a recipe needs a name and a stage")
@@ -256,31 +257,6 @@ def overridden(own: Mapping[str, float], given: Mapping[str, float], what: str) 
         if name not in own:
             raise SeedxError(f"unknown {what} {name!r}{nearest(name, own)}")
     return {**own, **given}
-
-
-def _place(values: dict[str, Any], path: str, value: Any) -> None:
-    """Set `values` at "data.0.weight"; missing dictionaries are made, indices of lists must exist."""
-    *way, last = path.split(".")
-    at: Any = values
-    for depth, name in enumerate(way):
-        key = _key(at, name, path, way[:depth])
-        at = at.setdefault(key, {}) if isinstance(at, dict) else at[key]
-    at[_key(at, last, path, way)] = value
-
-
-def _key(at: Any, name: str, path: str, way: list[str]) -> Any:
-    """The key of `name` in a dictionary, or its index in a list.
-
-    Raises:
-        SeedxError: `at` is neither, or a list without that index.
-    """
-    if isinstance(at, list):
-        if not name.isdigit() or int(name) >= len(at):
-            raise SeedxError(f"{path}: {'.'.join(way)} has the indices 0 to {len(at) - 1}, not {name!r}")
-        return int(name)
-    if not isinstance(at, dict):
-        raise SeedxError(f"{path}: {'.'.join(way)} holds {at!r}, which has no fields")
-    return name
 
 
 def _checked(name: str, hint: Any, value: Any) -> Any:

@@ -51,6 +51,7 @@ def workspace(tiny_folder, tmp_path):
     return runner.Workspace(tmp_path / "claims", RECIPES, tiny_folder, reduced=runner.Reduced(n=3))
 
 
+@pytest.mark.slow
 def test_a_claim_from_its_training_to_the_report(workspace, tmp_path):
     assert runner.run(PLAN, (1,), workspace)
     one = workspace.result(PLAN, PLAN.variants[0], 1)
@@ -226,6 +227,7 @@ def test_every_variant_fits_the_bundled_sizes(claim):
             assert apply(model, recipe.trained or ["*"])
 
 
+@pytest.mark.slow
 def test_the_time_of_a_claim_is_estimated_from_a_few_steps(workspace):
     short = dataclasses.replace(PLAN, variants=PLAN.variants[:1])
     minutes = estimate(short, workspace)

@@ -2,7 +2,7 @@
 
 It applies to every block that would store activations: one that trains, and a frozen one that gradients flow through,
 such as most of the U-Net while only its keys and values are trained. A frozen block that no gradient reaches (of the
-visual tokenizer) stores nothing anyway, and runs as it is.
+visual tokenizer) stores nothing anyway, and runs as it is. Where a recipe compiles its blocks too, that goes first.
 """
 
 from __future__ import annotations
@@ -17,6 +17,18 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
 from seedx.train.engine.parallel import blocks
+from seedx.train.recipe import Recipe
+
+
+def prepare_blocks(model: nn.Module, recipe: Recipe) -> None:
+    """Activation checkpointing and torch.compile, block by block, in place and without new names."""
+    for block in blocks(model) if recipe.compile else []:
+        if any(parameter.requires_grad for parameter in block.parameters()):
+            block.forward = torch.compile(block.forward)
+    if (
+        recipe.activation_checkpointing
+    ):  # outside of compile, which falls back to eager for a block with a checkpoint inside
+        apply_activation_checkpointing(model)
 
 
 def apply_activation_checkpointing(model: nn.Module) -> None:

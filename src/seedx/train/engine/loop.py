@@ -18,19 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from seedx.data.sample_errors import SampleErrors
 from seedx.errors import SeedxError
 from seedx.images import side_by_side
-from seedx.train.engine.activation_checkpoint import apply_activation_checkpointing
+from seedx.train.engine.activation_checkpoint import prepare_blocks
 from seedx.train.engine.checkpointing import CheckpointManager
 from seedx.train.engine.gradients import accumulate, autocast
 from seedx.train.engine.metrics import MetricsLogger
 from seedx.train.engine.optimizer import ModelEMA, build_optimizer, set_learning_rate
 from seedx.train.engine.parallel import (
     World,
-    blocks,
     clip_grad_norm,
     full_parameters,
     gather_model,
@@ -41,6 +39,7 @@ from seedx.train.engine.parallel import (
 )
 from seedx.train.engine.preemption import handle_signals
 from seedx.train.engine.throughput import count_flops
+from seedx.train.engine.trainable import check_finite
 from seedx.train.engine.validation import Validation, evaluate
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import Stage, Step, step_seed
@@ -290,30 +289,6 @@ class Trainer:
             sheet.save(folder / f"{step + 1:08d}.png")
             if log:
                 log.tracker.picture("samples", sheet, step)
-
-
-def check_finite(model: nn.Module, name: str) -> None:
-    """
-    Raises:
-        SeedxError: a trained parameter is not finite: it must not replace one that is.
-    """
-    for key, parameter in model.named_parameters():
-        if parameter.requires_grad and not torch.isfinite(parameter).all():
-            raise SeedxError(
-                f"{name}: {key} has values that are not finite, so nothing is written over the model; lower lr, and "
-                "start the run again under another name"
-            )
-
-
-def prepare_blocks(model: nn.Module, recipe: Recipe) -> None:
-    """Activation checkpointing and torch.compile, block by block, in place and without new names."""
-    for block in blocks(model) if recipe.compile else []:
-        if any(parameter.requires_grad for parameter in block.parameters()):
-            block.forward = torch.compile(block.forward)
-    if (
-        recipe.activation_checkpointing
-    ):  # outside of compile, which falls back to eager for a block with a checkpoint inside
-        apply_activation_checkpointing(model)
 
 
 def _next(batches: Iterator[Step]) -> tuple[Step | None, Exception | None]:

@@ -118,3 +118,16 @@ def _model(recipe: Recipe, config: Config) -> nn.Module:
     if recipe.lora or recipe.adapter:
         model.language.add_lora()
     return model
+
+
+def check_finite(model: nn.Module, name: str) -> None:
+    """
+    Raises:
+        SeedxError: a trained parameter is not finite: it must not replace one that is.
+    """
+    for key, parameter in model.named_parameters():
+        if parameter.requires_grad and not torch.isfinite(parameter).all():
+            raise SeedxError(
+                f"{name}: {key} has values that are not finite, so nothing is written over the model; lower lr, and "
+                "start the run again under another name"
+            )
