@@ -220,11 +220,23 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
 
 def differences(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
     """Where a recipe differs from an earlier one as a dictionary, one line a field, without those in `NOT_LEARNT`."""
-    now = as_json(recipe)
-    old = {**now, **before}
+    now = _learnt(as_json(recipe))
+    old = {**now, **_learnt(before)}
     return [
         f"{name}: {old[name]!r} -> {now[name]!r}" for name in now if name not in NOT_LEARNT and now[name] != old[name]
     ]
+
+
+def _learnt(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe without the labels of its data, which only the log has."""
+    plain = dict(values)
+    validation = plain.get("validation") or {}
+    plain["data"] = [_without_label(table) for table in plain.get("data", [])]
+    return plain | {"validation": validation | {"data": [_without_label(table) for table in validation.get("data", [])]}}
+
+
+def _without_label(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key != "label"}
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from seedx.deprecated import rename_keys
 from seedx.train.engine.throughput import measured_peak, stated_peak
 from seedx.train.engine.trackers import open_tracker
 from seedx.train.recipe import Recipe
-from seedx.train.stages.base import TALLIES
+from seedx.train.stages.base import BY_SOURCE, TALLIES
 
 SHOWN = {
     "loss": "{:.4f}",
@@ -67,10 +67,13 @@ class MetricsLogger:
         self.wait += seconds
 
     def step(self, step: int, values: Mapping[str, float], counts: Mapping[str, int]) -> None:
-        """Add a step: values to average (none if it was skipped), and its counts of "samples" and "tokens"."""
+        """Add a step: values to average (none if it was skipped), and its counts of "samples", "tokens" and of the values
+        by source, whose mean is over all that they count."""
         self.steps += 1
         for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+            weight = counts[name] if name.startswith(BY_SOURCE) else 1
+            self.sums[name] = self.sums.get(name, 0.0) + weight * value
+            self.weights[name] = self.weights.get(name, 0) + weight
         for name in TALLIES:
             self.tallies[name] = self.tallies.get(name, 0) + counts.get(name, 0)
         self.bar.update(step + 1 - self.bar.n)
@@ -78,7 +81,8 @@ class MetricsLogger:
     def write(self, step: int, more: Mapping[str, Any]) -> None:
         """Write the record of the steps since the last one."""
         seconds = time.perf_counter() - self.since
-        record: dict[str, Any] = {"step": step, **{name: total / self.steps for name, total in self.sums.items()}}
+        means = {name: total / self.weights[name] for name, total in self.sums.items()}
+        record: dict[str, Any] = {"step": step, **means}
         record |= {f"{name}_s": round(total / seconds, 1) for name, total in self.tallies.items() if total}
         record["wait"] = round(self.wait / seconds, 4)
         if self.flops:
@@ -102,6 +106,7 @@ class MetricsLogger:
     def _reset(self) -> None:
         self.since, self.wait, self.steps = time.perf_counter(), 0.0, 0
         self.sums: dict[str, float] = {}
+        self.weights: dict[str, int] = {}
         self.tallies: dict[str, int] = {}
 
 
