@@ -38,8 +38,8 @@ class Batch:
         tiles: (R, 3, S, S) pixels, normalised or uint8, or (R, Q, D) features of the visual tokenizer.
         tile_positions: (R, 2) centre (x, y) of each tile in 0..1.
         targets: (M, 3, S, S) or (M, Q, D), as `tiles`.
-        sources: (B, T) int64, a number for where the document of a token is from: the log has the losses by it. Whatever
-            it is in padding; None: nobody asks.
+        sources: (B, T) int64, the number of the source of each token's document, for losses by source; of no meaning in
+            padding. None: they are not wanted.
     """
 
     input_ids: Tensor

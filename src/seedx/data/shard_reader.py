@@ -43,7 +43,7 @@ class Data:
         limit: samples read in an epoch at most, others in every epoch; None for all.
         epochs: the data set is used up after so many; None for never.
         options: the format's.
-        label: what the log calls it; the source if it is empty. The losses of tables with one label are logged together.
+        label: what the log calls it; the source if it is empty. Losses of tables with one label are logged together.
     """
 
     source: str

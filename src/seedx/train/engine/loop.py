@@ -23,6 +23,7 @@ from torch import nn
 from seedx.data.sample_errors import SampleErrors
 from seedx.errors import SeedxError
 from seedx.images import side_by_side
+from seedx.train import sample_prompts
 from seedx.train.engine.activation_checkpoint import apply_activation_checkpointing
 from seedx.train.engine.checkpointing import CheckpointManager
 from seedx.train.engine.gradients import accumulate, autocast
@@ -278,18 +279,25 @@ class Trainer:
         return stops
 
     def _sample(self, step: int, log: MetricsLogger | None) -> None:
-        """Write sample pictures, if it is time and the stage has some."""
+        """Write sample pictures and answers, if it is time and the stage has some."""
         if not self.recipe.sample_every or (step + 1) % self.recipe.sample_every:
             return
-        with full_parameters(self.stage.model), autocast(self.recipe, self.world.device):
+        prompts = self.recipe.prompts
+        # Compiled code would be compiled again for the shapes of generation.
+        eager = torch.compiler.set_stance("force_eager") if self.recipe.compile else nullcontext()
+        with full_parameters(self.stage.model), autocast(self.recipe, self.world.device), eager:
             pictures = self.stage.sample(step)  # on every rank: a sharded model can't run on one
-        if pictures and self.world.first:
-            folder = self.run / "samples"
-            folder.mkdir(exist_ok=True)
+            replies = self.stage.replies(prompts) if prompts else []  # type: ignore[attr-defined]  # see `run.build`
+        if not log or not (pictures or replies):
+            return
+        stem = self.run / "samples" / f"{step + 1:08d}"
+        stem.parent.mkdir(exist_ok=True)
+        if pictures:
             sheet = side_by_side(pictures)
-            sheet.save(folder / f"{step + 1:08d}.png")
-            if log:
-                log.tracker.picture("samples", sheet, step)
+            sheet.save(stem.with_suffix(".png"))
+            log.tracker.picture("samples", sheet, step)
+        if replies:
+            log.tracker.answers("answers", sample_prompts.write(prompts, replies, stem), step)
 
 
 def check_finite(model: nn.Module, name: str) -> None:

@@ -25,6 +25,7 @@ from seedx.data.pictures import decode
 from seedx.data.stream import Row
 from seedx.errors import SeedxError
 from seedx.images import TRAINING_MAX_PIXELS
+from seedx.inference.reply import Reply
 from seedx.messages import Message, map_images
 from seedx.model.lora_training import updates_of
 from seedx.model.losses import Losses, loss_counts, loss_weights, values_of_an_image
@@ -39,8 +40,15 @@ from seedx.train.engine.parallel import current_world
 from seedx.train.engine.trainable import adapter_folder, apply, patterns, with_lora
 from seedx.train.feature_cache.store import FeatureCache, vision_digest
 from seedx.train.recipe import Recipe, overridden
+from seedx.train.sample_prompts import SamplePrompt
 from seedx.train.stages import by_source
-from seedx.train.stages.language_samples import decode_features, load_detokenizer, predict_features, rows_with_targets
+from seedx.train.stages.language_samples import (
+    decode_features,
+    load_detokenizer,
+    predict_features,
+    reply_to,
+    rows_with_targets,
+)
 from seedx.train.stages.packed_data import PackedDataStage
 
 
@@ -82,7 +90,7 @@ class LanguageStage(PackedDataStage):
         self.tokenizer = load_or_train_tokenizer(source.folder, self.config, plugins.named(self.options.corpus))
         self.encode = Encode(self.tokenizer, self.config, recipe.max_seq_len, recipe.too_long, recipe.max_pixels)
         self.model = self._model(source)
-        shows = recipe.sample_every and current_world().first
+        shows = recipe.sample_every and (current_world().first or recipe.prompts)
         self.detokenizer = load_detokenizer(source.folder, self.config) if shows else None
         self.shown: Batch | None = None
         self.cache: FeatureCache | None = None
@@ -178,6 +186,10 @@ class LanguageStage(PackedDataStage):
         pictures = decode_features(self.model, self.detokenizer, features)
         targets = self.shown.targets[: len(pictures)].float() / 255
         return [*map(to_picture, targets), *map(to_picture, pictures)]
+
+    def replies(self, prompts: Sequence[SamplePrompt]) -> list[Reply]:
+        """As the trained folder's model would reply; without its de-tokenizer in words alone."""
+        return reply_to(prompts, self.model, self.detokenizer, self.tokenizer)
 
     def save(self, model: nn.Module, folder: Path) -> None:
         assert isinstance(model, SeedX)
