@@ -176,12 +176,16 @@ def test_the_language_stage_shows_what_it_draws(tiny_folder, tmp_path):
 def replies_are_those_of_the_trained_model(folder):
     """The last samples of a run without a moving average were made with the weights that it wrote."""
     samples, model = folder / "runs/mine/samples", seedx.load(folder)
-    words = model.chat("What is this?", images=["examples/meadow.png"], max_new_tokens=200).text
-    picture = model.chat("Draw a dog.", max_new_tokens=200)
+    replies = [
+        model.chat("What is this?", images=["examples/meadow.png"], max_new_tokens=200),
+        model.chat("Draw a dog.", max_new_tokens=200),
+    ]
+    pictures = [image for reply in replies for image in reply.images]
     shown = (samples / "00000002.md").read_text()
-    assert f"**[examples/meadow.png] What is this?**\n\n{words}\n" in shown
-    assert len(picture.images) == shown.count("[00000002-")
-    for number, image in enumerate(picture.images, start=1):
+    assert shown.startswith("**[examples/meadow.png] What is this?**\n\n") and "**Draw a dog.**" in shown
+    assert pictures and len(pictures) == shown.count("[00000002-")
+    assert all(reply.text in shown for reply in replies)
+    for number, image in enumerate(pictures, start=1):
         assert np.array_equal(np.array(Image.open(samples / f"00000002-{number}.png")), np.array(image))
 
 

@@ -88,6 +88,7 @@ class Trainer:
         self.losses: list[float] = []  # since the last checkpoint
         self.start, self.saved = 0, time.monotonic()
         self.validation = Validation()
+        self.flops: int | None = None  # of a step on this rank, once it is counted
 
     def train(self, stop_requested: Callable[[], bool]) -> bool:
         """Run all steps; False: stopped early, because `stop_requested` was true on some rank."""
@@ -198,8 +199,10 @@ class Trainer:
 
     def _step(self, step: int, data: Step, log: MetricsLogger | None) -> None:
         """One step of the optimizer, skipped if the loss or its gradient is not finite."""
-        if log and not log.flops and self.world.size == 1:
-            log.flops = self._flops(data)
+        if self.flops is None:  # on every rank: a sharded model can't run on one
+            self.flops = self._flops(data)
+            if log:
+                log.flops = self.flops
         lr = set_learning_rate(self.optim, self.recipe, step)
         torch.manual_seed(step_seed(self.recipe.seed, step, self.world.rank))
         values, counts = accumulate(self.stage, data.micro, self.recipe, self.world)
@@ -255,7 +258,7 @@ class Trainer:
         return total
 
     def _flops(self, data: Step) -> int:
-        """Of a step, counted in an extra run of its first micro-batch, whose gradients are dropped."""
+        """Of this rank's step, counted in an extra run of its first micro-batch, whose gradients are dropped."""
 
         def once() -> None:
             accumulate(self.stage, data.micro[:1], self.recipe, World(device=self.world.device))
