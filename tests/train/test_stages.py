@@ -186,7 +186,8 @@ def replies_are_those_of_the_trained_model(folder):
     assert pictures and len(pictures) == shown.count("[00000002-")
     assert all(reply.text in shown for reply in replies)
     for number, image in enumerate(pictures, start=1):
-        assert np.array_equal(np.array(Image.open(samples / f"00000002-{number}.png")), np.array(image))
+        kept = np.array(Image.open(samples / f"00000002-{number}.png")).astype(int)
+        assert np.abs(kept - np.array(image)).max() <= 2  # decoded together, or one by one
 
 
 def test_features_from_a_cache_give_the_same_losses(tiny_folder, tmp_path):
