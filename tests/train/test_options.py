@@ -7,7 +7,7 @@ about 50 and on the distance that the weights moved:
     compile                     losses 1e-5, weights 1e-3    fused operations round otherwise
     bf16                        losses 2 %, weights 20 %     8 bits of precision in the products
 
-FSDP and `offload` are in `test_parallel.py`, to 1e-5.
+FSDP and `offload` are in `test_parallel.py`, to 1e-5; `compile`, which takes long, is in `tests/extras`.
 """
 
 import dataclasses
@@ -61,12 +61,3 @@ def test_bf16(plain):
     found = trained(bf16=True)
     assert found[0] != plain[0]
     assert_near(found, plain, 0.02, 0.2)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("others", [{}, {"activation_checkpointing": True, "bf16": True}])
-def test_compile(plain, others):
-    """By the compiler that a run takes: it needs a C++ compiler on a machine without a GPU."""
-    torch._dynamo.reset()
-    expected = trained(**others) if others else plain
-    assert_near(trained(compile=True, **others), expected, *((0.02, 0.2) if others else (1e-5, 1e-3)))

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import PIL.Image
-
 from seedx.checks import integer
 from seedx.errors import SeedxError, shorten
 from seedx.inference.reply import Reply
+from seedx.messages import Text
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,13 @@ def write(prompts: Sequence[SamplePrompt], replies: Sequence[Reply], stem: Path)
     for prompt, reply in zip(prompts, replies, strict=True):
         answer = []
         for part in reply.content:
-            picture = getattr(part, "image", None)
-            if isinstance(picture, PIL.Image.Image):
-                drawn += 1
-                name = f"{stem.name}-{drawn}.png"
-                picture.save(stem.with_name(name))
-                answer.append(f"[{name}]")
-            else:
+            if isinstance(part, Text):
                 answer.append(part.text.strip())
+                continue
+            drawn += 1
+            name = f"{stem.name}-{drawn}.png"
+            part.image.save(stem.with_name(name))
+            answer.append(f"[{name}]")
         rows.append((prompt.shown, " ".join(filter(None, answer)) or "(nothing)"))
     text = "".join(f"**{asked}**\n\n{answer}\n\n" for asked, answer in rows)
     stem.with_suffix(".md").write_text(text, encoding="utf-8")

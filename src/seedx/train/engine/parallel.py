@@ -26,6 +26,7 @@ from typing import Any, Protocol
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._C._distributed_c10d import HashStore
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 from torch.distributed.fsdp import (
@@ -206,7 +207,7 @@ def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
 def _join_a_group_of_one(device: torch.device) -> None:
     """What FSDP needs of a process that torchrun did not start."""
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    dist.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:

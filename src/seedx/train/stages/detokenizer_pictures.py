@@ -92,8 +92,8 @@ class FirstStage(PackedDataStage, DetokenizerStage):
             targets,
             torch.cat([grey if tiles is None else tiles for tiles in given]),
             torch.tensor([tiles is not None for tiles in given]),
-            *(torch.cat([getattr(one, name) for one in random]) for name in Randomness.__dataclass_fields__),
-            by_source.of_tokens(rows, self.sources, self.max_seq_len)[:, 0],
+            **{name: torch.cat([getattr(one, name) for one in random]) for name in Randomness.__dataclass_fields__},
+            sources=by_source.of_tokens(rows, self.sources, self.max_seq_len)[:, 0],
         )
         self.shown = self.shown or rows_of(batch, 0, SHOWN)
         return batch
