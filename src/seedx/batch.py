@@ -38,6 +38,8 @@ class Batch:
         tiles: (R, 3, S, S) pixels, normalised or uint8, or (R, Q, D) features of the visual tokenizer.
         tile_positions: (R, 2) centre (x, y) of each tile in 0..1.
         targets: (M, 3, S, S) or (M, Q, D), as `tiles`.
+        sources: (B, T) int64, the number of the source of each token's document, for losses by source; of no meaning in
+            padding. None: they are not wanted.
     """
 
     input_ids: Tensor
@@ -48,6 +50,7 @@ class Batch:
     tiles: Tensor | None = None
     tile_positions: Tensor | None = None
     targets: Tensor | None = None
+    sources: Tensor | None = None
 
     def to(self, *args: object, **kwargs: object) -> Batch:
         """As `Tensor.to`, for every tensor. A dtype would reach the ids too: give a device."""

@@ -52,5 +52,5 @@ def test_nothing_supervised_is_a_loss_of_zero() -> None:
 @pytest.mark.parametrize(("kind", "expected"), [("mse", 2 * 4 * 32 * 4.0), ("cosine", 0.0)])
 def test_regression(kind: str, expected: float) -> None:
     drawn, target = torch.full((2, 4, 32), 3.0), torch.ones(2, 4, 32)
-    error = regression(drawn, target, dataclasses.replace(SMALL.bridge, regression=kind))
+    error = regression(drawn, target, dataclasses.replace(SMALL.bridge, regression=kind)).sum()
     assert error.item() == pytest.approx(expected, abs=1e-4)

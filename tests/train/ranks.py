@@ -13,6 +13,7 @@ from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.train.engine import parallel
 from seedx.train.engine.checkpointing import CheckpointManager
+from seedx.train.engine.loop import prepare_blocks
 from seedx.train.recipe import Recipe
 from small import SMALL
 
@@ -123,7 +124,7 @@ STAGES = {
 }
 
 
-def train(kind, world, run=None, resume=False, replicas=1):
+def train(kind, world, run=None, resume=False, **options):
     """Three steps of a stage, or, resumed, those after the checkpoint.
 
     Returns:
@@ -132,7 +133,9 @@ def train(kind, world, run=None, resume=False, replicas=1):
     torch.manual_seed(0)
     stage = STAGES[kind]()
     model, frame = stage.model, parallel.meta_copy(stage.model)
-    parallel.shard(model, world, Recipe(kind, kind, bf16=False, replicas=replicas))
+    recipe = Recipe(kind, kind, **{"bf16": False, **options})
+    prepare_blocks(model, recipe)
+    parallel.shard(model, world, recipe)
     parameters = parallel.optimizer_parameters(model)
     # Where a gradient is zero but for rounding (the bias of keys), Adam with a small epsilon makes steps of the noise.
     optim = torch.optim.AdamW(parameters.values(), lr=1e-2, eps=1e-3, fused=True)
@@ -181,9 +184,22 @@ def main(rank, ports, folder):
     torch.set_num_threads(1)
     four = [("full", {}), ("lora", {}), ("detokenizer", {}), ("full", {"replicas": 2})]
     two = [*((kind, {}) for kind in STAGES), ("full", {"resume": True}), ("full", {"replicas": 2})]
+    two += [("full", {"offload": True, "activation_checkpointing": True}), ("detokenizer", {"offload": True})]
     _together(rank, 4, ports[0], folder, four)
     if rank < 2:
         _together(rank, 2, ports[1], folder, two)
+    if rank == 0:
+        alone_offloaded(folder)
+
+
+def alone_offloaded(folder):
+    """One process that nobody started by torchrun."""
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        del os.environ[name]
+    world = parallel.init_distributed()
+    result, objects = train("full", world, offload=True)
+    torch.save(result, folder / "full-1-offload.pt")
+    parallel.shutdown(world, *objects)
 
 
 def _together(rank, size, port, folder, tasks):

@@ -71,6 +71,7 @@ def test_two_ranks_train_as_one_does_and_stop_and_resume_together(tmp_path):
     assert together(2, free_port(), recipe, tmp_path, {}) == [0, 0]
     train(Toy(recipe, noise=0.0), recipe, tmp_path / "alone", tmp_path / "other")
     torch.testing.assert_close(result(tmp_path / "out"), result(tmp_path / "other"), rtol=1e-5, atol=1e-6)
+    assert all("utilization" in record for record in read_log(tmp_path / "run/log.jsonl"))  # only with FLOPs counted
 
 
 @pytest.mark.slow

@@ -70,6 +70,13 @@ def test_replicas_of_a_sharded_model_do_the_same(folder, alone, size):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["full-2-offload-activation_checkpointing", "detokenizer-2-offload", "full-1-offload"])
+def test_offloaded_weights_learn_the_same(folder, alone, name):
+    """On a CPU, where both memories are one: the shards, the copies and the step of the optimizer are FSDP's own."""
+    assert_same(torch.load(folder / f"{name}.pt"), alone[name.partition("-")[0]])
+
+
+@pytest.mark.slow
 def test_a_checkpoint_of_four_resumes_with_two(folder, alone):
     assert_same(torch.load(folder / "full-2-resume.pt"), alone["full"], slice(ranks.SAVED, None))
 

@@ -201,6 +201,20 @@ def test_memory_of_a_share() -> None:
     assert (alone.weights, alone.gathered, alone.gradients) == (4000, 0, 0)
 
 
+def test_offloaded_shards_leave_the_gpu_and_cross_in_every_pass() -> None:
+    setting, recipe = Setting(1, replicas=1, activation_checkpointing=True), dataclasses.replace(RECIPE, offload=True)
+    kept, memory = (costs.memory(SIZES, each, setting, 4, activations=7) for each in (RECIPE, recipe))
+    assert memory.host == kept.weights + kept.gradients + kept.optimizer == 1300
+    assert memory.total == kept.total - 1300 and kept.host == 0
+    alone = costs.memory(SIZES, recipe, setting, 1, activations=7)
+    assert (alone.host, alone.gathered) == (4000 + 400 + 800, kept.gathered)
+    crossed = 4 * (2 * 1000 - 200 + 100) / 4  # float32 weights twice, but for the root, and the gradients; of a share
+    times = [costs.traffic(SIZES, each, setting, 4, CLUSTER).seconds for each in (RECIPE, recipe)]
+    assert times[1] - times[0] == pytest.approx(crossed / (CLUSTER.host * 1e9))
+    made = plan.plan(recipe, CLUSTER, gpus=4)
+    assert "in the machine's memory" in table(made) and made.choices[0].memory.weights == 0
+
+
 def test_a_setting_fits_if_something_is_left_for_the_runtime() -> None:
     held = (CLUSTER.memory * GIB - costs.RESERVED) / (1 + costs.FRAGMENTED)
     assert Memory(held - 1, 0, 0, 0, 0, 0, 0, 0).fits(CLUSTER)

@@ -77,7 +77,7 @@ def test_any_field_can_be_changed_by_its_path(path):
         ({"data.0.options.x": [np.bool_(True)]}, "must be a text, a number, a list or a table"),
         ({"trained": [1]}, "trained.0 must be of type str"),
         ({"data": [3]}, "data must be a list of tables"),
-        ({"data.0.source": 3}, "source and format of data are texts"),
+        ({"data.0.source": 3}, "source, format and label of data are texts"),
         ({"data.0.weight": float("nan")}, "weight of the data 'a.tar' must be a finite number"),
         ({"data.0.limit": 1.5}, "limit of the data 'a.tar' must be of type int"),
         ({"data.0.options.punsafe": float("nan")}, "must be a finite number"),
@@ -90,6 +90,9 @@ def test_any_field_can_be_changed_by_its_path(path):
         ({"name": "x" * 300}, "must be the name of one folder"),
         ({"validation": 1 + 2j}, "validation must be a table"),
         ({"validation": [3]}, "validation must be a table"),
+        ({"prompts": [{"text": "Who?"}]}, "prompts are answered every sample_every steps"),
+        ({"prompts": [{"text": " "}], "sample_every": 5}, "prompts need a text to ask"),
+        ({"prompts": [{"text": "Who?", "images": [3]}], "sample_every": 5}, "images of a prompt are a list of files"),
         ({"data.0.weight": -1}, "weight of the data 'a.tar' must be above 0"),
     ],
 )

@@ -22,6 +22,7 @@ from seedx.tiling import normalise, tile_image
 from seedx.train.export import export
 from seedx.train.recipe import load_recipe
 from seedx.train.run import STAGES, build, dry_run, run
+from seedx.train.sample_prompts import SamplePrompt
 from seedx.train.stages.language_samples import predict_features
 from seedx_stickers import tasks
 from seedx_stickers.scenes import Scene, Sticker, render
@@ -151,7 +152,8 @@ def test_what_trains_no_adapter_says_so(tmp_path):
 def test_the_language_stage_shows_what_it_draws(tiny_folder, tmp_path):
     settings = {**SMALL, "max_seq_len": 60, "sample_every": 2, "init_from": str(tiny_folder)}
     path = recipe_of(tmp_path, LANGUAGE)
-    assert run(path, tmp_path / "out", **settings)
+    prompts = [{"text": "What is this?", "images": ["examples/meadow.png"]}, {"text": "Draw a dog."}]
+    assert run(path, tmp_path / "out", **settings, prompts=prompts)
     sheet = Image.open(tmp_path / "out/runs/mine/samples/00000002.png")
     stage = build(load_recipe(path, **settings), tmp_path)
     assert stage.sample(0) == []  # before there was a row
@@ -163,11 +165,30 @@ def test_the_language_stage_shows_what_it_draws(tiny_folder, tmp_path):
     features = pool_features(stage.model.vision(batch.targets), stage.config.vision.pool)
     errors = (predict_features(stage.model, stage.shown) - features).square().sum()
     assert float(errors) == pytest.approx(float(stage.losses(batch)["image"].detach()), rel=1e-4)
+    replies_are_those_of_the_trained_model(tmp_path / "out")
     bare = tmp_path / "bare"
     shutil.copytree(tiny_folder, bare, ignore=shutil.ignore_patterns("detokenizer*"))
     other = build(load_recipe(path, **settings | {"init_from": str(bare)}), tmp_path)
     next(other.batches(0, None, 0, 1))
     assert other.shown is not None and other.sample(0) == []  # nobody is there to draw
+    assert not other.replies([SamplePrompt("Draw a dog.")])[0].images
+
+
+def replies_are_those_of_the_trained_model(folder):
+    """The last samples of a run without a moving average were made with the weights that it wrote."""
+    samples, model = folder / "runs/mine/samples", seedx.load(folder)
+    replies = [
+        model.chat("What is this?", images=["examples/meadow.png"], max_new_tokens=200),
+        model.chat("Draw a dog.", max_new_tokens=200),
+    ]
+    pictures = [image for reply in replies for image in reply.images]
+    shown = (samples / "00000002.md").read_text()
+    assert shown.startswith("**[examples/meadow.png] What is this?**\n\n") and "**Draw a dog.**" in shown
+    assert pictures and len(pictures) == shown.count("[00000002-")
+    assert all(reply.text in shown for reply in replies)
+    for number, image in enumerate(pictures, start=1):
+        kept = np.array(Image.open(samples / f"00000002-{number}.png")).astype(int)
+        assert np.abs(kept - np.array(image)).max() <= 2  # decoded together, or one by one
 
 
 def test_features_from_a_cache_give_the_same_losses(tiny_folder, tmp_path):

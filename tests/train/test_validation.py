@@ -114,7 +114,8 @@ def test_losses_are_those_of_a_training_step_on_the_same_rows_without_dropout(va
     expected, _ = accumulate(stage, first, recipe, World())  # a model without dropout
     found = evaluate(stage, first, recipe, World())
     assert found == pytest.approx({name: expected[name] for name in found}, rel=1e-5)
-    assert set(found) == {"loss", "text", "image"} and stage.model.training
+    by_source = {f"source/stickers:{name}" for name in ("draw/text", "draw/image", "question/text")}
+    assert set(found) == {"loss", "text", "image", *by_source} and stage.model.training
 
 
 @pytest.mark.slow
@@ -142,15 +143,23 @@ def test_weights_and_biases_gets_the_recipe_the_curves_and_the_same_run_again(tm
     made = types.SimpleNamespace(
         log=lambda values, step: calls.append((values, step)), finish=lambda: calls.append("end")
     )
-    fake = types.SimpleNamespace(init=lambda **given: calls.append(given) or made, Image=lambda picture: "picture")
+    fake = types.SimpleNamespace(
+        init=lambda **given: calls.append(given) or made, Image=lambda picture: "picture", Table=lambda **given: given
+    )
     monkeypatch.setitem(sys.modules, "wandb", fake)
     for _ in range(2):
         tracker = open_tracker(tmp_path, dataclasses.replace(RECIPE, tracker="wandb"), 0)
         tracker.numbers({"loss": 1.0}, 3)
         tracker.picture("samples", PIL.Image.new("RGB", (2, 2)), 3)
+        tracker.answers("answers", [("Who?", "a cat")], 3)
         tracker.close()
-    assert calls[0] == calls[4] and calls[0]["resume"] == "allow" and calls[0]["config"]["lr"] == RECIPE.lr
-    assert json.dumps(calls[0]["config"]) and calls[1:4] == [({"loss": 1.0}, 3), ({"samples": "picture"}, 3), "end"]
+    assert calls[0] == calls[5] and calls[0]["resume"] == "allow" and calls[0]["config"]["lr"] == RECIPE.lr
+    assert json.dumps(calls[0]["config"]) and calls[1:5] == [
+        ({"loss": 1.0}, 3),
+        ({"samples": "picture"}, 3),
+        ({"answers": {"columns": ["prompt", "answer"], "data": [["Who?", "a cat"]]}}, 3),
+        "end",
+    ]
 
 
 def test_a_tracker_that_is_not_installed(tmp_path, monkeypatch):

@@ -45,6 +45,7 @@ class Data:
         limit: samples read in an epoch at most, others in every epoch; None for all.
         epochs: the data set is used up after so many; None for never.
         options: the format's.
+        label: what the log calls it; the source if it is empty. Losses of tables with one label are logged together.
     """
 
     source: str
@@ -53,12 +54,12 @@ class Data:
     limit: int | None = None
     epochs: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    label: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.source, str) or not isinstance(self.format, str):
-            raise SeedxError(
-                f"source and format of data are texts, not {shorten(self.source)} and {shorten(self.format)}"
-            )
+        if not all(isinstance(text, str) for text in (self.source, self.format, self.label)):
+            given = ", ".join(shorten(value) for value in (self.source, self.format, self.label))
+            raise SeedxError(f"source, format and label of data are texts, not {given}")
         where = f"of the data {shorten(self.source)}"
         object.__setattr__(self, "weight", number(f"weight {where}", self.weight))
         for name in ("limit", "epochs"):
@@ -72,6 +73,11 @@ class Data:
         ):
             if not right:
                 raise SeedxError(f"{name} of the data {self.source!r} must be above 0, not {value}: or leave it out")
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        return self.label or self.source
 
 
 def tempered(mixture: Sequence[Data], temperature: float) -> tuple[Data, ...]:

@@ -42,12 +42,14 @@ class Row:
 
     Attributes:
         keys: where each document came from.
+        names: of the data set that each document came from, as `Data.name`.
         sample_errors: of the samples that were read for it, with those used.
         state: JSON-able; resumes the stream after this row.
     """
 
     encoded: Encoded
     keys: list[str]
+    names: list[str]
     sample_errors: SampleErrors
     state: dict[str, Any]
 
@@ -124,7 +126,8 @@ class Stream:
             self.rows += 1
             errors, self.sample_errors = self.sample_errors, SampleErrors()
             packed = concatenate([w.encoded for w in chosen if w.encoded is not None])
-            yield Row(packed, [w.where for w in chosen], errors, self.state)
+            names = [self.readers[w.source].source.data.name for w in chosen]
+            yield Row(packed, [w.where for w in chosen], names, errors, self.state)
 
     @property
     def state(self) -> dict[str, Any]:

@@ -126,6 +126,7 @@ class Detokenizer(nn.Module):
         noise: Tensor,
         timesteps: Tensor,
         size: tuple[int, int] | Tensor | None = None,
+        each: bool = False,
     ) -> Tensor:
         """Mean squared error of the noise, or of the velocity where `config.scheduler` has `v_prediction`.
 
@@ -136,12 +137,15 @@ class Detokenizer(nn.Module):
             noise: (B, C, h, w), standard normal.
             timesteps: (B,) int64.
             size: height and width in pixels, or SDXL's full time ids (B, 6); None: those of the latents.
+            each: of each picture (B,), in the place of the mean of all.
         """
         prompt, pooled = self.context(features)
         noisy = self.noise_schedule.add_noise(latents, noise, timesteps)
         predicted = self.predict(noisy, timesteps, prompt, pooled, self.time_ids(latents, size), condition_latents)
         velocity = self.noise_schedule.config.prediction_type == "v_prediction"
         target = self.noise_schedule.get_velocity(latents, noise, timesteps) if velocity else noise
+        if each:
+            return F.mse_loss(predicted.float(), target.float(), reduction="none").mean((1, 2, 3))
         return F.mse_loss(predicted.float(), target.float())
 
     def time_ids(self, latents: Tensor, size: tuple[int, int] | Tensor | None = None) -> Tensor:

@@ -11,7 +11,7 @@ Sums and counts add up over micro-batches and ranks, so the loss of a batch does
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -30,11 +30,14 @@ class Losses:
         sums: over what is supervised, scalars.
         counts: number of supervised tokens, and of regressed components ("mse") or features ("cosine").
         weights: of the means in the total.
+        each: without gradients, the parts of the sums: of every supervised token, and of every drawn image, in their
+            order in the batch.
     """
 
     sums: dict[str, Tensor]
     counts: dict[str, int]
     weights: dict[str, float]
+    each: dict[str, Tensor] = field(default_factory=dict)
 
     def mean(self, name: str) -> Tensor:
         return self.sums[name] / max(self.counts[name], 1)
@@ -62,9 +65,13 @@ def loss_weights(config: BridgeConfig) -> dict[str, float]:
 def loss_counts(batch: Batch, config: Config) -> dict[str, int]:
     """What the sums of a batch are divided by: known without a forward pass."""
     drawn = 0 if batch.targets is None else len(batch.targets)
-    components = config.vision.output_dim if config.bridge.regression == "mse" else 1
     _, supervised = next_tokens(batch.labels)
-    return {"text": int(supervised.sum()), "image": drawn * config.vision.pooled * components}
+    return {"text": int(supervised.sum()), "image": drawn * values_of_an_image(config)}
+
+
+def values_of_an_image(config: Config) -> int:
+    """Regressed values of one image: components, or features whose cosine is taken."""
+    return config.vision.pooled * (config.vision.output_dim if config.bridge.regression == "mse" else 1)
 
 
 def next_tokens(labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,13 +84,14 @@ def next_tokens(labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def regression(drawn: Tensor, target: Tensor, config: BridgeConfig) -> Tensor:
-    """Summed error of features (M, Kp, D): squared by component ("mse"), or 1 - cosine by feature ("cosine").
+    """Features (M, Kp, D) -> summed error of each image (M,): squared by component ("mse"), or 1 - cosine by feature
+    ("cosine").
 
     Raises:
         SeedxError: `config.regression` is neither "mse" nor "cosine".
     """
     if config.regression == "mse":
-        return F.mse_loss(drawn, target, reduction="sum")
+        return F.mse_loss(drawn, target, reduction="none").sum((1, 2))
     if config.regression == "cosine":
-        return (1 - F.cosine_similarity(drawn, target, dim=-1)).sum()
+        return (1 - F.cosine_similarity(drawn, target, dim=-1)).sum(1)
     raise SeedxError(f'the regression loss is "mse" or "cosine", not {config.regression!r}')

@@ -80,20 +80,25 @@ class SeedX(nn.Module):
 
     def forward(self, batch: Batch) -> Losses:
         states = self.states(batch)
-        sums = {
-            "text": self.text_loss(states, batch.labels),
-            "image": self.image_loss(states, batch.draw_mask, batch.targets),
+        each = {
+            "text": self.text_losses(states, batch.labels),
+            "image": self.image_losses(states, batch.draw_mask, batch.targets),
         }
-        return Losses(sums, loss_counts(batch, self.config), loss_weights(self.config.bridge))
+        return Losses(
+            {name: values.sum() for name, values in each.items()},
+            loss_counts(batch, self.config),
+            loss_weights(self.config.bridge),
+            {name: values.detach() for name, values in each.items()},
+        )
 
-    def text_loss(self, states: Tensor, labels: Tensor) -> Tensor:
-        """Summed next-token cross-entropy; only supervised positions go through the head."""
+    def text_losses(self, states: Tensor, labels: Tensor) -> Tensor:
+        """Next-token cross-entropy of each supervised token; only supervised positions go through the head."""
         following, supervised = next_tokens(labels)
         logits = self.language.head(states[:, :-1][supervised]).float()
-        return F.cross_entropy(logits, following[supervised], reduction="sum")
+        return F.cross_entropy(logits, following[supervised], reduction="none")
 
-    def image_loss(self, states: Tensor, draw_mask: Tensor, targets: Tensor | None) -> Tensor:
-        """Summed error of the drawn features against the pooled features of their targets."""
+    def image_losses(self, states: Tensor, draw_mask: Tensor, targets: Tensor | None) -> Tensor:
+        """Error of the drawn features of each image against the pooled features of its target (M,)."""
         targets = self._no_features(states) if targets is None else targets
         queries = self.config.bridge.queries
         expect_placeholders(draw_mask, len(targets), queries, "draw")

@@ -30,6 +30,7 @@ from seedx.errors import SeedxError, shorten
 from seedx.images import TRAINING_MAX_PIXELS
 from seedx.train import recipe_paths
 from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
+from seedx.train.sample_prompts import SamplePrompt
 from seedx.train.validating import Validating
 
 INFINITE = float("inf")
@@ -51,6 +52,8 @@ NOT_LEARNT = (
     "workers",
     "log_every",
     "sample_every",
+    "prompts",
+    "offload",
     "save_seconds",
     "keep_last",
     "max_sample_errors",
@@ -98,7 +101,9 @@ class Recipe:
         ema_decay: of the exponential moving average of the weights, which is what the stage writes; 0: no average.
         bf16: autocast to bfloat16; the weights stay float32.
         activation_checkpointing: recompute the activations inside the blocks: less memory, a third more time.
-        compile: the blocks by torch.compile.
+        compile: the blocks by torch.compile, which needs a C++ compiler.
+        offload: keep the weights, gradients and the optimizer's state in the machine's memory, not in the GPU's; a
+            block's weights are copied when it runs, and the optimizer's step runs on the CPU.
         replicas: sharded copies of the model, each on as many ranks as the others (HSDP). With one for each machine,
             weights are gathered within machines only. 1: one copy over all ranks.
         max_seq_len: tokens of a packed row.
@@ -110,6 +115,7 @@ class Recipe:
         max_skipped_steps: consecutive steps that are skipped, since the loss or gradient is not finite, before the run
             stops.
         log_every, sample_every: steps; 0: no samples.
+        prompts: what the language stage answers every `sample_every` steps; see `SamplePrompt`.
         save_seconds: between checkpoints.
         keep_last: checkpoints to keep besides the best.
         validation: see `Validating`.
@@ -143,6 +149,7 @@ class Recipe:
     bf16: bool = True
     activation_checkpointing: bool = False
     compile: bool = False
+    offload: bool = False
     replicas: int = 1
     max_seq_len: int = 256
     streams: int = 16
@@ -153,6 +160,7 @@ class Recipe:
     max_skipped_steps: int = 10
     log_every: int = 20
     sample_every: int = 0
+    prompts: tuple[SamplePrompt, ...] = ()
     save_seconds: float = 120.0
     keep_last: int = 2
     data: tuple[Data, ...] = ()
@@ -181,6 +189,8 @@ class Recipe:
                 "a large one such as 1e9 gives every data set the same share"
             )
         all_finite("options", self.options)
+        if self.prompts and not self.sample_every:
+            raise SeedxError("prompts are answered every sample_every steps: give it, such as sample_every = 500")
 
     @property
     def mixture(self) -> tuple[Data, ...]:
@@ -234,11 +244,25 @@ def load_recipe(path: Path, **changes: Any) -> Recipe:
 
 def differences(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
     """Where a recipe differs from an earlier one as a dictionary, one line a field, without those in `NOT_LEARNT`."""
-    now = as_json(recipe)
-    old = {**now, **before}
+    now = _learnt(as_json(recipe))
+    old = {**now, **_learnt(before)}
     return [
         f"{name}: {old[name]!r} -> {now[name]!r}" for name in now if name not in NOT_LEARNT and now[name] != old[name]
     ]
+
+
+def _learnt(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe without the labels of its data, which only the log has."""
+    plain = dict(values)
+    validation = plain.get("validation") or {}
+    plain["data"] = [_without_label(table) for table in plain.get("data", [])]
+    return plain | {
+        "validation": validation | {"data": [_without_label(table) for table in validation.get("data", [])]}
+    }
+
+
+def _without_label(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key != "label"}
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:

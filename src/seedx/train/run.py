@@ -98,6 +98,8 @@ def build(recipe: Recipe, folder: Path) -> Stage:
         raise SeedxError(f"there is no stage {recipe.stage!r}{nearest(recipe.stage, known)}")
     if recipe.adapter and not hasattr(stage, "save_adapter"):
         raise SeedxError(f"the stage {recipe.stage!r} trains no adapters: leave adapter out of the recipe")
+    if recipe.prompts and not hasattr(stage, "replies"):
+        raise SeedxError(f"the stage {recipe.stage!r} answers nothing: leave [[prompts]] out of the recipe")
     made: Stage = stage(recipe, folder)
     return made
 

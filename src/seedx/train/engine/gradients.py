@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from seedx.model.losses import weighted_total
 from seedx.train.engine.parallel import World
 from seedx.train.recipe import Recipe
-from seedx.train.stages.base import Stage, to_device
+from seedx.train.stages.base import BY_SOURCE, Stage, to_device
 
 
 def accumulate(
@@ -43,9 +43,20 @@ def accumulate(
                 with autocast(recipe, world.device):
                     losses = stage.losses(to_device(batch, world.device))
                 weighted_total(losses, counts, stage.weights).backward()
-            sums.update({name: float(value.detach()) for name, value in losses.items()})
-    values = {name: total / max(1, counts[name]) for name, total in totals(sums, world).items()}
+            sums.update(as_numbers(losses))
+    values = means(totals(sums, world), counts)
     return values | {"loss": sum(weight * values[name] for name, weight in stage.weights.items())}, counts
+
+
+def as_numbers(losses: Mapping[str, torch.Tensor]) -> dict[str, float]:
+    """Scalars by name, fetched from the device at once."""
+    return dict(zip(losses, torch.stack([value.detach() for value in losses.values()]).tolist(), strict=True))
+
+
+def means(sums: Mapping[str, float], counts: Mapping[str, float]) -> dict[str, float]:
+    """Losses of a global batch; a source that is not in it has none."""
+    kept = [name for name in sums if counts[name] or not name.startswith(BY_SOURCE)]
+    return {name: sums[name] / max(1, counts[name]) for name in kept}
 
 
 def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any]:

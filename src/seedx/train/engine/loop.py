@@ -22,6 +22,7 @@ import torch
 from seedx.data.sample_errors import SampleErrors
 from seedx.errors import SeedxError
 from seedx.images import side_by_side
+from seedx.train import sample_prompts
 from seedx.train.engine.activation_checkpoint import prepare_blocks
 from seedx.train.engine.checkpointing import CheckpointManager
 from seedx.train.engine.gradients import accumulate, autocast
@@ -86,6 +87,7 @@ class Trainer:
         self.losses: list[float] = []  # since the last checkpoint
         self.start, self.saved = 0, time.monotonic()
         self.validation = Validation()
+        self.flops: int | None = None  # of a step on this rank, once it is counted
 
     def train(self, stop_requested: Callable[[], bool]) -> bool:
         """Run all steps; False: stopped early, because `stop_requested` was true on some rank."""
@@ -196,8 +198,10 @@ class Trainer:
 
     def _step(self, step: int, data: Step, log: MetricsLogger | None) -> None:
         """One step of the optimizer, skipped if the loss or its gradient is not finite."""
-        if log and not log.flops and self.world.size == 1:
-            log.flops = self._flops(data)
+        if self.flops is None:  # on every rank: a sharded model can't run on one
+            self.flops = self._flops(data)
+            if log:
+                log.flops = self.flops
         lr = set_learning_rate(self.optim, self.recipe, step)
         torch.manual_seed(step_seed(self.recipe.seed, step, self.world.rank))
         values, counts = accumulate(self.stage, data.micro, self.recipe, self.world)
@@ -253,7 +257,7 @@ class Trainer:
         return total
 
     def _flops(self, data: Step) -> int:
-        """Of a step, counted in an extra run of its first micro-batch, whose gradients are dropped."""
+        """Of this rank's step, counted in an extra run of its first micro-batch, whose gradients are dropped."""
 
         def once() -> None:
             accumulate(self.stage, data.micro[:1], self.recipe, World(device=self.world.device))
@@ -277,18 +281,25 @@ class Trainer:
         return stops
 
     def _sample(self, step: int, log: MetricsLogger | None) -> None:
-        """Write sample pictures, if it is time and the stage has some."""
+        """Write sample pictures and answers, if it is time and the stage has some."""
         if not self.recipe.sample_every or (step + 1) % self.recipe.sample_every:
             return
-        with full_parameters(self.stage.model), autocast(self.recipe, self.world.device):
+        prompts = self.recipe.prompts
+        # Compiled code would be compiled again for the shapes of generation.
+        eager = torch.compiler.set_stance("force_eager") if self.recipe.compile else nullcontext()
+        with full_parameters(self.stage.model), autocast(self.recipe, self.world.device), eager:
             pictures = self.stage.sample(step)  # on every rank: a sharded model can't run on one
-        if pictures and self.world.first:
-            folder = self.run / "samples"
-            folder.mkdir(exist_ok=True)
+            replies = self.stage.replies(prompts) if prompts else []  # type: ignore[attr-defined]  # see `run.build`
+        if not log or not (pictures or replies):
+            return
+        stem = self.run / "samples" / f"{step + 1:08d}"
+        stem.parent.mkdir(exist_ok=True)
+        if pictures:
             sheet = side_by_side(pictures)
-            sheet.save(folder / f"{step + 1:08d}.png")
-            if log:
-                log.tracker.picture("samples", sheet, step)
+            sheet.save(stem.with_suffix(".png"))
+            log.tracker.picture("samples", sheet, step)
+        if replies:
+            log.tracker.answers("answers", sample_prompts.write(prompts, replies, stem), step)
 
 
 def _next(batches: Iterator[Step]) -> tuple[Step | None, Exception | None]:

@@ -26,9 +26,17 @@ from typing import Any, Protocol
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._C._distributed_c10d import HashStore
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
+from torch.distributed.fsdp import (
+    CPUOffloadPolicy,
+    FSDPModule,
+    MixedPrecisionPolicy,
+    OffloadPolicy,
+    fully_shard,
+    register_fsdp_forward_method,
+)
 from torch.distributed.tensor import DTensor
 
 from seedx.errors import SeedxError
@@ -84,6 +92,9 @@ class Sharding(Protocol):
     @property
     def bf16(self) -> bool: ...
 
+    @property
+    def offload(self) -> bool: ...
+
     def shards(self, ranks: int) -> int: ...
 
 
@@ -120,11 +131,11 @@ def shutdown(world: World, *objects: object) -> None:
         objects: models, optimizers and other holders of sharded tensors. They are emptied: tensors that outlive the
             process group can abort the process at its exit.
     """
-    if world.size > 1:
+    if dist.is_initialized():
         for holder in objects:
             vars(holder).clear()
     gc.collect()
-    if world.size > 1:
+    if dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
 
@@ -149,7 +160,11 @@ def _lost(error: Exception) -> bool:
 
 
 def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
-    """Shard a model's parameters over the ranks, in place; a single process only moves it to its device.
+    """Shard a model's parameters over the ranks, in place; a single process only moves it to its device, unless its
+    weights are offloaded.
+
+    With `recipe.offload` the shards, their gradients and so the optimizer's state are in the machine's memory, and only
+    the weights that run are on the device.
 
     On GPUs with `recipe.bf16` weights are gathered and used in bfloat16, and gradients reduced in float32; those of the
     optimizer are float32. On the CPU everything stays float32, so that many processes compute what one does.
@@ -161,11 +176,16 @@ def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
         SeedxError: the recipe's `replicas` does not divide the ranks.
     """
     replicated = list(_replicated(model))
-    for module in [model] if world.size == 1 else replicated:
+    whole = world.size == 1 and not recipe.offload
+    for module in [model] if whole else replicated:
         module.to(world.device)
-    if world.size == 1:
+    if whole:
         return
-    policy = MixedPrecisionPolicy()
+    if not dist.is_initialized():
+        _join_a_group_of_one(world.device)
+    policy, offload = MixedPrecisionPolicy(), OffloadPolicy()
+    if recipe.offload:
+        offload = CPUOffloadPolicy(pin_memory=world.device.type == "cuda")
     if recipe.bf16 and world.device.type == "cuda":
         # Inputs keep their precision: autocast decides by operation, and noise and times need it.
         policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
@@ -174,7 +194,7 @@ def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
     for unit in [*blocks(model), model]:
         if ignored.issuperset(unit.parameters()):
             continue
-        sharded = fully_shard(unit, mesh=mesh, mp_policy=policy, ignored_params=ignored)
+        sharded = fully_shard(unit, mesh=mesh, mp_policy=policy, offload_policy=offload, ignored_params=ignored)
         sharded.set_gradient_divide_factor(1.0)
         sharded.set_force_sum_reduction_for_comms(True)  # gloo can't multiply while it sums
         for method in FORWARDS.get(_class(unit), ()):
@@ -182,6 +202,12 @@ def shard(model: nn.Module, world: World, recipe: Sharding) -> None:
         unit.float()
     # Otherwise the first unit that runs makes itself the root, such as a block within `full_parameters`.
     model._get_fsdp_state()._lazy_init()  # type: ignore[operator]
+
+
+def _join_a_group_of_one(device: torch.device) -> None:
+    """What FSDP needs of a process that torchrun did not start."""
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:

@@ -1,7 +1,11 @@
-"""FLOPs of a step, and the FLOP/s to compare them with: the GPU vendor's peak, and that measured on this device."""
+"""FLOPs of a step, the FLOP/s to compare them with (the GPU vendor's peak, and that measured on this device), and the
+memory of the process.
+"""
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from collections.abc import Callable
 
@@ -10,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seedx.train.planning.clusters import vendor_peak
 
+GIB = 1024**3
 SIDE = {"cpu": 1024, "cuda": 8192}  # of the matrices
 
 
@@ -40,3 +45,11 @@ def stated_peak(device: torch.device, dtype: torch.dtype) -> float | None:
     if device.type != "cuda" or dtype != torch.bfloat16:
         return None
     return vendor_peak(torch.cuda.get_device_name(device))
+
+
+def peak_memory(device: torch.device) -> float:
+    """GiB: the most that this process has held since its start, or, on a GPU, that torch's allocator has reserved."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device) / GIB
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / GIB if sys.platform == "darwin" else used * 1024 / GIB

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +19,9 @@ class Tracker(Protocol):
 
     def picture(self, name: str, picture: PIL.Image.Image, step: int) -> None: ...
 
+    def answers(self, name: str, rows: Sequence[tuple[str, str]], step: int) -> None:
+        """Prompts and their answers."""
+
     def close(self) -> None: ...
 
 
@@ -27,6 +30,9 @@ class Nothing:
         pass
 
     def picture(self, name: str, picture: PIL.Image.Image, step: int) -> None:
+        pass
+
+    def answers(self, name: str, rows: Sequence[tuple[str, str]], step: int) -> None:
         pass
 
     def close(self) -> None:
@@ -48,6 +54,9 @@ class TensorBoard:
     def picture(self, name: str, picture: PIL.Image.Image, step: int) -> None:
         self.board.add_image(name, np.array(picture), step, dataformats="HWC")
 
+    def answers(self, name: str, rows: Sequence[tuple[str, str]], step: int) -> None:
+        self.board.add_text(name, "".join(f"**{prompt}**\n\n{answer}\n\n" for prompt, answer in rows), step)
+
     def close(self) -> None:
         self.board.close()
 
@@ -68,13 +77,16 @@ class WeightsAndBiases:
         self.run: Any = wandb.init(
             project=project, name=recipe.name, id=name, resume="allow", dir=str(run), config=as_json(recipe)
         )
-        self.image = wandb.Image
+        self.image, self.table = wandb.Image, wandb.Table
 
     def numbers(self, values: Mapping[str, float], step: int) -> None:
         self.run.log(dict(values), step=step)
 
     def picture(self, name: str, picture: PIL.Image.Image, step: int) -> None:
         self.run.log({name: self.image(picture)}, step=step)
+
+    def answers(self, name: str, rows: Sequence[tuple[str, str]], step: int) -> None:
+        self.run.log({name: self.table(columns=["prompt", "answer"], data=[list(row) for row in rows])}, step=step)
 
     def close(self) -> None:
         self.run.finish()

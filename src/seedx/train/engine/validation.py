@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from seedx.train.engine.gradients import attention_kernels, autocast, totals
+from seedx.train.engine.gradients import as_numbers, attention_kernels, autocast, means, totals
 from seedx.train.engine.parallel import World
 from seedx.train.recipe import Recipe
 from seedx.train.stages.base import Stage, to_device
@@ -64,12 +64,11 @@ def evaluate(stage: Stage, micro: list[Any], recipe: Recipe, world: World) -> di
                 losses = stage.losses(to_device(batch, world.device))
             if i < len(own):
                 counts.update(stage.counts(batch))
-                sums.update({name: float(value) for name, value in losses.items()})
+                sums.update(as_numbers(losses))
             elif not sums:
                 sums.update(dict.fromkeys(losses, 0.0))
                 counts.update(dict.fromkeys(stage.counts(batch), 0))
     finally:
         stage.model.train(training)
-    all_counts = totals(counts, world)
-    values = {name: total / max(1, all_counts[name]) for name, total in totals(sums, world).items()}
+    values = means(totals(sums, world), totals(counts, world))
     return values | {"loss": sum(weight * values[name] for name, weight in stage.weights.items())}

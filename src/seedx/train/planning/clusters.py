@@ -33,6 +33,7 @@ class Cluster:
         intra: bandwidth from one GPU to the others of its node, 10^9 bytes per second.
         inter: bandwidth from one node to the others, all its adapters together, 10^9 bytes per second.
         per_node: GPUs in a node.
+        host: bandwidth between one GPU and the machine's memory, one direction, 10^9 bytes per second: with `offload`.
 
     Raises:
         SeedxError: a number that is not positive.
@@ -44,9 +45,10 @@ class Cluster:
     intra: float
     inter: float
     per_node: int = 8
+    host: float = 25.0
 
     def __post_init__(self) -> None:
-        for field in ("memory", "tflops", "intra", "inter", "per_node"):
+        for field in ("memory", "tflops", "intra", "inter", "per_node", "host"):
             if not getattr(self, field) > 0:
                 raise SeedxError(f"a cluster's {field} is a positive number, not {getattr(self, field)!r}")
 

@@ -12,9 +12,14 @@ Memory of one GPU, in bytes:
                                            (embeddings, head, norms) stays until the backward pass ends
     unreduced    (w + 4) of the largest unit's trained weights: its gradient, and the float32 buffer it is reduced in
     activations  measured: all that the step itself allocates
+    host         with `offload`: the weights, gradients, optimizer and ema, which are then none of the GPU's; no part of
+                 the total
+
+With `compile` the figures are those without it, which are a bound: fused operations keep less.
 
 Traffic of one micro-batch, into each GPU: weights are gathered for the forward pass, those of blocks once more for the
-backward pass, and the gradients are reduced in float32.
+backward pass, and the gradients are reduced in float32. With `offload` the shards cross from the machine's memory each
+time, in float32, and the gradients' shards back to it. (AdamW's step on the machine's cores is not counted.)
 """
 
 from __future__ import annotations
@@ -60,10 +65,11 @@ class Memory:
     gathered: float
     unreduced: float
     activations: float
+    host: float = 0.0
 
     @property
     def total(self) -> float:
-        return float(sum(getattr(self, field.name) for field in dataclasses.fields(self)))
+        return float(sum(getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "host"))
 
     def fits(self, cluster: Cluster) -> bool:
         return self.total * (1 + FRAGMENTED) + RESERVED <= cluster.memory * GIB
@@ -116,16 +122,20 @@ def sizes(model: nn.Module, vision: nn.Module | None = None) -> Sizes:
 
 def memory(sizes: Sizes, recipe: Recipe, setting: Setting, gpus: int, activations: float) -> Memory:
     shards, width = gpus // setting.replicas, 2 if recipe.bf16 else 4
-    gathered = sizes.root + 3 * sizes.largest if gpus > 1 else 0
+    sharded = gpus > 1 or recipe.offload
+    kept = {
+        "weights": 4 * sizes.total / shards,
+        "gradients": 4 * sizes.trained / shards if sharded else 0.0,  # for one process they are in the activations
+        "optimizer": 8 * sizes.trained / shards,
+        "ema": 4 * sizes.trained / shards if recipe.ema_decay else 0.0,
+    }
     return Memory(
-        weights=4 * sizes.total / shards,
-        gradients=4 * sizes.trained / shards if gpus > 1 else 0,  # for one process they are in the activations
-        optimizer=8 * sizes.trained / shards,
-        ema=4 * sizes.trained / shards if recipe.ema_decay else 0,
+        **(dict.fromkeys(kept, 0.0) if recipe.offload else kept),
         unsharded=4 * sizes.unsharded,
-        gathered=width * gathered,
-        unreduced=(width + 4) * sizes.largest_trained if gpus > 1 else 0,
+        gathered=width * (sizes.root + 3 * sizes.largest) if sharded else 0,
+        unreduced=(width + 4) * sizes.largest_trained if sharded else 0,
         activations=activations,
+        host=sum(kept.values()) if recipe.offload else 0.0,
     )
 
 
@@ -145,6 +155,8 @@ def traffic(sizes: Sizes, recipe: Recipe, setting: Setting, gpus: int, cluster: 
     gathered = width * (2 * sizes.total - sizes.root) if shards > 1 else 0
     reduced = 4 * sizes.trained
     seconds = _ring(gathered + (reduced if shards > 1 else 0), shards, cluster)
+    if recipe.offload:
+        seconds += 4 * (2 * sizes.total - sizes.root + sizes.trained) / shards / (cluster.host * 1e9)
     if copies > 1:  # the shards' gradients are summed over the copies: reduced, then gathered again
         among_nodes = gpus > cluster.per_node
         share = 2 * reduced * (copies - 1) / copies

@@ -153,7 +153,8 @@ class Workload:
         return first + (last - first) * (rows - 1) / (self.rows - 1)
 
     def _measure(self, rows: int, checkpointing: bool) -> Measured:
-        how = {"gpu": True, "sharded": self.gpus > 1, "bf16": self.recipe.bf16, "checkpointing": checkpointing}
+        sharded = self.gpus > 1 or self.recipe.offload
+        how = {"gpu": True, "sharded": sharded, "bf16": self.recipe.bf16, "checkpointing": checkpointing}
         return workload.extrapolated(self.step, self.depths, self.load(rows), **how)
 
 

@@ -57,10 +57,11 @@ def _flops(plan: Plan) -> str:
 
 def _memory(own: Choice) -> str:
     sizes = {field.name: getattr(own.memory, field.name) for field in dataclasses.fields(own.memory)}
-    rows = [(name, f"{size / GIB:.2f}") for name, size in sizes.items() if size]
+    rows = [(name, f"{size / GIB:.2f}") for name, size in sizes.items() if size and name != "host"]
+    host = [("in the machine's memory", f"{sizes['host'] / GIB:.2f}")] if sizes["host"] else []
     total = ("total", f"{own.memory.total / GIB:.2f}")
     title = f"memory of a GPU by the recipe ({_words(own.setting)})"
-    return _table(title, ("use", "GiB"), [*rows, total])
+    return _table(title, ("use", "GiB"), [*rows, total, *host])
 
 
 def _settings(plan: Plan, samples: float | None, everything: bool) -> str:

@@ -28,6 +28,7 @@ from seedx.train.recipe import Recipe
 
 B = TypeVar("B")
 TALLIES = ("samples", "tokens")  # counts of no loss: they are logged as throughput
+BY_SOURCE = "source/"  # begins the names of losses by source, "source/NAME/text": see `by_source.py`
 
 
 @dataclass
@@ -67,7 +68,8 @@ class Stage(Protocol):
         """Number of supervised values of each loss in a micro-batch; and "samples" and "tokens", where they apply."""
 
     def losses(self, batch: Any) -> dict[str, Tensor]:
-        """Sums of the losses over a micro-batch, by name; those without a weight are only logged."""
+        """Sums of the losses over a micro-batch, by name; those without a weight are only logged. The same names for
+        every batch."""
 
     def sample(self, step: int) -> list[Image.Image]:
         """Sample images for the log; may be empty."""

@@ -144,8 +144,12 @@ class DetokenizerStage:
         return {"drawing": batch.latents.numel(), "samples": len(batch.latents)}
 
     def losses(self, batch: DenoisingBatch) -> dict[str, Tensor]:
-        loss = self.model.loss(batch.latents, batch.features, batch.condition, batch.noise, batch.timesteps)
-        return {"drawing": loss * batch.latents.numel()}
+        return {"drawing": self.errors(batch).sum()}
+
+    def errors(self, batch: DenoisingBatch) -> Tensor:
+        """The summed error of each picture (B,)."""
+        given = (batch.latents, batch.features, batch.condition, batch.noise, batch.timesteps)
+        return self.model.loss(*given, each=True) * batch.latents[0].numel()
 
     def randomness(self, rows: int, side: int, generator: torch.Generator | None = None) -> Randomness:
         """For latents of `side` x `side`, from a generator or torch's global one."""

@@ -26,6 +26,7 @@ from seedx.messages import Message, images
 from seedx.model.vision import pool_features
 from seedx.tiling import resized, to_picture
 from seedx.train.recipe import Recipe
+from seedx.train.stages import by_source
 from seedx.train.stages.base import rows_of, to_device
 from seedx.train.stages.detokenizer import DenoisingBatch, DetokenizerStage, Options, Randomness
 from seedx.train.stages.packed_data import PackedDataStage
@@ -42,6 +43,7 @@ class Pictures:
     timesteps: Tensor
     errors: Tensor
     dropped: Tensor
+    sources: Tensor  # (B,) int64, numbers of `PackedDataStage.sources`
 
 
 @dataclass(frozen=True)
@@ -90,16 +92,19 @@ class FirstStage(PackedDataStage, DetokenizerStage):
             targets,
             torch.cat([grey if tiles is None else tiles for tiles in given]),
             torch.tensor([tiles is not None for tiles in given]),
-            *(torch.cat([getattr(one, name) for one in random]) for name in Randomness.__dataclass_fields__),
+            **{name: torch.cat([getattr(one, name) for one in random]) for name in Randomness.__dataclass_fields__},
+            sources=by_source.of_tokens(rows, self.sources, self.max_seq_len)[:, 0],
         )
         self.shown = self.shown or rows_of(batch, 0, SHOWN)
         return batch
 
     def counts(self, batch: Pictures) -> dict[str, int]:  # type: ignore[override]
-        return {"drawing": batch.noise.numel(), "samples": len(batch.targets)}
+        by_picture = by_source.counts(self.sources, "drawing", batch.sources, batch.noise[0].numel())
+        return {"drawing": batch.noise.numel(), **by_picture, "samples": len(batch.targets)}
 
     def losses(self, batch: Pictures) -> dict[str, Tensor]:  # type: ignore[override]
-        return super().losses(self.encoded(batch))
+        errors = self.errors(self.encoded(batch))
+        return {"drawing": errors.sum(), **by_source.sums(self.sources, "drawing", errors, batch.sources)}
 
     @torch.no_grad()
     def encoded(self, batch: Pictures) -> DenoisingBatch:

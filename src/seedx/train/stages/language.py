@@ -25,9 +25,10 @@ from seedx.data.pictures import decode
 from seedx.data.stream import Row
 from seedx.errors import SeedxError
 from seedx.images import TRAINING_MAX_PIXELS
+from seedx.inference.reply import Reply
 from seedx.messages import Message, map_images
 from seedx.model.lora_training import updates_of
-from seedx.model.losses import Losses, loss_counts, loss_weights
+from seedx.model.losses import Losses, loss_counts, loss_weights, values_of_an_image
 from seedx.model.seedx import SeedX
 from seedx.prompt import prepare
 from seedx.tiling import to_picture
@@ -39,7 +40,15 @@ from seedx.train.engine.parallel import current_world
 from seedx.train.engine.trainable import adapter_folder, apply, patterns, with_lora
 from seedx.train.feature_cache.store import FeatureCache, vision_digest
 from seedx.train.recipe import Recipe, overridden
-from seedx.train.stages.language_samples import decode_features, load_detokenizer, predict_features, rows_with_targets
+from seedx.train.sample_prompts import SamplePrompt
+from seedx.train.stages import by_source
+from seedx.train.stages.language_samples import (
+    decode_features,
+    load_detokenizer,
+    predict_features,
+    reply_to,
+    rows_with_targets,
+)
 from seedx.train.stages.packed_data import PackedDataStage
 
 
@@ -81,7 +90,7 @@ class LanguageStage(PackedDataStage):
         self.tokenizer = load_or_train_tokenizer(source.folder, self.config, plugins.named(self.options.corpus))
         self.encode = Encode(self.tokenizer, self.config, recipe.max_seq_len, recipe.too_long, recipe.max_pixels)
         self.model = self._model(source)
-        shows = recipe.sample_every and current_world().first
+        shows = recipe.sample_every and (current_world().first or recipe.prompts)
         self.detokenizer = load_detokenizer(source.folder, self.config) if shows else None
         self.shown: Batch | None = None
         self.cache: FeatureCache | None = None
@@ -134,6 +143,7 @@ class LanguageStage(PackedDataStage):
         if self.shown is None and self.recipe.sample_every:
             self.shown = rows_with_targets([row.encoded for row in rows], self.tokenizer.specials.pad)
         batch = collate([row.encoded for row in rows], self.tokenizer.specials.pad, self.max_seq_len)
+        batch.sources = by_source.of_tokens(rows, self.sources, self.max_seq_len)
         if self.cache:
             batch.tiles = batch.tiles if batch.tiles is None else self.cache.features(batch.tiles)
             batch.targets = batch.targets if batch.targets is None else self.cache.features(batch.targets)
@@ -147,15 +157,23 @@ class LanguageStage(PackedDataStage):
         return features
 
     def counts(self, batch: Batch) -> dict[str, int]:
+        texts, drawn = by_source.of_labels(batch, self.config.bridge.queries)
         return {
             **loss_counts(batch, self.config),
+            **by_source.counts(self.sources, "text", texts),
+            **by_source.counts(self.sources, "image", drawn, values_of_an_image(self.config)),
             "samples": int((batch.position_ids == 0).sum()),
             "tokens": int((batch.input_ids != self.tokenizer.specials.pad).sum()),
         }
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         losses: Losses = self.model(batch)
-        return losses.sums
+        texts, drawn = by_source.of_labels(batch, self.config.bridge.queries)
+        return {
+            **losses.sums,
+            **by_source.sums(self.sources, "text", losses.each["text"], texts),
+            **by_source.sums(self.sources, "image", losses.each["image"], drawn),
+        }
 
     def sample(self, step: int) -> list[Image.Image]:
         """The first target pictures, then those that the folder's de-tokenizer decodes from predicted features; none if
@@ -168,6 +186,10 @@ class LanguageStage(PackedDataStage):
         pictures = decode_features(self.model, self.detokenizer, features)
         targets = self.shown.targets[: len(pictures)].float() / 255
         return [*map(to_picture, targets), *map(to_picture, pictures)]
+
+    def replies(self, prompts: Sequence[SamplePrompt]) -> list[Reply]:
+        """As the trained folder's model would reply; without its de-tokenizer in words alone."""
+        return reply_to(prompts, self.model, self.detokenizer, self.tokenizer)
 
     def save(self, model: nn.Module, folder: Path) -> None:
         assert isinstance(model, SeedX)

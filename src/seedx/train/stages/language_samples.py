@@ -1,4 +1,5 @@
-"""Sample pictures of the language stage: features predicted for training rows, decoded by the folder's de-tokenizer.
+"""Sample pictures and answers of the language stage: features predicted for training rows, decoded by the folder's
+de-tokenizer, and replies to a recipe's `[[prompts]]`.
 
 The placeholders of a picture are known once `<img>` is chosen, so the states of a training row are those of generation:
 the samples are what the model draws for the words (and pictures) before.
@@ -14,12 +15,18 @@ import torch
 from torch import Tensor
 
 from seedx.batch import Batch, Encoded, collate
+from seedx.checkpoint.parts import Model
 from seedx.config import Config
+from seedx.inference.engine import Engine, Request
+from seedx.inference.reply import Reply
+from seedx.inference.settings import Drawing, Settings
 from seedx.model.denoise import denoise
 from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.model.vision import negative_features
+from seedx.tokenizer import Tokenizer
 from seedx.train.engine import components
+from seedx.train.sample_prompts import SamplePrompt
 from seedx.train.stages.base import to_device
 from seedx.train.stages.detokenizer import FIRST
 
@@ -66,3 +73,32 @@ def decode_features(model: SeedX, detokenizer: Detokenizer, features: Tensor) ->
     pixels = denoise(detokenizer.to(features.device), features.float(), negative, range(len(features)))
     detokenizer.to("cpu")
     return pixels
+
+
+@torch.no_grad()
+def reply_to(
+    prompts: Sequence[SamplePrompt], model: SeedX, detokenizer: Detokenizer | None, tokenizer: Tokenizer
+) -> list[Reply]:
+    """The likeliest replies of a model in training, without dropout, through the engine that every verb replies by.
+
+    The model may be sharded: then all ranks call it, and generate the same.
+    """
+    draws: Drawing = "auto" if detokenizer else "forbid"
+    if detokenizer is None:
+        with torch.device("meta"):
+            detokenizer = Detokenizer(model.config.detokenizer, model.config.vision.output_dim)
+    else:
+        detokenizer.to(model.vision.proj.device)
+    config = dataclasses.replace(model.config, detokenizer=detokenizer.config)
+    training = model.training
+    engine = Engine(Model(config, model.eval(), detokenizer, tokenizer))
+    try:
+        asked = [
+            Request([engine.turn(p.text, list(p.images))], Settings(max_new_tokens=p.max_new_tokens), drawing=draws)
+            for p in prompts
+        ]
+        return engine.reply(asked)
+    finally:
+        model.train(training)
+        if draws == "auto":
+            detokenizer.to("cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from seedx.data.stream import Encode, Row
 from seedx.errors import SeedxError
 from seedx.train.engine.components import Origin
 from seedx.train.recipe import Recipe
+from seedx.train.stages import by_source
 from seedx.train.stages.base import Step
 
 T = TypeVar("T")
@@ -31,6 +33,11 @@ class PackedDataStage:
     recipe: Recipe
     encode: Encode
     max_seq_len: int
+
+    @functools.cached_property
+    def sources(self) -> list[str]:
+        """The names of the data sets, by their numbers in a batch."""
+        return by_source.names(self.recipe)
 
     def batch_of(self, rows: Sequence[Row], seeds: Sequence[str]) -> Any:
         """Collate rows into a micro-batch; each row has a seed of its own in the run, for random choices about it."""
