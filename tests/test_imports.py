@@ -22,7 +22,7 @@ FLOORS = (
     {"seedx.prompt", "seedx.checkpoint", "seedx.data"},
     {"seedx.engines"},
     {"seedx.inference"},
-    {"seedx.verify", "seedx.train", "seedx.evaluation", "seedx.serve"},
+    {"seedx.verify", "seedx.train", "seedx.evaluation", "seedx.bulk", "seedx.serve"},
     {"seedx", "seedx.verbs", "seedx.cli"},
     {"seedx_stickers"},
 )
@@ -36,6 +36,7 @@ APART = (
     ("seedx.data", "seedx.model"),
     ("seedx.inference", "seedx.train"),
     ("seedx.serve", "seedx.train"),
+    ("seedx.bulk", "seedx.train"),
     ("seedx_stickers.tasks", "seedx.inference"),
     ("seedx_stickers.tasks", "seedx.model"),
     ("seedx_stickers.scenes", "seedx.model"),

@@ -11,6 +11,7 @@ from seedx.checkpoint.placement import Dtype, Memory
 from seedx.inference.settings import DrawSettings, EngineName, Settings
 
 if TYPE_CHECKING:
+    from seedx.inference.loading import LoadOptions
     from seedx.inference.pipeline import Pipeline
 
 
@@ -47,24 +48,26 @@ class Source:
         Raises:
             SeedxError: there is no such model or device.
         """
-        import torch
-
         from seedx.inference import pipeline
 
-        progress = progress and sys.stderr.isatty()
-        return pipeline.load(
-            self.model,
-            adapter=self.adapter,
-            device=self.device,
-            dtype=getattr(torch, self.dtype) if self.dtype else None,
-            memory=self.memory,
-            max_pixels=self.max_pixels,
-            progress=progress,
-            engine=self.engine,
-            gguf=self.gguf,
-            threads=self.threads,
-            repack=self.repack,
-        )
+        return pipeline.load(self.model, **self.options(progress and sys.stderr.isatty()))
+
+    def options(self, progress: bool = False) -> LoadOptions:
+        """All but the model's name, as `seedx.load` takes it."""
+        import torch
+
+        return {
+            "adapter": self.adapter,
+            "device": self.device,
+            "dtype": getattr(torch, self.dtype) if self.dtype else None,
+            "memory": self.memory,
+            "max_pixels": self.max_pixels,
+            "progress": progress,
+            "engine": self.engine,
+            "gguf": self.gguf,
+            "threads": self.threads,
+            "repack": self.repack,
+        }
 
 
 TINY = Source()

@@ -1,0 +1,11 @@
+"""Many inputs at once: read as a stream, answered in batches, written so that a killed run resumes.
+
+    tasks      what is asked of each input, and the columns that it is read from
+    inputs     a folder, glob, JSONL, Parquet, tar or object store -> a stream of inputs
+    worker     a plain callable: columns in, columns out; the same here, in Ray Data, in anyone's pipeline
+    results    rows on disk, each once, whatever kills the process
+    local      one process: reading and decoding beside the model
+    on_ray     the same worker as actors of Ray Data
+
+`job.py` is the command: it checks it, runs it and resumes it.
+"""
