@@ -27,6 +27,7 @@ from seedx.data.sample_errors import SampleError
 from seedx.data.sources import Unit, open_source
 from seedx.errors import SeedxError
 
+RECORD_ENDINGS = ("jsonl", "json", "parquet", "tar")
 CHUNK = 256  # pictures of a folder that are a unit
 
 
@@ -59,7 +60,7 @@ class Pictures:
 
     def read(self) -> Iterator[Input]:
         for path in self.paths:
-            name = printable(path.removeprefix(self.base))
+            name = _below(path, self.base)
             yield Input(name, name, path)
 
 
@@ -77,7 +78,7 @@ class Records:
         Raises:
             OSError: the file is gone or its store does not answer.
         """
-        name = printable(self.unit.name.removeprefix(self.base))
+        name = _below(self.unit.name, self.base)
         before: Any = 0
         for after, item in self.unit.read():
             source = f"{name}@{before[0] if isinstance(before, list) else before}"
@@ -87,12 +88,12 @@ class Records:
                     raise item
                 yield self._input(item, source)
             except SampleError as error:
-                where = printable(error.where.removeprefix(self.base)) or source
+                where = _below(error.where, self.base) or source
                 yield Input(source, where, error=f"{error.cause}: {error.detail}" if error.detail else error.cause)
 
     def _input(self, record: Record, source: str) -> Input:
         fields = record.fields
-        where = printable(record.where.removeprefix(self.base))
+        where = _below(record.where, self.base)
         given = fields.get(self.columns.id_column)
         known = where if given is None or str(given).strip() == "" else str(given)
         text = _first(fields, self.columns.text(self.task))
@@ -160,7 +161,7 @@ class Inputs:
             return walk(self.source, self.leave_out)
         if self.source.endswith("/"):
             return (path for path in storage.expand(f"{self.source}**") if _ending(path) in PICTURE_ENDINGS)
-        return iter(storage.expand(self.source))
+        return (path for path in storage.expand(self.source) if _ending(path) in PICTURE_ENDINGS)
 
 
 def inputs(source: str, task: Task, columns: Columns, output: str = "") -> Inputs:
@@ -184,6 +185,8 @@ def inputs(source: str, task: Task, columns: Columns, output: str = "") -> Input
             return Inputs(source, base, None, task, columns, output)
     base = re.split(r"[*?\[{]", source, maxsplit=1)[0].rpartition("/")[0] + "/"
     pictures = source.endswith("/") or _ending(source) in PICTURE_ENDINGS
+    if not pictures and _ending(source) not in RECORD_ENDINGS:  # photos/*
+        pictures = any(_ending(path) in PICTURE_ENDINGS for path in storage.expand(source))
     if pictures and task.picture == "ignored":
         raise SeedxError(
             f"this task reads texts, not pictures: give JSONL, Parquet or tar with a column {task.text[0]}"
@@ -202,6 +205,12 @@ def walk(folder: str, leave_out: str = "") -> Iterator[str]:
                 yield from walk(entry.path, leave_out)
         elif _ending(entry.name) in PICTURE_ENDINGS:
             yield entry.path
+
+
+def _below(path: str, base: str) -> str:
+    """A path or URL as seen from `base`. Some stores give names back with more slashes: memory:///photos/a.png."""
+    path, base = (re.sub(":///+", "://", each) if storage.remote(each) else each for each in (path, base))
+    return printable(path.removeprefix(base))
 
 
 def printable(name: str) -> str:

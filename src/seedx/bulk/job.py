@@ -1,24 +1,16 @@
-"""The command: what it asks, whether it is the one that the results are of, and its run."""
+"""What a run is asked to do. Standard library only: the command line is made from this."""
 
 from __future__ import annotations
 
-import itertools
-import os
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from seedx.bulk.inputs import Input, Inputs, inputs
-from seedx.bulk.progress import Shown
-from seedx.bulk.results import Done, Form, PictureForm, Results
-from seedx.bulk.tasks import Columns, TaskName, task_of
-from seedx.checks import integer
-from seedx.data.sources import fingerprints
-from seedx.errors import SeedxError
+from seedx.bulk.tasks import Columns, TaskName
 
 Runner = Literal["local", "ray"]
+Form = Literal["jsonl", "parquet"]
+PictureForm = Literal["files", "tar"]
 
 
 @dataclass(frozen=True)
@@ -70,22 +62,6 @@ class Job:
             "load_options": self.load_options,
         }
 
-    def identity(self, found: Inputs) -> dict[str, Any]:
-        """What the rows depend on. How they are computed (device, precision, batches, Ray) may change on the way."""
-        adapter = self.load_options.get("adapter")
-        return {
-            "task": self.task,
-            "input": found.source,
-            "model": os.path.abspath(self.model) if os.path.isdir(self.model) else self.model,
-            "adapter": None if adapter is None else str(adapter),
-            "prompt": self.prompt,
-            **asdict(self.columns),
-            "drawing": self.drawing,
-            "condition": self.condition,
-            **self.settings,
-            "files": {} if found.files is None else fingerprints([found.files]),
-        }
-
 
 @dataclass(frozen=True)
 class Summary:
@@ -95,51 +71,3 @@ class Summary:
     errors: int
     new: int
     seconds: float
-
-
-def run(job: Job, runner: Runner = "local", ray: RayOptions | None = None) -> Summary:
-    """Answer what has no row yet.
-
-    Raises:
-        SeedxError: an input, output or option that can't be; the results are another job's; another process writes
-            them.
-    """
-    task = task_of(job.task)
-    integer("batch_size", job.batch_size, 1)
-    found = inputs(job.source, task, job.columns, str(job.output))
-    if task.text and job.prompt is None and found.files is None:
-        raise SeedxError(f"pictures have no text of their own: say what {job.task} is asked by --prompt")
-    if os.path.realpath(found.source) == os.path.realpath(job.output):
-        raise SeedxError(f"the output {job.output} is the input as well: give another folder")
-    identity = job.identity(found)
-    with Results(job.output, identity, job.format, job.pictures) as results:
-        done = Done(results.sources())
-        before = results.rows
-        with Shown(found.count, before) as shown:
-            start = time.monotonic()
-            if runner == "ray":
-                from seedx.bulk import on_ray
-
-                on_ray.run(job, found, done, results, shown, ray or RayOptions())
-            else:
-                start = _run_here(job, left(found, done), results, shown) or start
-        return Summary(results.rows, results.errors, results.rows - before, time.monotonic() - start)
-
-
-def left(found: Inputs, done: Done) -> Iterator[Input]:
-    """The inputs that have no row."""
-    return (each for each in found.read() if each.source not in done)
-
-
-def _run_here(job: Job, todo: Iterator[Input], results: Results, shown: Shown) -> float | None:
-    """When it began, with the model loaded; None if nothing is left to do."""
-    first = next(todo, None)
-    if first is None:
-        return None
-    from seedx.bulk import local
-    from seedx.bulk.worker import Worker
-
-    worker = Worker(**job.worker_options())
-    start = time.monotonic()
-    local.run(worker, itertools.chain([first], todo), results, shown)
-    return start

@@ -5,12 +5,15 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seedx.bulk.inputs import Input
 from seedx.bulk.progress import Shown
 from seedx.bulk.results import Results, Row
-from seedx.bulk.worker import Query, Worker, as_columns
+from seedx.bulk.rows import Query, as_columns
+
+if TYPE_CHECKING:
+    from seedx.bulk.worker import Worker
 
 T = TypeVar("T")
 

@@ -54,20 +54,20 @@ def start(cpus: float) -> Any:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
     try:
         import ray
     except ImportError as error:
         raise MissingPackageError('Ray is missing: pip install "seedx[ray]"') from error
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
     if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=False, logging_level="ERROR")
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
     else:
         ray.init(
             num_cpus=max(os.cpu_count() or 1, int(cpus + 1)),  # one is for reading
             object_store_memory=OBJECT_STORE,
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
         )
     return ray
 
@@ -112,8 +112,8 @@ class _Read:
         units: list[Reader] = ray.get(self.units)
         done: Done = ray.get(self.done)
         held: list[list[Any]] = []
-        for number in batch["unit"]:
-            for each in units[int(number)].read():
+        for unit in batch["unit"]:
+            for each in units[int(unit)].read():
                 if each.source not in done:
                     held.append([each.id, each.source, pack(each.image), each.text, each.seed, each.error])
                 if len(held) == self.rows:

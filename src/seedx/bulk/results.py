@@ -25,16 +25,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from seedx.atomic import replacing_file
+from seedx.bulk.job import Form, PictureForm
 from seedx.bulk.tasks import PICTURE_ENDINGS
 from seedx.errors import MissingPackageError, SeedxError
 
-Form = Literal["jsonl", "parquet"]
-PictureForm = Literal["files", "tar"]
 Row = dict[str, Any]
 
 COLUMNS = ("id", "source", "answer", "boxes", "picture", "error", "seconds")

@@ -5,9 +5,9 @@
     -> {"id": ["a", "b"], "answer": [...], "boxes": [[], []], "picture": [None, None], "error": [None, None],
         "seconds": [...]}
 
-It knows nothing of who calls it: `seedx batch` does, as an actor of Ray Data or not, and so can `map_batches`, Daft or a
-loop. Inputs are sorted by what they cost and answered in batches of `batch_size`; rows come back in their order. What is
-wrong with one input is its row's error, and no other row's.
+It knows nothing of who calls it: `seedx batch` does, as an actor of Ray Data or not, and so can `map_batches`, Daft or
+a loop. Inputs are sorted by what they cost and answered in batches of `batch_size`; rows come back in their order. What
+is wrong with one input is its row's error, and no other row's.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import PIL.Image
 
+from seedx.bulk.rows import Answer, Query, as_columns
 from seedx.bulk.tasks import TaskName, task_of
 from seedx.data import storage
 from seedx.data.record import MAX_BYTES
@@ -35,37 +36,6 @@ from seedx.tiling import tile_count
 
 READ = ("image", "text", "seed", "error")  # columns that the worker uses up; all others are passed on
 THREADS = 2  # that open pictures
-
-
-@dataclass
-class Query:
-    """One input as the worker reads it.
-
-    Attributes:
-        image: a picture as `images.open_image` takes it, {"bytes", "path"}, a URL that fsspec opens, a list of these,
-            or None.
-        seed: None: that of the settings.
-    """
-
-    image: Any = None
-    text: str | None = None
-    seed: int | None = None
-    error: str = ""
-
-
-@dataclass
-class Answer:
-    """
-    Attributes:
-        picture: PNG; of several pictures the first one.
-        seconds: the time of its batch, divided by the inputs of it.
-    """
-
-    answer: str | None = None
-    boxes: tuple[Box, ...] = ()
-    picture: bytes | None = None
-    error: str | None = None
-    seconds: float = 0.0
 
 
 class Worker:
@@ -112,8 +82,8 @@ class Worker:
         """Columns of inputs -> columns of answers, row by row.
 
         Args:
-            batch: `image` and `text` as the task needs them, `seed` if each has its own, and `error` of those that could
-                not be read, which stays. Other columns are passed on.
+            batch: `image` and `text` as the task needs them, `seed` if each has its own, and `error` of those that
+                could not be read, which stays. Other columns are passed on.
         """
         columns = {name: list(values) for name, values in batch.items()}
         count = max(map(len, columns.values()), default=0)
@@ -242,21 +212,6 @@ class Worker:
             if len(source) > MAX_BYTES:
                 raise SeedxError(f"the file has more than {MAX_BYTES >> 20} MiB")
         return self.model.open(cast("Source", source))
-
-
-def as_columns(answers: Sequence[Answer]) -> dict[str, list[Any]]:
-    """Answers as columns of plain values, which any table takes."""
-    return {
-        "answer": [each.answer for each in answers],
-        "boxes": [[plain_box(box) for box in each.boxes] for each in answers],
-        "picture": [each.picture for each in answers],
-        "error": [each.error for each in answers],
-        "seconds": [each.seconds for each in answers],
-    }
-
-
-def plain_box(box: Box) -> dict[str, Any]:
-    return {"label": box.label, "box": [round(float(side), 4) for side in box.box]}
 
 
 def png(picture: PIL.Image.Image) -> bytes:

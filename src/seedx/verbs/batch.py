@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from seedx.bulk.job import Job, RayOptions, Runner, run
-from seedx.bulk.results import Form, PictureForm
+from seedx.bulk.job import Form, Job, PictureForm, RayOptions, Runner
 from seedx.bulk.tasks import Columns, TaskName
 from seedx.inference.settings import Drawing, Settings
 from seedx.verbs.options import SETTINGS, TINY, Source
@@ -50,6 +49,8 @@ def batch(
         runner: local: this process; ray: actors of Ray Data, here or on the cluster that RAY_ADDRESS names.
         json: print one object of rows, errors, new rows and seconds.
     """
+    from seedx.bulk.command import run
+
     job = Job(
         task,
         input,
