@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parent.parent / "src"
 # The library, from the ground up. A module is where its longest prefix is; it imports from its own floor and below.
 FLOORS = (
     {"seedx.errors", "seedx.atomic", "seedx.checks", "seedx.hints"},
-    {"seedx.config", "seedx.plugins", "seedx.deprecated", "seedx.damage"},
+    {"seedx.config", "seedx.cluster", "seedx.plugins", "seedx.deprecated", "seedx.damage"},
     {"seedx.tokenizer_files", "seedx.image_formats", "seedx.images"},
     {"seedx.messages", "seedx.batch", "seedx.variants"},
     {"seedx.tokens", "seedx.tiling", "seedx.html", "seedx.terminal", "seedx.inference.settings"},

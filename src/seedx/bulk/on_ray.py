@@ -10,8 +10,6 @@ one more form of results.
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,9 +20,8 @@ from seedx.bulk.progress import Shown
 from seedx.bulk.results import Done, Results
 from seedx.bulk.worker import Worker
 from seedx.checks import integer, number
-from seedx.errors import MissingPackageError
+from seedx.cluster import start_ray, use_granted_threads
 
-OBJECT_STORE = 200_000_000  # bytes of shared memory, of a Ray that is started here: a few batches of pictures
 READ = ("id", "source", "image", "text", "seed", "error")
 
 
@@ -38,38 +35,12 @@ def run(job: Job, found: Inputs, done: Done, results: Results, shown: Shown, opt
     integer("actors", options.actors, 1)
     number("cpus_per_actor", options.cpus_per_actor, 0)
     number("gpus_per_actor", options.gpus_per_actor, 0)
-    ray = start(options.actors * options.cpus_per_actor)
+    ray = start_ray(options.actors * options.cpus_per_actor)
     try:
         for columns in _rows(ray, job, found, done, options):
             store(columns, results, shown)
     finally:
         ray.shutdown()
-
-
-def start(cpus: float) -> Any:
-    """Ray, connected to the cluster that RAY_ADDRESS names, or started here as small as it gets.
-
-    Raises:
-        MissingPackageError: it is not installed.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingPackageError('Ray is missing: pip install "seedx[ray]"') from error
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
-    else:
-        ray.init(
-            num_cpus=max(os.cpu_count() or 1, int(cpus + 1)),  # one is for reading
-            object_store_memory=OBJECT_STORE,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    return ray
 
 
 def _rows(ray: Any, job: Job, found: Inputs, done: Done, options: RayOptions) -> Iterator[dict[str, list[Any]]]:
@@ -143,9 +114,7 @@ class RayWorker:
     """`Worker` between tables of Arrow, whose types are the same in every block."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        import torch
-
-        torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))  # Ray sets it to the actor's CPUs
+        use_granted_threads()
         self.worker = Worker(**options)
 
     def __call__(self, table: Any) -> Any:
