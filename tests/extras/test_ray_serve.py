@@ -12,14 +12,12 @@ import openai
 import pytest
 import uvicorn
 
-import seedx
 from seedx.serve import server
 from seedx.serve.app import Access
 from seedx.serve.front import Front, create_front
 from seedx.serve.on_ray import RayReplicas, Resources
 from seedx.serve.replica import ReplicaOptions
 from seedx.serve.settings import BATCHING, LIMITS
-from seedx_stickers import scenes
 
 KEY = "a key"
 QUESTION = "what is on the left?"
@@ -74,15 +72,15 @@ def test_the_front_says_who_may_ask_and_passes_refusals_on(served):
     url, _ = served
     assert httpx.get(f"{url}/v1/models").status_code == 401
     assert httpx.get(f"{url}/health").json() == {"status": "ready"}
-    with pytest.raises(openai.BadRequestError, match="no valid JSON|messages"):
+    with pytest.raises(openai.BadRequestError, match="messages"):
         ask(client(url), [])
     large = {"messages": [{"role": "user", "content": "x" * 2_000_000}]}
-    assert httpx.post(f"{url}/v1/chat/completions", json=large, headers={"Authorization": f"Bearer {KEY}"}).status_code == 413
+    headers = {"Authorization": f"Bearer {KEY}"}
+    assert httpx.post(f"{url}/v1/chat/completions", json=large, headers=headers).status_code == 413
 
 
 def test_a_killed_replica_loses_only_what_it_was_answering(served):
     url, replicas = served
-    alone = seedx.load("tiny").draw("a cat", seed=3, steps=40)
     before = all_replicas(replicas, "process")
     right, retriable, other = [], [], []
 
@@ -116,21 +114,3 @@ def test_a_killed_replica_loses_only_what_it_was_answering(served):
     while len(now := set(all_replicas(replicas, "process"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.5)
     assert before[1] in now and before[0] not in now and len(now) == 2
-    assert alone.size == (96, 96) or alone.size[0] > 0
-
-
-def test_scenes_are_read_by_any_replica(served):
-    url, _ = served
-    picture = scenes.sample(random.Random(3), count=2, unseen=False).render()
-    model = seedx.load("tiny")
-    import base64
-    import io
-
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"}}
-    alone = model.chat(QUESTION, [picture], drawing="forbid").text
-    for number in range(3):
-        message = {"role": "user", "content": [part, {"type": "text", "text": QUESTION}]}
-        answer = ask(client(url), [message], user=str(number), extra_body={"drawing": "forbid"})
-        assert answer.choices[0].message.content == alone

@@ -1,0 +1,167 @@
+"""Many pictures captioned: one at a time, in batches, by Ray; and a run that is killed again and again.
+
+    OMP_NUM_THREADS=1 python benchmarks/batch.py --pictures 128 --kills 20 [--no-ray] [--json]
+
+    alone     pictures a second, one after another, each opened and captioned by `model.caption`
+    local     by `seedx batch`: `bulk.local` from reading to the rows on the disk, with the model loaded
+    ray       by `seedx batch --runner ray` with 1 and 2 actors of one thread, after the first row, so that starting Ray
+              and loading models does not count
+    kills     `seedx batch` in processes of its own, each killed by SIGKILL at a random moment, until one ends: rows
+              that are missing, and that are there twice
+
+Pictures are scenes of stickers, of 96 and 224 pixels: of 1 and 5 tiles. Alone and local alternate, and their medians
+count, since other work runs on most machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import seedx
+from seedx.bulk import local
+from seedx.bulk.inputs import Inputs, inputs
+from seedx.bulk.job import Job, RayOptions
+from seedx.bulk.progress import Shown
+from seedx.bulk.results import Done, Results
+from seedx.bulk.tasks import TASKS, Columns
+from seedx.bulk.worker import Worker
+from seedx.inference.pipeline import Pipeline
+from seedx_stickers import scenes
+
+SIDES = (96, 224)  # pixels
+REPEATS = 3
+
+
+def write_pictures(folder: Path, count: int, side: int) -> Inputs:
+    folder.mkdir(parents=True)
+    rng = random.Random(side)
+    for number in range(count):
+        scenes.sample(rng, count=3, unseen=False).render().resize((side, side)).save(folder / f"{number:05d}.png")
+    return inputs(str(folder), TASKS["caption"], Columns())
+
+
+def rate_alone(model: Pipeline, found: Inputs) -> float:
+    paths = [each.image for each in found.read()]
+    start = time.perf_counter()
+    for path in paths:
+        model.caption(path)
+    return len(paths) / (time.perf_counter() - start)
+
+
+def rate_local(model: Pipeline, found: Inputs, out: Path, batch_size: int) -> float:
+    worker = Worker("caption", model=model, batch_size=batch_size)
+    start = time.perf_counter()
+    with Results(out, {}) as results, Shown(lambda: None, 0) as shown:
+        local.run(worker, found.read(), results, shown)
+    seconds = time.perf_counter() - start
+    count = results.rows
+    shutil.rmtree(out)
+    return count / seconds
+
+
+class Clock(Shown):
+    """When rows came."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None, 0)
+        self.times: list[tuple[float, int]] = []
+
+    def add(self, rows: int, errors: int) -> None:
+        self.times.append((time.perf_counter(), rows))
+
+
+def rate_ray(folder: Path, out: Path, actors: int, batch_size: int) -> float:
+    """Rows a second from when every actor has answered to the end."""
+    from seedx.bulk import on_ray
+
+    job = Job("caption", str(folder), out, batch_size=batch_size)
+    found, clock = inputs(str(folder), TASKS["caption"], Columns()), Clock()
+    with Results(out, {}) as results:
+        on_ray.run(job, found, Done([]), results, clock, RayOptions(actors))
+    shutil.rmtree(out)
+    (first, _), *rest = clock.times[2 * actors - 1 :]
+    return sum(rows for _, rows in rest) / (rest[-1][0] - first)
+
+
+def kills(folder: Path, out: Path, count: int) -> dict[str, Any]:
+    """Kill so many runs of `seedx batch` that have begun to write, then let one end."""
+    rng = random.Random(0)
+    command = [sys.executable, "-m", "seedx.cli", "batch", "caption", str(folder), str(out), "--batch-size", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    killed = 0
+    for _ in range(count):
+        before = size(out)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        while process.poll() is None and size(out) == before:
+            time.sleep(0.01)
+        time.sleep(rng.random() * 0.2)
+        killed += process.poll() is None
+        process.kill()
+        process.wait()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    rows = [json.loads(line) for file in (out / "rows").iterdir() for line in file.read_text().splitlines()]
+    seen = Counter(row["id"] for row in rows)
+    wanted = {path.name for path in folder.iterdir()}
+    return {
+        "killed": killed,
+        "inputs": len(wanted),
+        "missing": len(wanted - set(seen)),
+        "twice": sum(number > 1 for number in seen.values()),
+        "errors": sum(row["error"] is not None for row in rows),
+    }
+
+
+def size(out: Path) -> int:
+    """Bytes of what has been written."""
+    return sum(file.stat().st_size for file in out.glob("**/*") if file.is_file()) if out.exists() else -1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=128)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--no-ray", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    report: dict[str, Any] = {"threads": torch.get_num_threads()}
+    with tempfile.TemporaryDirectory() as scratch:
+        root, model = Path(scratch), seedx.load("tiny")
+        for side in SIDES:
+            found = write_pictures(root / str(side), options.pictures, side)
+            rates: list[tuple[float, float]] = []
+            for _ in range(REPEATS):
+                here = rate_local(model, found, root / "out", options.batch_size)
+                rates.append((rate_alone(model, found), here))
+            alone, here = (statistics.median(column) for column in zip(*rates, strict=True))
+            report[f"{side} px"] = {"alone": round(alone, 2), "local": round(here, 2), "ratio": round(here / alone, 2)}
+        del model
+        if not options.no_ray:
+            folder = root / "224"
+            rates_ray = [rate_ray(folder, root / "ray", actors, 8) for actors in (1, 2)]
+            names = ("1 actor", "2 actors", "ratio")
+            values = (*rates_ray, rates_ray[1] / rates_ray[0])
+            report["ray, 224 px"] = {name: round(value, 2) for name, value in zip(names, values, strict=True)}
+        if options.kills:
+            report["kills"] = kills(root / "96", root / "killed", options.kills)
+    print(json.dumps(report, indent=None if options.json else 2))
+    broken = report.get("kills", {})
+    sys.exit(1 if broken.get("missing") or broken.get("twice") else 0)
+
+
+if __name__ == "__main__":
+    main()
