@@ -6,8 +6,8 @@
     local     by `seedx batch`: `bulk.local` from reading to the rows on the disk, with the model loaded
     ray       by `seedx batch --runner ray` with 1 and 2 actors of one thread, after the first row, so that starting Ray
               and loading models does not count
-    kills     `seedx batch` in processes of its own, each killed by SIGKILL at a random moment, until one ends: rows
-              that are missing, and that are there twice
+    kills     runs in forks of this process, each killed by SIGKILL at a random moment after it began to write, until
+              one ends: rows that are missing, and that are there twice
 
 Pictures are scenes of stickers, of 96 and 224 pixels: of 1 and 5 tiles. Alone and local alternate, and their medians
 count, since other work runs on most machines.
@@ -20,8 +20,8 @@ import json
 import os
 import random
 import shutil
+import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,6 +33,7 @@ import torch
 
 import seedx
 from seedx.bulk import local
+from seedx.bulk.command import left
 from seedx.bulk.inputs import Inputs, inputs
 from seedx.bulk.job import Job, RayOptions
 from seedx.bulk.progress import Shown
@@ -44,6 +45,7 @@ from seedx_stickers import scenes
 
 SIDES = (96, 224)  # pixels
 REPEATS = 3
+PART = 16  # rows of a part, where runs are killed
 
 
 def write_pictures(folder: Path, count: int, side: int) -> Inputs:
@@ -97,22 +99,22 @@ def rate_ray(folder: Path, out: Path, actors: int, batch_size: int) -> float:
     return sum(rows for _, rows in rest) / (rest[-1][0] - first)
 
 
-def kills(folder: Path, out: Path, count: int) -> dict[str, Any]:
-    """Kill so many runs of `seedx batch` that have begun to write, then let one end."""
-    rng = random.Random(0)
-    command = [sys.executable, "-m", "seedx.cli", "batch", "caption", str(folder), str(out), "--batch-size", "2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    killed = 0
-    for _ in range(count):
-        before = size(out)
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-        while process.poll() is None and size(out) == before:
-            time.sleep(0.01)
-        time.sleep(rng.random() * 0.2)
-        killed += process.poll() is None
-        process.kill()
-        process.wait()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+def kills(model: Pipeline, folder: Path, out: Path, count: int) -> dict[str, Any]:
+    """Kill so many runs, each a fork of this process, then let one end."""
+    rng, killed = random.Random(0), 0
+    for number in range(count + 1):
+        before, pid, status = size(out), os.fork(), None
+        if not pid:
+            run_in_fork(model, folder, out)
+        if number < count:
+            while size(out) == before and status is None:
+                time.sleep(0.01)
+                ended, found = os.waitpid(pid, os.WNOHANG)
+                status = found if ended else None  # everything has a row
+            time.sleep(rng.random() * 0.5)
+            if status is None:
+                os.kill(pid, signal.SIGKILL)
+        killed += os.WIFSIGNALED(os.waitpid(pid, 0)[1] if status is None else status)
     rows = [json.loads(line) for file in (out / "rows").iterdir() for line in file.read_text().splitlines()]
     seen = Counter(row["id"] for row in rows)
     wanted = {path.name for path in folder.iterdir()}
@@ -123,6 +125,20 @@ def kills(folder: Path, out: Path, count: int) -> dict[str, Any]:
         "twice": sum(number > 1 for number in seen.values()),
         "errors": sum(row["error"] is not None for row in rows),
     }
+
+
+def run_in_fork(model: Pipeline, folder: Path, out: Path) -> None:
+    """What `seedx batch` does, with the model loaded before and parts of few rows."""
+    code = 1
+    try:
+        found = inputs(str(folder), TASKS["caption"], Columns(), str(out))
+        with Results(out, {}, part=PART) as results:
+            done = Done(results.sources())
+            with Shown(found.count, results.rows) as shown:
+                local.run(Worker("caption", model=model, batch_size=2), left(found, done), results, shown)
+        code = 0
+    finally:
+        os._exit(code)
 
 
 def size(out: Path) -> int:
@@ -149,15 +165,14 @@ def main() -> None:
                 rates.append((rate_alone(model, found), here))
             alone, here = (statistics.median(column) for column in zip(*rates, strict=True))
             report[f"{side} px"] = {"alone": round(alone, 2), "local": round(here, 2), "ratio": round(here / alone, 2)}
-        del model
+        if options.kills:  # before Ray has its threads
+            report["kills"] = kills(model, root / "96", root / "killed", options.kills)
         if not options.no_ray:
             folder = root / "224"
             rates_ray = [rate_ray(folder, root / "ray", actors, 8) for actors in (1, 2)]
             names = ("1 actor", "2 actors", "ratio")
             values = (*rates_ray, rates_ray[1] / rates_ray[0])
             report["ray, 224 px"] = {name: round(value, 2) for name, value in zip(names, values, strict=True)}
-        if options.kills:
-            report["kills"] = kills(root / "96", root / "killed", options.kills)
     print(json.dumps(report, indent=None if options.json else 2))
     broken = report.get("kills", {})
     sys.exit(1 if broken.get("missing") or broken.get("twice") else 0)
