@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,40 @@ def rate_local(model: Pipeline, found: Inputs, out: Path, batch_size: int) -> tu
     rates = watch.rates(results.rows)
     shutil.rmtree(out)
     return rates
+
+
+def stages(model: Pipeline, found: Inputs, batch_size: int) -> dict[str, float]:
+    """CPU milliseconds of a picture by stage, in batches of this size."""
+    spent: Counter[str] = Counter()
+
+    def watched(owner: Any, method: str, stage: Callable[..., str]) -> None:
+        inner = getattr(owner, method)
+
+        def outer(*args: Any, **options: Any) -> Any:
+            start = time.process_time()
+            result = inner(*args, **options)
+            spent[stage(*args)] += time.process_time() - start  # type: ignore[assignment]
+            return result
+
+        setattr(owner, method, outer)
+
+    seedx_model, make = model.model.seedx, model.engine.generation
+    watched(seedx_model, "encode_images", lambda *_: "visual tokenizer")
+
+    def generation() -> Any:
+        made = make()
+        watched(made.runner, "forward", lambda rows, embeds, _: "prompt" if len(embeds[0]) > 1 else "answer's tokens")
+        return made
+
+    model.engine.generation = generation  # type: ignore[method-assign]
+    paths = [each.image for each in found.read()]
+    start = time.process_time()
+    for first in range(0, len(paths), batch_size):
+        model.caption_batch(paths[first : first + batch_size])
+    spent["together"] = time.process_time() - start  # type: ignore[assignment]
+    model.engine.generation = make  # type: ignore[method-assign]
+    del seedx_model.encode_images
+    return {stage: round(1000 * seconds / len(paths), 1) for stage, seconds in spent.items()}
 
 
 class Clock(Shown):
@@ -176,6 +211,8 @@ def main() -> None:
             values = (alone, here, here / alone, alone_cpu, here_cpu, here_cpu / alone_cpu)
             names = ("alone", "local", "ratio", "alone by CPU time", "local by CPU time", "ratio by CPU time")
             report[f"{side} px"] = {name: round(value, 2) for name, value in zip(names, values, strict=True)}
+        for size_of in (1, options.batch_size):
+            report[f"ms a picture of 224 px, {size_of} together"] = stages(model, found, size_of)
         if options.kills:  # before Ray has its threads
             report["kills"] = kills(model, root / "96", root / "killed", options.kills)
         if not options.no_ray:
