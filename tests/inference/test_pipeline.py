@@ -128,12 +128,12 @@ def test_ground_asks_for_boxes(tiny, noise, monkeypatch, phrase, said):
     boxes = "a cat <box_start><loc-112><loc-112><loc-112><loc-56><box_end>"
     asked = {}
 
-    def reply_batch(conversations, **options):
-        ((turn,),) = conversations
+    def replies(rows, make, seeds, on_error, **options):
+        ((turn,),) = map(make, rows)
         asked.update(prompt=turn.content[-1].text, **options)
         return [Reply((Text(boxes),))]
 
-    monkeypatch.setattr(tiny, "reply_batch", reply_batch)
+    monkeypatch.setattr(tiny, "_replies", replies)
     (box,) = tiny.ground(noise(96, 96), phrase)
     assert asked == {"prompt": said, "drawing": "forbid"}
     assert box.box == (0.25, 0.375, 0.75, 0.625) and box.label == "a cat"

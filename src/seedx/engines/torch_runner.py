@@ -82,15 +82,17 @@ class TorchRunner:
 
     def close_row(self, row: RunnerRow, keep: bool = False) -> RunnerState | None:
         """The last row takes the place of the one that leaves. The only row hands its memory over without a copy."""
-        self._swap(row, self.rows[-1])
-        self.rows.pop()
         content = self.cache.row(row.index) if keep and row.length else None
+        last = self.rows.pop()
         if content is not None and (self.rows or self.static):
             content = content.copy(row.length)
         if not self.rows:
             if self.static:
                 self.static.give_back(self.cache)
             self.cache = Cache(self.language.config.layers)
+        elif last is not row:
+            self.cache.move(last.index, row.index, last.length)
+            last.index, self.rows[row.index] = row.index, last
         return RunnerState(row.length, content, row.adapter) if keep else None
 
     def _gather(self, rows: Sequence[RunnerRow]) -> int:

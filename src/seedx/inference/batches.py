@@ -14,7 +14,7 @@ from seedx.inference.engine import Conversation, Engine, Request
 from seedx.inference.reply import Reply
 from seedx.inference.row_errors import OnError, each, same_length
 from seedx.inference.settings import Drawing, Options, ReplyOptions, Settings, SettingsOptions, settings_from
-from seedx.messages import Message
+from seedx.messages import Box, Message
 
 R = TypeVar("R")
 
@@ -133,6 +133,74 @@ class ReplyBatches:
             return made
 
         return each(list(zip(rows, seeds, adapters, strict=True)), request, self.engine.reply, on_error)
+
+    @overload
+    def caption_batch(
+        self, images: Sequence[Source], *, on_error: Literal["raise"] = "raise", **options: Unpack[Options]
+    ) -> list[str]: ...
+
+    @overload
+    def caption_batch(
+        self, images: Sequence[Source], *, on_error: OnError, **options: Unpack[Options]
+    ) -> list[str] | list[str | SeedxError]: ...
+
+    def caption_batch(
+        self, images: Sequence[Source], *, on_error: OnError = "raise", **options: Unpack[Options]
+    ) -> list[str] | list[str | SeedxError]:
+        """`caption` for many pictures. For `on_error` see `chat_batch`."""
+        replies = self._replies(
+            images,
+            lambda image: [self.engine.turn("", image, "caption")],
+            None,
+            on_error,
+            drawing="forbid",
+            **options,
+        )
+        return [reply if isinstance(reply, SeedxError) else reply.text for reply in replies]
+
+    @overload
+    def ground_batch(
+        self,
+        images: Sequence[Source],
+        phrases: Sequence[str],
+        *,
+        on_error: Literal["raise"] = "raise",
+        **options: Unpack[Options],
+    ) -> list[list[Box]]: ...
+
+    @overload
+    def ground_batch(
+        self, images: Sequence[Source], phrases: Sequence[str], *, on_error: OnError, **options: Unpack[Options]
+    ) -> list[list[Box]] | list[list[Box] | SeedxError]: ...
+
+    def ground_batch(
+        self,
+        images: Sequence[Source],
+        phrases: Sequence[str],
+        *,
+        on_error: OnError = "raise",
+        **options: Unpack[Options],
+    ) -> list[list[Box]] | list[list[Box] | SeedxError]:
+        """`ground` for many pictures, a phrase each. For `on_error` see `chat_batch`."""
+        same_length("phrase", phrases, len(images), "picture")
+        replies = self._replies(
+            list(zip(images, phrases, strict=True)),
+            lambda row: [self.engine.turn(row[1], row[0], "ground")],
+            None,
+            on_error,
+            drawing="forbid",
+            **options,
+        )
+        return [
+            reply if isinstance(reply, SeedxError) else self._labelled(reply.boxes, phrase)
+            for reply, phrase in zip(replies, phrases, strict=True)
+        ]
+
+    def _labelled(self, boxes: list[Box], phrase: str) -> list[Box]:
+        """A document's boxes have no label where the phrase is all of the prompt."""
+        if not self.engine.variant.ground.document:
+            return boxes
+        return [dataclasses.replace(box, label=box.label or phrase.strip()) for box in boxes]
 
     def open(self, picture: Source) -> PIL.Image.Image:
         """A picture as the model reads it: RGB, upright.

@@ -6,7 +6,6 @@ the model was trained on (`seedx.variants`), and in whether an image must come.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from pathlib import Path
 from typing import Unpack
@@ -104,7 +103,7 @@ class Pipeline(Batches):
 
     def caption(self, image: Source, **options: Unpack[Options]) -> str:
         """What the picture shows, in words."""
-        return self.reply_batch([[self.engine.turn("", image, "caption")]], drawing="forbid", **options)[0].text
+        return self.caption_batch([image], **options)[0]
 
     def draw(self, prompt: str, *, drawing: ImageDrawing | None = None, **options: Unpack[Options]) -> PIL.Image.Image:
         """An image of what the prompt describes. Options: seed, size, steps, guidance and all of `Settings`.
@@ -140,11 +139,7 @@ class Pipeline(Batches):
     def ground(self, image: Source, phrase: str, **options: Unpack[Options]) -> list[Box]:
         """Boxes of what a phrase names: "the dog on the right", "all stars"; or of what the question is about, for a
         model that answers questions with boxes. A box without a label has the phrase."""
-        turn = self.engine.turn(phrase, image, "ground")
-        boxes = self.reply_batch([[turn]], drawing="forbid", **options)[0].boxes
-        if not self.engine.variant.ground.document:
-            return boxes
-        return [dataclasses.replace(box, label=box.label or phrase.strip()) for box in boxes]
+        return self.ground_batch([image], [phrase], **options)[0]
 
     def reconstruct(
         self, image: Source, condition: Source | None = None, **options: Unpack[ImageOptions]

@@ -102,6 +102,12 @@ class Cache:
                 held = store[layer] = _reserved(tensor, max(one, other) + 1, tensor.shape[2])
                 held[[one, other]] = held[[other, one]]
 
+    def move(self, source: int, target: int, slots: int) -> None:
+        """A row of so many slots takes the place of one whose content is of no more use."""
+        for tensor in (*self.keys, *self.values):
+            if source < len(tensor):
+                tensor[target, :, :slots] = tensor[source, :, :slots]
+
 
 class StaticCache(Cache):
     """A cache whose passes of one token a row keep their shapes, as compiled code and CUDA graphs need it.

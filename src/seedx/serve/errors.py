@@ -51,6 +51,15 @@ def draining() -> ServeError:
     return ServeError("the server is shutting down: send the request again", 503, "shutting_down", retry_after=5)
 
 
+def replica_lost() -> ServeError:
+    return ServeError(
+        "the replica that was answering has died, and another one takes its place: send the request again",
+        503,
+        "replica_lost",
+        retry_after=1,
+    )
+
+
 def timed_out(seconds: float) -> ServeError:
     return ServeError(
         f"the request was not finished in {seconds:g} seconds: ask for less, or raise the server's --max-seconds",

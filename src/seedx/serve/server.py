@@ -7,20 +7,34 @@ import socket
 import sys
 import threading
 from types import FrameType
+from typing import Protocol
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from seedx.errors import SeedxError
-from seedx.serve.scheduler import Scheduler
 
 GRACE = 600  # seconds after which requests that still run are ended
+
+
+class Drained(Protocol):
+    """What has requests in progress, and can end without losing one."""
+
+    @property
+    def idle(self) -> bool: ...
+
+    @property
+    def is_draining(self) -> bool: ...
+
+    def drain(self) -> None: ...
+
+    def join(self, timeout: float | None = None) -> bool: ...
 
 
 class Server(uvicorn.Server):
     """The first SIGTERM or Ctrl-C refuses new requests (503) and waits for those that run; a second one ends them."""
 
-    def __init__(self, config: uvicorn.Config, scheduler: Scheduler) -> None:
+    def __init__(self, config: uvicorn.Config, scheduler: Drained) -> None:
         super().__init__(config)
         self.scheduler = scheduler
         self._asked = False
@@ -57,7 +71,7 @@ def listen(host: str, port: int) -> socket.socket:
     return opened
 
 
-def run(app: FastAPI, scheduler: Scheduler, opened: socket.socket) -> None:
+def run(app: ASGIApp, scheduler: Drained, opened: socket.socket) -> None:
     """Serve until a signal ends it."""
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
     Server(config, scheduler).run(sockets=[opened])

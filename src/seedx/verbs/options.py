@@ -14,6 +14,7 @@ from seedx.errors import SeedxError
 from seedx.inference.settings import CacheName, DrawSettings, EngineName, Settings
 
 if TYPE_CHECKING:
+    from seedx.inference.loading import LoadOptions
     from seedx.inference.pipeline import Pipeline
 
 
@@ -54,26 +55,28 @@ class Source:
         Raises:
             SeedxError: there is no such model or device.
         """
-        import torch
-
         from seedx.inference import pipeline
 
-        progress = progress and sys.stderr.isatty()
-        return pipeline.load(
-            self.model,
-            adapter=self.adapter,
-            device=self.device,
-            dtype=getattr(torch, self.dtype) if self.dtype else None,
-            memory=self.memory,
-            max_pixels=self.max_pixels,
-            progress=progress,
-            engine=self.engine,
-            gguf=self.gguf,
-            threads=self.threads,
-            repack=self.repack,
-            cache=self.cache,
-            compile=self.compile,
-        )
+        return pipeline.load(self.model, **self.options(progress and sys.stderr.isatty()))
+
+    def options(self, progress: bool = False) -> LoadOptions:
+        """All but the model's name, as `seedx.load` takes it."""
+        import torch
+
+        return {
+            "adapter": self.adapter,
+            "device": self.device,
+            "dtype": getattr(torch, self.dtype) if self.dtype else None,
+            "memory": self.memory,
+            "max_pixels": self.max_pixels,
+            "progress": progress,
+            "engine": self.engine,
+            "gguf": self.gguf,
+            "threads": self.threads,
+            "repack": self.repack,
+            "cache": self.cache,
+            "compile": self.compile,
+        }
 
 
 TINY = Source()

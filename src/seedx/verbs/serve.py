@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seedx.errors import MissingPackageError, SeedxError
 from seedx.serve.settings import BATCHING, LIMITS, Batching, Limits
 from seedx.verbs.options import TINY, Source
+
+if TYPE_CHECKING:
+    from seedx.serve.app import Access
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -28,7 +33,21 @@ class Address:
     """Fetch pictures that requests name by http(s), from the open internet alone."""
 
 
+@dataclass(frozen=True)
+class Replicas:
+    """Several processes behind one address, by Ray Serve."""
+
+    replicas: int = 1
+    """Models that answer, each with a process, a batch and a cache of its own; a conversation stays with one of them.
+    Above 1 needs seedx[ray]; on the cluster that RAY_ADDRESS names, or on this machine."""
+    cpus_per_replica: float = 1
+    """CPUs of each, which are its threads too."""
+    gpus_per_replica: float | None = None
+    """GPUs of each; by default 1 with --device cuda, otherwise 0."""
+
+
 ADDRESS = Address()
+REPLICAS = Replicas()
 
 
 def serve(
@@ -38,6 +57,7 @@ def serve(
     source: Source = TINY,
     limits: Limits = LIMITS,
     batching: Batching = BATCHING,
+    replicas: Replicas = REPLICAS,
 ) -> None:
     """Serve the model to clients of OpenAI's API.
 
@@ -50,8 +70,11 @@ def serve(
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise MissingPackageError(f"{error.name} is missing: pip install 'seedx[serve]'") from error
+    if replicas.replicas != 1:
+        _serve_replicas(name, address, source, limits, batching, replicas)
+        return
     from seedx.serve import server
-    from seedx.serve.app import Access, create_app
+    from seedx.serve.app import create_app
     from seedx.serve.fetch import Fetcher
     from seedx.serve.service import Service
 
@@ -60,12 +83,46 @@ def serve(
     model = source.load(progress=False)
     fetcher = Fetcher() if address.allow_urls else None
     service = Service(model.engine, name or Path(source.model).name, limits, batching, fetcher)
-    hosts = (*LOCAL, "[::1]") if address.host in LOCAL else ()
-    app = create_app(service, Access(keys, address.cors, hosts))
-    host, port = opened.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    print(greeting(url, service.name, source, bool(keys)), flush=True)
+    app = create_app(service, _access(address, keys))
+    print(greeting(_url(opened), service.name, source, bool(keys)), flush=True)
     server.run(app, service.scheduler, opened)
+
+
+def _serve_replicas(
+    name: str, address: Address, source: Source, limits: Limits, batching: Batching, replicas: Replicas
+) -> None:
+    from seedx.serve import server
+    from seedx.serve.front import Front, create_front
+    from seedx.serve.on_ray import RayReplicas, Resources
+    from seedx.serve.replica import ReplicaOptions
+
+    keys = read_keys(address.keys)
+    opened = server.listen(address.host, address.port)
+    name = name or Path(source.model).name
+    model = os.path.abspath(source.model) if Path(source.model).is_dir() else source.model
+    options = ReplicaOptions(model, name, dict(source.options()), limits, batching, address.allow_urls)
+    gpus = replicas.gpus_per_replica
+    if gpus is None:
+        gpus = 1 if source.device.startswith("cuda") else 0
+    running = RayReplicas(options, replicas.replicas, Resources(replicas.cpus_per_replica, gpus))
+    try:
+        front = Front(running)
+        app = create_front(front, _access(address, keys), limits.max_body_mb * 1_000_000)
+        print(greeting(_url(opened), f"{replicas.replicas} x {name}", source, bool(keys)), flush=True)
+        server.run(app, front, opened)
+    finally:
+        running.stop()
+
+
+def _access(address: Address, keys: tuple[str, ...]) -> Access:
+    from seedx.serve.app import Access
+
+    return Access(keys, address.cors, (*LOCAL, "[::1]") if address.host in LOCAL else ())
+
+
+def _url(opened: socket.socket) -> str:
+    host, port = opened.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def read_keys(file: Path | None) -> tuple[str, ...]:
