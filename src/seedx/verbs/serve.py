@@ -34,6 +34,7 @@ ADDRESS = Address()
 def serve(
     *,
     name: str = "",
+    ui: bool = False,
     address: Address = ADDRESS,
     source: Source = TINY,
     limits: Limits = LIMITS,
@@ -43,13 +44,17 @@ def serve(
 
     Args:
         name: the model's name for clients; by default that of its folder.
+        ui: serve a web page as well.
     """
     try:
         import fastapi  # noqa: F401
         import prometheus_client  # noqa: F401
         import uvicorn  # noqa: F401
+
+        if ui:
+            import gradio  # noqa: F401
     except ImportError as error:
-        raise MissingPackageError(f"{error.name} is missing: pip install 'seedx[serve]'") from error
+        raise MissingPackageError(f"{error.name} is missing: pip install 'seedx[{'ui' if ui else 'serve'}]'") from error
     from seedx.serve import server
     from seedx.serve.app import Access, create_app
     from seedx.serve.fetch import Fetcher
@@ -62,9 +67,15 @@ def serve(
     service = Service(model.engine, name or Path(source.model).name, limits, batching, fetcher)
     hosts = (*LOCAL, "[::1]") if address.host in LOCAL else ()
     app = create_app(service, Access(keys, address.cors, hosts))
+    if ui:
+        from seedx.checkpoint.hub import locate
+        from seedx.serve.ui.about import read_about
+        from seedx.serve.ui.mount import mount
+
+        mount(app, service, read_about(locate(source.model)))
     host, port = opened.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    print(greeting(url, service.name, source, bool(keys)), flush=True)
+    print(greeting(url, service.name, source, bool(keys), ui), flush=True)
     server.run(app, service.scheduler, opened)
 
 
@@ -86,12 +97,14 @@ def read_keys(file: Path | None) -> tuple[str, ...]:
     return tuple(key.strip() for key in keys if key.strip())
 
 
-def greeting(url: str, name: str, source: Source, keys: bool) -> str:
+def greeting(url: str, name: str, source: Source, keys: bool, ui: bool = False) -> str:
     """What is printed at the start."""
     key = ' -H "Authorization: Bearer $KEY"' if keys else ""
     body = '{"messages": [{"role": "user", "content": "draw a cat"}]}'
+    page = f"  the page: {url}/ui/{' (any name, and a key as the password)' if keys else ''}\n" if ui else ""
     return (
         f"seedx serves {name} ({source.model} on {source.device}) at {url}/v1\n"
         f"  curl {url}/v1/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'\n"
+        f"{page}"
         "Ctrl-C finishes what runs and ends."
     )
