@@ -1,8 +1,8 @@
 """What a model says of itself on the page: the folder `page` in its own folder.
 
-    MODEL/page/page.json    {"about": "It knows stickers and nothing else.",
-                             "examples": [{"ability": "read", "text": "what is it?", "pictures": ["cat.png"]}]}
-    MODEL/page/cat.png
+MODEL/page/page.json    {"about": "It knows stickers and nothing else.",
+                         "examples": [{"ability": "read", "text": "what is it?", "pictures": ["cat.png"]}]}
+MODEL/page/cat.png
 """
 
 from __future__ import annotations

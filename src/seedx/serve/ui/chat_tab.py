@@ -32,7 +32,9 @@ class ChatTab:
         self.page = page
         self.chat = gr.Chatbot(
             label="Conversation",
-            height="min(62vh, 44rem)",
+            show_label=False,
+            height="46vh",
+            min_height=320,
             latex_delimiters=[],
             buttons=[],
             layout="bubble",
@@ -47,7 +49,6 @@ class ChatTab:
             file_count="multiple",
             file_types=["image"],
             sources=["upload"],
-            autofocus=True,
             max_lines=6,
             elem_id="seedx-message",
         )
@@ -57,16 +58,17 @@ class ChatTab:
             new = gr.Button("New conversation", min_width=80, elem_id="seedx-new")
         self.outputs = [self.chat, self.stop]
         sent = [self.box, self.drawing, *page.options.inputs]
-        self.box.submit(
-            self.send, sent, [self.box, *self.outputs], show_progress="hidden", api_visibility="private"
-        )
-        new.click(self.forget, None, self.outputs, queue=False, show_progress="hidden", api_visibility="private")
+        self.box.submit(self.send, sent, [self.box, *self.outputs], show_progress="hidden", api_visibility="private")
+        for event in (new.click, self.chat.clear):
+            event(self.forget, None, self.outputs, queue=False, show_progress="hidden", api_visibility="private")
 
     def forget(self, request: gr.Request) -> tuple[Shown, dict[str, object]]:
         self.page.visit(request).forget_conversation()
         return [], running(False)
 
-    async def send(self, request: gr.Request, message: dict[str, Any], drawing: Drawing, *given: Any) -> AsyncIterator[Any]:
+    async def send(
+        self, request: gr.Request, message: dict[str, Any], drawing: Drawing, *given: Any
+    ) -> AsyncIterator[Any]:
         """What the field holds; it is empty once it is sent."""
         words, files = message.get("text") or "", message.get("files") or []
         visit = self.page.visit(request)

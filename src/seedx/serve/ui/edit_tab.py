@@ -30,10 +30,11 @@ class EditTab:
         with gr.Row():
             with gr.Column(min_width=280):
                 self.editor = region_editor(
-                    label="Picture; paint over what may change, or nothing to change it all",
+                    label="Picture",
                     sources=["upload", "clipboard"],
                     transforms=[],
                     layers=False,
+                    placeholder="Drop, paste or choose a picture",
                     brush=gr.Brush(default_size=24, colors=["#ff4fa3b3"], color_mode="fixed"),
                     canvas_size=(448, 448),
                     elem_id="seedx-editor",
@@ -43,6 +44,11 @@ class EditTab:
                 self.slider = gr.ImageSlider(
                     label="Before and after", format="png", interactive=False, elem_id="seedx-slider", height=460
                 )
+        gr.HTML(
+            show.note(
+                "With the brush, paint over the region that may change; paint nothing to change the whole picture."
+            )
+        )
         self.words = gr.Textbox(label="What to change", elem_id="seedx-edit-prompt")
         with gr.Row(elem_classes="seedx-controls"):
             edit = gr.Button("Edit", variant="primary", elem_id="seedx-edit")
@@ -112,7 +118,7 @@ class EditTab:
         elif progress.slots:
             visit.edited = after
             keep(visit, [after], words, chosen)
-            yield None, progress.reply.text and show.note(progress.reply.text) or ""
+            yield None, ""
 
 
 def beside(before: PIL.Image.Image, after: PIL.Image.Image) -> Pair:

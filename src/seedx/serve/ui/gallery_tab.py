@@ -18,6 +18,7 @@ class GalleryTab:
         self.page = page
         self.gallery = gr.Gallery(
             label="Drawn on this page, the newest first",
+            show_label=False,
             format="png",
             columns=4,
             object_fit="contain",
@@ -33,9 +34,7 @@ class GalleryTab:
         self.gallery.select(
             self.choose, None, [self.details, self.index, use], show_progress="hidden", api_visibility="private"
         )
-        use.click(
-            self.use, self.index, page.options.fields, show_progress="hidden", api_visibility="private"
-        )
+        use.click(self.use, self.index, page.options.fields, show_progress="hidden", api_visibility="private")
 
     def fill(self, request: gr.Request) -> tuple[Any, ...]:
         drawn = self.page.visit(request).drawn
@@ -50,10 +49,14 @@ class GalleryTab:
         return details(drawn[chosen.index]), drawn[chosen.index].settings, gr.update(interactive=True)
 
     def use(self, settings: dict[str, object] | None) -> list[object]:
-        return [gr.skip() for _ in self.page.options.fields] if settings is None else self.page.options.restored(settings)
+        return (
+            [gr.skip() for _ in self.page.options.fields] if settings is None else self.page.options.restored(settings)
+        )
 
 
 def details(drawn: Drawn) -> str:
     values = {"prompt": drawn.prompt, "pixels": f"{drawn.picture.width} x {drawn.picture.height}", **drawn.settings}
+    if drawn.number:
+        values["picture"] = f"{drawn.number} of its reply"
     rows = "".join(f"<dt>{show.text(name)}</dt><dd>{show.text(str(value))}</dd>" for name, value in values.items())
     return f'<dl class="seedx-details">{rows}</dl>'

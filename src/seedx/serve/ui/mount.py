@@ -1,12 +1,13 @@
 """The page in the application, and what it must not do there.
 
 gradio serves files, fetches addresses and offers an interface of its own. Of these the page keeps only what it uses:
-uploads, which are deleted after an hour, and its own events. Its files are in a folder of their own, which ends with the
-server.
+uploads, which are deleted after an hour, and its own events. Its files are in a folder of their own, which ends with
+the server.
 """
 
 from __future__ import annotations
 
+import html
 import os
 import tempfile
 from importlib import resources
@@ -63,10 +64,10 @@ def mount(app: FastAPI, service: Service, about: About) -> None:
         ssr_mode=False,
         theme=gr.themes.Soft(font=FONT, font_mono=MONO, primary_hue="blue", neutral_hue="slate"),
         css=_asset("serve.css"),
-        head=f"<script>{_asset('serve.js')}</script>",
+        head=f'<link rel="icon" href="data:,"><script>{_asset("serve.js")}</script>',
     )
     app.add_middleware(Door)
-    app.state.visits = visits
+    app.state.page = blocks
 
 
 def build(service: Service, about: About, visits: Visits) -> gr.Blocks:
@@ -74,7 +75,7 @@ def build(service: Service, about: About, visits: Visits) -> gr.Blocks:
     with gr.Blocks(
         title=f"seedx · {service.name}", analytics_enabled=False, delete_cache=(KEPT, KEPT), fill_width=False
     ) as blocks:
-        gr.HTML(f'<header class="seedx-head"><h1>{service.name}</h1></header>')
+        gr.HTML(f"<h1>{html.escape(service.name)}</h1>", elem_id="seedx-head", padding=False)
         if about.about:
             gr.Markdown(about.about, elem_id="seedx-about")
         buttons = _examples(about)
@@ -114,7 +115,7 @@ def _examples(about: About) -> list[tuple[gr.Button, Example]]:
         return [
             (
                 gr.Button(
-                    f"{example.ability}: {example.text}",
+                    f"{example.ability.capitalize()}: {example.text}",
                     size="sm",
                     min_width=0,
                     icon=about.paths(example)[0] if example.pictures else None,

@@ -41,11 +41,19 @@ class Options:
         with gr.Row():
             steps = f"of the denoising, at most {limits.max_steps}; empty: {image.steps}"
             self.steps = gr.Number(None, label="Steps", precision=0, minimum=1, info=steps)
-            self.guidance = gr.Number(None, label="Guidance", info=f"how closely the words are followed; empty: {image.guidance:g}")
-            self.image_guidance = gr.Number(None, label="Image guidance", info="how closely the picture is kept; empty: as trained")
+            self.guidance = gr.Number(
+                None, label="Guidance", info=f"how closely the words are followed; empty: {image.guidance:g}"
+            )
+            self.image_guidance = gr.Number(
+                None, label="Image guidance", info="how closely the picture is kept; empty: as trained"
+            )
         with gr.Row():
-            self.size = gr.Textbox("auto", label="Size", info=f"auto, or WIDTHxHEIGHT; {image.image_size}x{image.image_size} is drawn best")
-            self.temperature = gr.Slider(0, 2, 0, step=0.05, label="Temperature", info="of the words; 0: the likeliest ones")
+            self.size = gr.Textbox(
+                "auto", label="Size", info=f"auto, or WIDTHxHEIGHT; {image.image_size}x{image.image_size} is drawn best"
+            )
+            self.temperature = gr.Slider(
+                0, 2, 0, step=0.05, label="Temperature", info="of the words; 0: the likeliest ones"
+            )
         self.fields = [self.seed, self.steps, self.guidance, self.image_guidance, self.size, self.temperature]
         self.inputs = [*self.fields, self.new_seed]
 

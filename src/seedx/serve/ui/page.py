@@ -63,10 +63,14 @@ def running(is_running: bool) -> dict[str, object]:
 
 
 def keep(visit: Visit, pictures: Sequence[PIL.Image.Image], prompt: str, chosen: Chosen, first: int = 0) -> None:
-    """Put a reply's pictures into the gallery; the seeds of one reply follow each other."""
-    for number, picture in enumerate(pictures, first):
-        seed = chosen.settings.seed + number
-        visit.keep(Drawn(picture, prompt, {**chosen.values, "seed": seed}))
+    """Put a reply's pictures into the gallery.
+
+    Args:
+        first: how many pictures the replies before it had, of a story that is told in several.
+    """
+    several = len(pictures) + first > 1
+    for number, picture in enumerate(pictures, first + 1):
+        visit.keep(Drawn(picture, prompt, dict(chosen.values), number if several else None))
 
 
 def message_of(error: Exception) -> str:

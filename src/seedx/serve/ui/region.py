@@ -66,8 +66,8 @@ def region_editor(**options: Any) -> gr.ImageEditor:
         accept(data)
 
     bounded._is_server_fn = True  # type: ignore[attr-defined]  # as gradio marks what a browser may call
-    editor.accept_blobs = bounded  # type: ignore[method-assign]
-    editor.preprocess = lambda payload: _painted(editor, payload)  # type: ignore[method-assign,assign]
+    editor.accept_blobs = bounded
+    editor.preprocess = lambda payload: _painted(editor, payload)
     return editor
 
 

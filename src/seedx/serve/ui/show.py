@@ -49,9 +49,7 @@ def answered(progress: Progress, prompt: str, before: PIL.Image.Image | None) ->
     Args:
         before: the last picture of the conversation before it, which its boxes are on.
     """
-    parts = [
-        f"<div>{text(part)}</div>" if isinstance(part, str) else slot(part, prompt) for part in progress.parts
-    ]
+    parts = [f"<div>{text(part)}</div>" if isinstance(part, str) else slot(part, prompt) for part in progress.parts]
     if progress.reply is not None and progress.reply.boxes:
         drawn = progress.reply.images
         parts += boxes(drawn[-1] if drawn else before, progress.reply.boxes)
@@ -108,7 +106,7 @@ def strip(frames: Sequence[tuple[str, PIL.Image.Image]], live: Progress | None =
 
 def _live_cells(live: Progress, before: int) -> list[str]:
     """The frames of a reply that is being written: each picture with the sentence before it."""
-    cells, sentence = [], ""
+    cells, sentence = list[str](), ""
     for part in live.parts:
         if isinstance(part, str):
             sentence += part

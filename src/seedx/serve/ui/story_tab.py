@@ -30,9 +30,7 @@ class StoryTab:
         self.strip = gr.HTML(elem_id="seedx-story")
         self.inputs = [self.prompt, self.frames, *page.options.inputs]
         for event in (tell.click, self.prompt.submit):
-            event(
-                self.tell, self.inputs, [self.strip, self.stop], show_progress="hidden", api_visibility="private"
-            )
+            event(self.tell, self.inputs, [self.strip, self.stop], show_progress="hidden", api_visibility="private")
 
     def offer(self, button: gr.Button, example: Example) -> None:
         async def tell(request: gr.Request, *given: Any) -> AsyncIterator[Any]:
@@ -56,7 +54,7 @@ class StoryTab:
     async def frames_of(
         self, visit: Visit, prompt: str, frames: int, given: tuple[Any, ...], told: list[Frame]
     ) -> AsyncIterator[Progress]:
-        """Fill `told`, reply after reply: a story that ends early is continued, as `seedx.inference.stories` does it."""
+        """Fill `told`, reply after reply: a story that ends early is continued, as by `seedx.inference.stories`."""
         chosen, service = self.page.options.chosen(given), self.page.service
         turn = service.engine.turn(prompt, (), "story", frames)
         while len(told) < frames:
@@ -66,7 +64,7 @@ class StoryTab:
                     yield progress
                 reply = progress.reply
             assert reply is not None
-            keep(visit, reply.images, prompt, chosen)
+            keep(visit, reply.images, prompt, chosen, len(told))
             told += reply.frames[: frames - len(told)]
             if progress.stopped or not reply.frames or reply.reason == "length":
                 return

@@ -21,15 +21,18 @@ class Drawn:
 
     Attributes:
         settings: what was set, by the names of the page's fields; the seed always is.
+        number: in its reply, from 1, if that has several.
     """
 
     picture: PIL.Image.Image
     prompt: str
     settings: dict[str, object]
+    number: int | None = None
 
     @property
     def caption(self) -> str:
-        return f"seed {self.settings['seed']} · {self.prompt}"
+        place = f" · picture {self.number}" if self.number else ""
+        return f"seed {self.settings['seed']}{place} · {self.prompt}"
 
 
 @dataclass(eq=False)
