@@ -165,7 +165,18 @@ def test_a_drawing_with_live_previews(page, running):
     page.locator("#seedx-gallery").get_by_text("seed 3").wait_for()
     page.locator("#seedx-gallery button.thumbnail-item").first.click()
     page.locator("#seedx-details dl").wait_for()
-    assert page.locator("#seedx-details").inner_text().split() == "prompt draw a cat pixels 96 x 96 seed 3".split()
+    assert page.locator("#seedx-details").inner_text().split() == [
+        "prompt",
+        "draw",
+        "a",
+        "cat",
+        "pixels",
+        "96",
+        "x",
+        "96",
+        "seed",
+        "3",
+    ]
     settings(page, seed=5)
     page.get_by_role("button", name="Use these settings").click()
     page.wait_for_function("() => [...document.querySelectorAll('input')].some(i => i.value === '3')")

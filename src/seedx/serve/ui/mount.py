@@ -34,7 +34,7 @@ from seedx.serve.ui.visits import Visits
 
 KEPT = 3600  # seconds that an upload stays
 # What of gradio's the page does not use: addresses that are fetched, and calls apart from the page's.
-CLOSED = ("proxy=", "file=http", "run/", "api/", "call/", "stream/", "process_recording", "deep_link", "runs")
+CLOSED = ("proxy=", "file=http", "api/", "call/", "stream/", "process_recording", "deep_link", "runs")
 FONT = ("system-ui", "sans-serif")
 MONO = ("ui-monospace", "monospace")
 

@@ -36,23 +36,45 @@ class Options:
         self.service = service
         limits, image = service.limits, service.engine.model.config.detokenizer
         with gr.Row():
-            self.seed = gr.Number(0, label="Seed", precision=0, minimum=0, info="the same seed draws the same picture")
+            self.seed = gr.Number(
+                0,
+                label="Seed",
+                elem_id="seedx-set-seed",
+                precision=0,
+                minimum=0,
+                info="the same seed draws the same picture",
+            )
             self.new_seed = gr.Checkbox(False, label="A new seed each time", info="the gallery says which it was")
         with gr.Row():
             steps = f"of the denoising, at most {limits.max_steps}; empty: {image.steps}"
-            self.steps = gr.Number(None, label="Steps", precision=0, minimum=1, info=steps)
+            self.steps = gr.Number(None, label="Steps", elem_id="seedx-set-steps", precision=0, minimum=1, info=steps)
             self.guidance = gr.Number(
-                None, label="Guidance", info=f"how closely the words are followed; empty: {image.guidance:g}"
+                None,
+                label="Guidance",
+                elem_id="seedx-set-guidance",
+                info=f"how closely the words are followed; empty: {image.guidance:g}",
             )
             self.image_guidance = gr.Number(
-                None, label="Image guidance", info="how closely the picture is kept; empty: as trained"
+                None,
+                label="Image guidance",
+                elem_id="seedx-set-image_guidance",
+                info="how closely the picture is kept; empty: as trained",
             )
         with gr.Row():
             self.size = gr.Textbox(
-                "auto", label="Size", info=f"auto, or WIDTHxHEIGHT; {image.image_size}x{image.image_size} is drawn best"
+                "auto",
+                label="Size",
+                elem_id="seedx-set-size",
+                info=f"auto, or WIDTHxHEIGHT; {image.image_size}x{image.image_size} is drawn best",
             )
             self.temperature = gr.Slider(
-                0, 2, 0, step=0.05, label="Temperature", info="of the words; 0: the likeliest ones"
+                0,
+                2,
+                0,
+                step=0.05,
+                label="Temperature",
+                elem_id="seedx-set-temperature",
+                info="of the words; 0: the likeliest ones",
             )
         self.fields = [self.seed, self.steps, self.guidance, self.image_guidance, self.size, self.temperature]
         self.inputs = [*self.fields, self.new_seed]
