@@ -55,7 +55,7 @@ class ChatTab:
         with gr.Row(elem_classes="seedx-controls"):
             self.drawing = gr.Radio(DRAWING, value="auto", label="Drawing", elem_id="seedx-drawing", scale=4)
             self.stop = page.stop_button()
-            new = gr.Button("New conversation", min_width=80, elem_id="seedx-new")
+            new = gr.Button("New conversation", min_width=160, elem_id="seedx-new")
         self.outputs = [self.chat, self.stop]
         sent = [self.box, self.drawing, *page.options.inputs]
         self.box.submit(self.send, sent, [self.box, *self.outputs], show_progress="hidden", api_visibility="private")

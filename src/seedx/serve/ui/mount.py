@@ -73,7 +73,7 @@ def mount(app: FastAPI, service: Service, about: About) -> None:
 def build(service: Service, about: About, visits: Visits) -> gr.Blocks:
     variant = service.engine.variant
     with gr.Blocks(
-        title=f"seedx · {service.name}", analytics_enabled=False, delete_cache=(KEPT, KEPT), fill_width=False
+        title=f"seedx · {service.name}", analytics_enabled=False, delete_cache=(KEPT, KEPT), fill_width=True
     ) as blocks:
         gr.HTML(f"<h1>{html.escape(service.name)}</h1>", elem_id="seedx-head", padding=False)
         if about.about:
