@@ -15,6 +15,7 @@ import contextlib
 import difflib
 import functools
 import io
+import logging
 import sys
 import traceback
 import warnings
@@ -72,12 +73,17 @@ RENAMED = {f"export {suite}": f"eval export {suite}" for suite in ("geneval", "i
 HELP = ("-h", "--help", "help")
 BUG = 70  # EX_SOFTWARE of sysexits.h
 
+# Optional packages say at import which of their own parts they can't load. A command prints what the user asked for.
+CHATTY = ("torchao", "torch.utils._pytree", "bitsandbytes", "diffusers.quantizers.torchao")
+
 # How tyro shows a signature: --seed, not --settings.seed; no --no-json; no None to type; arguments by their names.
 MARKERS = ("OmitArgPrefixes", "FlagCreatePairsOff", "DisallowNone", "PositionalMetavarFromFieldName")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code (see the top of the file)."""
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     if isinstance(sys.stdout, io.TextIOWrapper):  # what the terminal can't show must not end a verb
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

@@ -312,3 +312,14 @@ def test_users_mistakes(model):
     error('drawing is "auto"', [DRAW], drawing="always")
     with pytest.raises(SeedxError, match="no adapter 'snow'"):
         generate_rows(model, TOKENIZER, [RowRequest(DRAW, adapter="snow")])
+
+
+def test_a_reply_of_one_image_ends_with_it(model):
+    one, more = generate_rows(
+        model,
+        TOKENIZER,
+        [RowRequest(DRAW, SamplingSettings(max_new_tokens=45, drawing="now", one_image=each)) for each in (True, False)],
+    )
+    assert (one.reason, len(one.images), one.ids[-1]) == ("stop", 1, SPECIALS.image_end)
+    assert one.ids == more.ids[: len(one.ids)] and len(more.ids) > len(one.ids)
+    torch.testing.assert_close(one.images[0], more.images[0], atol=1e-5, rtol=1e-5)

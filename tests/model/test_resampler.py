@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from seedx.model.resampler import QueryResampler, resize_positions, sincos_positions
 from seedx.verify.model_cases import resampler
@@ -55,3 +56,28 @@ def test_local_queries_look_at_their_own_place(tokens):
     x[0, place == 5] = 5 * torch.randn(256)  # something is seen at the place of query 5 alone
     changed = (resampler(x) - resampler(torch.zeros_like(x)))[0].norm(dim=-1)
     assert changed.argmax() == 5 and changed[5] > 2 * changed.sort().values[-2]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_it_computes_what_its_attention_module_would(frozen):
+    layer = QueryResampler(16, 32, 4, input_dim=24).requires_grad_(not frozen)
+    x = torch.randn(3, 64, 24, generator=torch.Generator().manual_seed(0))
+    read = layer.ln_kv(layer.kv_proj(x))
+    query, key = layer.ln_q(layer.query) + layer.positions, read + resize_positions(layer.positions, 64)
+    expected, _ = layer.attn(query.expand(3, -1, -1), key, read, need_weights=False)
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_frozen_weights_are_not_multiplied_token_by_token():
+    class Products(TorchDispatchMode):
+        batches: list[int] = []
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func is torch.ops.aten.bmm.default:
+                self.batches.append(len(args[0]))
+            return func(*args, **kwargs or {})
+
+    layer = QueryResampler(16, 32, 4, input_dim=24).requires_grad_(False).bfloat16()
+    with Products() as products, torch.no_grad():
+        layer(torch.randn(3, 64, 24).bfloat16())
+    assert products.batches == [3 * 4, 3 * 4]  # a product for each head of an image, never one for each of 64 tokens

@@ -125,6 +125,7 @@ class Batches:
         grids: tuple[str, ...] | None = None,
         adapter: str | None = None,
         adapters: Sequence[str | None] | None = None,
+        one_image: bool = False,
         **options: Unpack[SettingsOptions],
     ) -> list[Reply | SeedxError]:
         """The replies to what `make` gives for each row. A mistake in the options is no row's: it is raised."""
@@ -139,7 +140,7 @@ class Batches:
 
         def request(row: tuple[R, int, str | None]) -> Request:
             own = dataclasses.replace(settings, seed=row[1])
-            made = Request(make(row[0]), own, drawing, condition, tiling, grids, adapter=row[2])
+            made = Request(make(row[0]), own, drawing, condition, tiling, grids, adapter=row[2], one_image=one_image)
             if on_error == "return":
                 self.engine.check(made)
             return made
@@ -191,6 +192,7 @@ class Batches:
             on_error,
             drawing=drawing,
             adapters=adapters,
+            one_image=True,
             **options,
         )
         return _first_images(replies)
@@ -248,6 +250,7 @@ class Batches:
             condition=condition is not False,
             grids=self.engine.variant.edit_grids,
             adapters=adapters,
+            one_image=True,
             **options,
         )
         return _first_images(replies)

@@ -55,6 +55,7 @@ class Request:
         grids: the only ones that pictures are read in; None: the model's.
         state: of the conversation without its last message, as `Responses.states` gave it with the same adapter.
         adapter: a loaded adapter, for the reply and its images; "base": none; None: the engine's default.
+        one_image: the reply ends with its first image.
     """
 
     conversation: Conversation
@@ -65,6 +66,7 @@ class Request:
     grids: tuple[str, ...] | None = None
     state: RowState | None = None
     adapter: str | None = None
+    one_image: bool = False
 
 
 class Responses:
@@ -217,7 +219,7 @@ class Engine:
         self.image_decoder.check(settings)
         if request.condition:
             self.image_decoder.check_condition()
-        sampling = sampling_of(settings, request.drawing)
+        sampling = sampling_of(settings, request.drawing, request.one_image)
         adapter = self.adapters.of_rows(request.adapter)
         return RowRequest(self.prompt(request), sampling, request.state, adapter)
 
@@ -260,7 +262,7 @@ class Engine:
         return Tiles(pixels[None], torch.tensor([[0.5, 0.5]]))
 
 
-def sampling_of(settings: Settings, drawing: Drawing) -> SamplingSettings:
+def sampling_of(settings: Settings, drawing: Drawing, one_image: bool = False) -> SamplingSettings:
     """What of a reply's settings the sampling of its tokens needs."""
     return SamplingSettings(
         max_new_tokens=settings.max_new_tokens,
@@ -269,4 +271,5 @@ def sampling_of(settings: Settings, drawing: Drawing) -> SamplingSettings:
         seed=settings.seed,
         drawing=drawing,
         release_suppression=settings.release_suppression,
+        one_image=one_image,
     )

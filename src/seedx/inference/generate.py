@@ -202,7 +202,9 @@ class Generation:
         """The next token of every row of the last pass."""
         events: list[tuple[Row, Event]] = []
         for row in rows:
-            if row.left < 1:  # a span used up the rest
+            if row.settings.one_image and row.images and row.span is None:
+                events += [(row, event) for event in row.finish("stop")]
+            elif row.left < 1:  # a span used up the rest
                 events += [(row, event) for event in row.finish("length")]
         rows = [row for row in rows if row.running]
         if rows:

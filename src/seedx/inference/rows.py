@@ -75,6 +75,7 @@ class SamplingSettings:
         drawing: "auto": the model decides; "force": at least one image, in the place of the end if need be; "now": the
             reply starts with one; "forbid": none.
         release_suppression: outside spans, placeholders and `</img>` have the logit 0 (the release's rule, for parity).
+        one_image: the reply ends with its first image.
     """
 
     max_new_tokens: int = 512
@@ -83,6 +84,7 @@ class SamplingSettings:
     seed: int = 0
     drawing: Drawing = "auto"
     release_suppression: bool = False
+    one_image: bool = False
 
     def __post_init__(self) -> None:
         integer("max_new_tokens", self.max_new_tokens, 1)

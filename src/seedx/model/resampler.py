@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seedx.errors import SeedxError
+from seedx.model.attention import attend
 
 
 class QueryResampler(nn.Module):
@@ -77,7 +78,20 @@ class QueryResampler(nn.Module):
         x = self.ln_kv(self.kv_proj(x))
         query = self.ln_q(self.query) + self.positions.to(x.dtype)
         key = x + resize_positions(self.positions, x.shape[1]).to(x.dtype)
-        return self.attn(query.expand(len(x), -1, -1), key, x, need_weights=False)[0]
+        return self._attend(query, key, x)
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """What `attn` would do, whose weights these are: (Q, dim), (N, L, dim), (N, L, dim) -> (N, Q, dim).
+
+        Its own forward lays tokens out before images. If weights are frozen, torch then multiplies token by token, and
+        in half precision on a CPU copies the weights for each of them: 34 GB for 1024 tokens of width 4096.
+        """
+        weights, biases = self.attn.in_proj_weight.chunk(3), self.attn.in_proj_bias.chunk(3)
+        projected = [F.linear(*each) for each in zip((query[None], key, value), weights, biases, strict=True)]
+        q, k, v = (each.unflatten(-1, (self.attn.num_heads, -1)).transpose(1, 2) for each in projected)
+        out = attend(q.expand(len(key), -1, -1, -1), k, v)
+        joined: Tensor = self.attn.out_proj(out.transpose(1, 2).flatten(2))
+        return joined
 
 
 def square_side(count: int, what: str) -> int:

@@ -82,6 +82,7 @@ class Task:
             body,
             condition=True if self.pictures else None,
             grids=variant.edit_grids if self.pictures else None,
+            one_image=True,
         )
         return self.service.repeated(request, body.n)
 

@@ -137,7 +137,8 @@ def request_of(
     condition: bool | None = None,
     tiling: bool = True,
     grids: tuple[str, ...] | None = None,
+    one_image: bool = False,
 ) -> Request:
     asked = given.condition if given.condition is not None else condition
     opened: Conversation = conversation
-    return Request(opened, settings, drawing, asked, tiling, grids, adapter=given.adapter)
+    return Request(opened, settings, drawing, asked, tiling, grids, adapter=given.adapter, one_image=one_image)
