@@ -318,7 +318,10 @@ def test_a_reply_of_one_image_ends_with_it(model):
     one, more = generate_rows(
         model,
         TOKENIZER,
-        [RowRequest(DRAW, SamplingSettings(max_new_tokens=45, drawing="now", one_image=each)) for each in (True, False)],
+        [
+            RowRequest(DRAW, SamplingSettings(max_new_tokens=45, drawing="now", one_image=each))
+            for each in (True, False)
+        ],
     )
     assert (one.reason, len(one.images), one.ids[-1]) == ("stop", 1, SPECIALS.image_end)
     assert one.ids == more.ids[: len(one.ids)] and len(more.ids) > len(one.ids)
