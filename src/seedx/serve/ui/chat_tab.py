@@ -104,6 +104,7 @@ class ChatTab:
     ) -> AsyncIterator[tuple[Shown, dict[str, object]]]:
         """Turn by turn; the files are those of the first."""
         shown = visit.talking = visit.shown
+        before = len(shown)
         try:
             chosen = self.page.options.chosen(given)
             pictures = await self.page.opened(files)
@@ -114,6 +115,8 @@ class ChatTab:
                     yield update, running(True)
                 pictures = []
         except SeedxError as error:
+            if len(shown) == before:  # it was not said yet: a setting or a picture is wrong
+                shown.append(show.asked(turns[0], []))
             shown.append(show.failed(message_of(error)))
         finally:
             if visit.talking is shown:

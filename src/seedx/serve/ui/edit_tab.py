@@ -17,7 +17,7 @@ from seedx.serve.ui import show
 from seedx.serve.ui.about import Example
 from seedx.serve.ui.options import Chosen
 from seedx.serve.ui.page import Page, keep, message_of, running
-from seedx.serve.ui.region import Painted, enlarged, png, region_editor
+from seedx.serve.ui.region import Painted, enlarged, limit_editor, png
 from seedx.serve.ui.turns import respond
 from seedx.serve.ui.visits import Visit
 
@@ -27,9 +27,10 @@ Pair = tuple[PIL.Image.Image, PIL.Image.Image]
 class EditTab:
     def __init__(self, page: Page) -> None:
         self.page = page
+        limit_editor()
         with gr.Row():
             with gr.Column(min_width=280):
-                self.editor = region_editor(
+                self.editor = gr.ImageEditor(
                     label="Picture",
                     sources=["upload", "clipboard"],
                     transforms=[],

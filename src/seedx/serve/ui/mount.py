@@ -63,8 +63,7 @@ def mount(app: FastAPI, service: Service, about: About) -> None:
         max_file_size=service.limits.max_body_mb * 1_000_000,
         ssr_mode=False,
         theme=gr.themes.Soft(font=FONT, font_mono=MONO, primary_hue="blue", neutral_hue="slate"),
-        css=_asset("serve.css"),
-        head=f'<link rel="icon" href="data:,"><script>{_asset("serve.js")}</script>',
+        head=f'<link rel="icon" href="data:,"><style>{_asset("serve.css")}</style><script>{_asset("serve.js")}</script>',
     )
     app.add_middleware(Door)
     app.state.page = blocks

@@ -47,28 +47,27 @@ class Painted:
         return picture, mask
 
 
-def region_editor(**options: Any) -> gr.ImageEditor:
-    """gradio's editor, whose value a handler gets as `Painted` (None: no picture).
+def limit_editor() -> None:
+    """From here on gradio's editor gives a handler `Painted` (None: no picture).
 
-    gradio's own reading opens pictures of any size, and keeps what browsers send without a bound. Its methods are
-    replaced on the object, since gradio writes a .pyi file beside the source of every subclass. Handlers must return
-    values for it, never `gr.update`, by which gradio would make another object of it.
+    Its own reading opens pictures of any size, and it keeps what browsers send without a bound. The class itself is
+    changed: gradio makes new objects of it as it likes, and writes a .pyi file beside the source of every subclass.
     """
-    editor = gr.ImageEditor(**options)
-    accept = editor.accept_blobs
+    accept = gr.ImageEditor.accept_blobs
+    if hasattr(accept, "bounded"):
+        return
 
-    def bounded(data: AcceptBlobs) -> None:
+    def bounded(editor: gr.ImageEditor, data: AcceptBlobs) -> None:
         index = str(data.data["index"])
         if index.isdigit() and int(index) >= MOST_LAYERS:
             raise ServeError(f"a picture has at most {MOST_LAYERS} layers")
         while len(editor.blob_storage) >= MOST_WAITING:
             editor.blob_storage.pop(next(iter(editor.blob_storage)))
-        accept(data)
+        accept(editor, data)
 
-    bounded._is_server_fn = True  # type: ignore[attr-defined]  # as gradio marks what a browser may call
-    editor.accept_blobs = bounded
-    editor.preprocess = lambda payload: _painted(editor, payload)
-    return editor
+    bounded._is_server_fn = bounded.bounded = True  # type: ignore[attr-defined]  # the first as gradio marks them
+    gr.ImageEditor.accept_blobs = bounded
+    gr.ImageEditor.preprocess = _painted
 
 
 def _painted(editor: gr.ImageEditor, payload: EditorData | None) -> Painted | None:
