@@ -63,7 +63,7 @@ def mount(app: FastAPI, service: Service, about: About) -> None:
         max_file_size=service.limits.max_body_mb * 1_000_000,
         ssr_mode=False,
         theme=gr.themes.Soft(font=FONT, font_mono=MONO, primary_hue="blue", neutral_hue="slate"),
-        head=f'<link rel="icon" href="data:,"><style>{_asset("serve.css")}</style><script>{_asset("serve.js")}</script>',
+        head=_head(),
     )
     app.add_middleware(Door)
     app.state.page = blocks
@@ -123,6 +123,12 @@ def _examples(about: About) -> list[tuple[gr.Button, Example]]:
             )
             for example in about.examples
         ]
+
+
+def _head() -> str:
+    """The style is not given as gradio's `css`, which would hold within its main element alone."""
+    style, script = _asset("serve.css"), _asset("serve.js")
+    return f'<link rel="icon" href="data:,"><style>{style}</style><script>{script}</script>'
 
 
 def _asset(name: str) -> str:
