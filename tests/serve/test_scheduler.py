@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import queue
+import dataclasses
 import random
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import PIL.Image
 import pytest
 from serving import same
 
+from random_adapters import language_updates
+from running_batch import Client, images_of, text_of, together, written
+from seedx.checkpoint.adapters import write_adapter
+from seedx.inference import pipeline
 from seedx.inference.engine import Request
 from seedx.inference.pipeline import Pipeline
-from seedx.inference.reply import Reply
 from seedx.inference.settings import Settings
-from seedx.messages import Text
 from seedx.serve.errors import ServeError
-from seedx.serve.jobs import Ended, ImageDone, Job, JobEvent, Preview, TextPiece
+from seedx.serve.jobs import Ended, ImageDone, Preview
 from seedx.serve.metrics import Metrics
 from seedx.serve.scheduler import Scheduler
 from seedx.serve.settings import Batching
 
 SMALL = Batching(max_rows=3, max_drawn=2, prompt_tokens=20, max_tiles=4, cache_tokens=2000)
+ADAPTERS = ("one", "two", "base")
 
 
 @pytest.fixture
@@ -32,28 +37,6 @@ def scheduler(tiny: Pipeline) -> Iterator[Scheduler]:
     yield made
     if made._thread.is_alive():
         made.stop()
-
-
-class Client:
-    """One reply, as its client sees it."""
-
-    def __init__(self, scheduler: Scheduler, request: Request, previews: int = 0, deadline: float = float("inf")):
-        self.events: queue.Queue[JobEvent] = queue.Queue()
-        self.job: Job = scheduler.prepare(request, self.events.put, previews, deadline)
-
-    def all(self, seconds: float = 120) -> list[JobEvent]:
-        found: list[JobEvent] = []
-        while not found or not isinstance(found[-1], Ended | ServeError):
-            found.append(self.events.get(timeout=seconds))
-        return found
-
-
-def text_of(events: list[JobEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, TextPiece))
-
-
-def written(reply: Reply) -> str:
-    return "".join(part.text for part in reply.content if isinstance(part, Text))
 
 
 def requests(model: Pipeline, count: int) -> list[Request]:
@@ -90,9 +73,66 @@ def test_any_reply_is_the_one_alone(tiny: Pipeline, scheduler: Scheduler) -> Non
         events = client.all()
         assert isinstance(events[-1], Ended) and events[-1].reason == reply.reason
         assert text_of(events) == written(reply)
-        drawn = sorted((e for e in events if isinstance(e, ImageDone)), key=lambda event: event.number)
+        drawn = images_of(events)
         assert len(drawn) == len(reply.images)
         assert all(same(event.image, image) for event, image in zip(drawn, reply.images, strict=True))
+
+
+def test_rows_of_one_batch_have_adapters_of_their_own(tiny: Pipeline, tiny_folder: Path, tmp_path: Path) -> None:
+    """Two adapters and none, in turns, each reply the one alone; the same question again is read from the cache."""
+    llm = tiny.model.seedx.language.llm
+    for name, seed in (("one", 1), ("two", 2)):
+        write_adapter(tmp_path / name, "language", language_updates(llm, seed, size=1.5), llm)
+    model = pipeline.load(tiny_folder, adapter={name: tmp_path / name for name in ("one", "two")})
+    asked = [
+        dataclasses.replace(request, adapter=ADAPTERS[number % 3]) for number, request in enumerate(requests(model, 9))
+    ]
+    asked += asked[:3]
+    alone = [model.engine.reply([request])[0] for request in asked]
+    assert (
+        len({written(model.engine.reply([dataclasses.replace(asked[1], adapter=each)])[0]) for each in ADAPTERS}) == 3
+    )
+    scheduler = Scheduler(model.engine, SMALL, 64, Metrics())
+    for events, reply in zip(together(scheduler, asked), alone, strict=True):
+        assert text_of(events) == written(reply)
+        drawn = images_of(events)
+        assert len(drawn) == len(reply.images)
+        assert all(same(event.image, image) for event, image in zip(drawn, reply.images, strict=True))
+    scheduler.stop()
+
+
+def test_a_short_answer_does_not_wait_for_images(
+    tiny: Pipeline, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A denoising step that takes as long as twenty passes, by a clock that only they advance."""
+    now, steps = [0.0], [0]
+    step, draw = scheduler.generation.step, scheduler._drawings.step
+
+    def passed(*args: Any, **kwargs: Any) -> Any:
+        now[0] += 1.0
+        return step(*args, **kwargs)
+
+    def drawn() -> Any:
+        now[0] += 20.0 * bool(scheduler._drawings)
+        steps[0] += bool(scheduler._drawings)
+        return draw()
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(scheduler.generation, "step", passed)
+    monkeypatch.setattr(scheduler._drawings, "step", drawn)
+    image = Client(scheduler, Request([tiny.engine.turn("draw it")], Settings(steps=40), "now", one_image=True))
+    scheduler.submit([image.job])
+    while not steps[0]:
+        scheduler._round()
+    answer = Client(scheduler, Request([tiny.engine.turn("what is it?")], Settings(max_new_tokens=60), "forbid"))
+    scheduler.submit([answer.job])
+    while answer.job.ended is None:
+        scheduler._round()
+    assert answer.job.tokens > 15
+    assert steps[0] <= 2 + answer.job.tokens // 20 + 1
+    while not image.job.over:
+        scheduler._round()
+    assert isinstance(image.all()[-1], Ended)
 
 
 def test_an_aborted_reply_frees_its_row_and_is_silent(tiny: Pipeline, scheduler: Scheduler) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import seedx
 from seedx.checkpoint import native
 from seedx.cli import main
 from seedx.errors import SeedxError
@@ -76,6 +77,25 @@ def test_adapters_are_merged(make_run, tiny_folder, tmp_path):
     before, after = (load_file(folder / "language.safetensors") for folder in (tiny_folder, tmp_path / "out"))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert before.keys() == after.keys() and any("q_proj" in name for name in changed)
+
+
+def test_adapters_are_kept_apart(make_run, tiny_folder, tmp_path):
+    run = make_run(lora=True)
+    export(run, tmp_path / "merged")
+    assert main(["export", str(run), str(tmp_path / "out"), "--keep-adapter"]) == 0
+    before, after, merged = (
+        load_file(folder / "language.safetensors") for folder in (tiny_folder, tmp_path / "out", tmp_path / "merged")
+    )
+    projections = [name for name in before if "_proj" in name]
+    assert projections and all(torch.equal(before[name], after[name]) for name in projections)
+    assert all(torch.equal(merged[name], after[name]) for name in before if "_proj" not in name)
+    model = seedx.load(tmp_path / "out", adapter=tmp_path / "out" / "adapters" / "tune")
+    model.merge_adapter("tune")
+    again = dict(model.engine.model.seedx.language.named_parameters())
+    for name in projections:
+        torch.testing.assert_close(again[name], merged[name].float())
+    with pytest.raises(SeedxError, match="lora = true"):
+        export(make_run(), tmp_path / "out", keep_adapter=True)
 
 
 def test_the_run_is_not_touched(make_run, tmp_path):

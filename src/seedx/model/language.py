@@ -25,7 +25,8 @@ from seedx.config import LanguageConfig
 from seedx.errors import SeedxError
 from seedx.model.attention import LLAMA_ATTENTION, Documents, register_llama_attention
 from seedx.model.cache import Cache, CachedRow
-from seedx.model.lora_training import inject, injected
+from seedx.model.lora import Update
+from seedx.model.lora_training import inject, injected, updates_of
 
 HEAD_SCALE = 3.0  # of a new row of the output head, in means of the old rows (the release)
 
@@ -141,11 +142,18 @@ class Language(nn.Module):
 
     def merge_lora(self) -> None:
         """Merge the adapters into the weights and remove them: names and shapes are a plain Llama's again."""
-        for name, module in injected(self.llm).items():
+        for module in injected(self.llm).values():
             module.merge()
+        self.take_lora()
+
+    def take_lora(self) -> dict[str, Update]:
+        """Remove the adapters, and give what they have learnt by the names of the weights that they would change."""
+        updates = updates_of(self.llm)
+        for name, module in injected(self.llm).items():
             parent, _, child = name.rpartition(".")
             setattr(self.llm.get_submodule(parent), child, module.get_base_layer())
         self.llm.requires_grad_(True)
+        return updates
 
 
 def new_row(rows: Tensor, head: bool = False) -> Tensor:

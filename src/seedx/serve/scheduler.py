@@ -9,7 +9,9 @@ get its events by a callback. Each round of the loop does a little for everyone:
     tokens      one pass over one token of every other reply
     images      one denoising step of the current batch of images
 
-Rows of one pass are padded to the longest, hence the kinds are apart. A job's events do not depend on the other jobs.
+A denoising step takes as long as many tokens. So before the next one, replies go on for as long as the last one took:
+a short answer does not wait for images, token by token, and images have half of the time. Rows of one pass are padded
+to the longest, hence the kinds are apart. A job's events do not depend on the other jobs.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ class Scheduler:
         self._waiting: deque[Job] = deque()
         self._rows: dict[Row, Job] = {}
         self._drawings = Drawings(engine.image_decoder, batching.max_drawn, metrics)
+        self._image_seconds = 0.0  # of the last denoising step
         self._wake = threading.Condition()
         self._draining = self._stopped = False
         self._thread = threading.Thread(target=self._run, name="seedx-scheduler", daemon=True)
@@ -140,6 +143,17 @@ class Scheduler:
         return len(self._rows) + len(self._drawings)
 
     def _round(self) -> None:
+        start = time.monotonic()
+        self._reply()
+        while self._rows and self._drawings and time.monotonic() - start < self._image_seconds:
+            self._reply()
+        self._draw()
+        self.metrics.waiting.set(len(self._waiting))
+        self.metrics.running.set(len(self._rows))
+        self.metrics.drawing.set(len(self._drawings))
+
+    def _reply(self) -> None:
+        """A pass of each kind."""
         self._drop_ended()
         self._admit()
         rows = list(self._rows)
@@ -147,10 +161,6 @@ class Scheduler:
             self._pass("prompt", group)
         self._pass("span", [row for row in rows if not row.unread and row.span is not None])
         self._pass("token", [row for row in rows if not row.unread and row.span is None and row in self._rows])
-        self._draw()
-        self.metrics.waiting.set(len(self._waiting))
-        self.metrics.running.set(len(self._rows))
-        self.metrics.drawing.set(len(self._drawings))
 
     def _drop_ended(self) -> None:
         """Let aborted jobs and those that took too long leave."""
@@ -260,7 +270,10 @@ class Scheduler:
 
     def _draw(self) -> None:
         """One denoising step of the images in progress."""
-        for job, event in self._drawings.step():
+        start = time.monotonic()
+        events = self._drawings.step()
+        self._image_seconds = time.monotonic() - start
+        for job, event in events:
             self._emit(job, event)
             if isinstance(event, ImageDone):
                 job.drawn += 1

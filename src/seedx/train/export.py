@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from seedx.checkpoint import native, parts
-from seedx.checkpoint.adapters import CONFIG
+from seedx.checkpoint.adapters import CONFIG, write_adapter
 from seedx.config import from_dict
 from seedx.errors import SeedxError
+from seedx.model.language import Language
 from seedx.train.engine import checkpoint_files, components
 from seedx.train.engine.checkpointing import load_weights
 from seedx.train.old_recipes import upgrade_recipe
@@ -24,7 +25,11 @@ from seedx.train.stages.base import Stage
 
 
 def export(
-    run: Path, target: Path, step: int | Literal["best"] | None = None, ema: bool = True
+    run: Path,
+    target: Path,
+    step: int | Literal["best"] | None = None,
+    ema: bool = True,
+    keep_adapter: bool = False,
 ) -> tuple[int, list[str]]:
     """Write the model of a run's checkpoint, or its adapter. An older one in `target` is replaced.
 
@@ -32,6 +37,8 @@ def export(
         run: FOLDER/runs/NAME.
         step: of the checkpoint; None: the newest; "best": that of the best score, by validation if the run has it.
         ema: take the averaged weights, if the run has them.
+        keep_adapter: what LoRA has learnt is not merged but written to adapters/NAME in `target`; what was trained in
+            full (norms, embeddings, resamplers) is part of the model.
 
     Returns:
         The step, and the parts that neither the run nor its model folder has: without them the model can't be loaded.
@@ -45,6 +52,8 @@ def export(
     source = components.source(recipe, folder, runs=True)
     if recipe.lora and source.folder == folder and found == recipe.steps:
         raise SeedxError(f"{run} is finished and its adapters are merged into {folder}: copy that folder instead")
+    if keep_adapter and not recipe.lora:
+        raise SeedxError(f"{run} has no lora = true: there is no adapter to keep apart")
     if (target / "runs").exists():
         raise SeedxError(f"{target} holds training runs, which would be lost: give another folder")
     stage = build(recipe, folder)
@@ -53,6 +62,10 @@ def export(
         save_adapter(stage, target)
         return found, []
     with native.replacing(target) as aside:
+        if keep_adapter:
+            language: Language = stage.model.get_submodule("language")  # type: ignore[assignment]
+            updates, weights = language.take_lora(), language.llm
+            write_adapter(aside / "adapters" / recipe.name, "language", updates, weights, base=str(target))
         stage.save(stage.model, aside)
         shutil.rmtree(aside / "runs", ignore_errors=True)  # notes of a stage for later runs
         for place in (folder, source.folder):
