@@ -271,10 +271,10 @@ def test_a_slide_and_its_file(page, tmp_path):
 
 
 def test_a_turn_that_can_not_be_is_said(page):
-    settings(page, size="7x7")
+    settings(page, steps=1000)
     send(page, "draw a cat")
     page.locator(".seedx-error").wait_for()
-    settings(page, size="auto", steps=2)
+    settings(page, steps=2)
     send(page, "draw a cat")
     page.locator(f"{BOT} figure.seedx:not(.live)").wait_for()
 
