@@ -31,7 +31,7 @@ QUIET = (
     "--no-first-run",
 )
 READY = "#seedx-message textarea"
-PATIENCE = 40_000  # milliseconds
+PATIENCE = 60_000  # milliseconds
 
 
 @dataclass
