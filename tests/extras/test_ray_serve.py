@@ -89,7 +89,7 @@ def test_a_killed_replica_loses_only_what_it_was_answering(served):
         while time.monotonic() < end:
             try:
                 if number % 2:
-                    answer = to.images.generate(prompt="a cat", extra_body={"seed": 3, "steps": 12})
+                    answer = to.images.generate(prompt=f"a cat {rng.random()}", extra_body={"steps": 12})
                     right.append(bool(answer.data[0].b64_json))
                 else:
                     chunks = list(ask(to, [{"role": "user", "content": f"draw {rng.random()}"}], stream=True))
@@ -101,7 +101,7 @@ def test_a_killed_replica_loses_only_what_it_was_answering(served):
                 (retriable if "replica" in str(error) else other).append(error)
 
     end = time.monotonic() + 10
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     time.sleep(3)
@@ -109,7 +109,7 @@ def test_a_killed_replica_loses_only_what_it_was_answering(served):
     for thread in threads:
         thread.join()
     assert not other and all(right) and len(right) > 4
-    assert 1 <= len(retriable) <= 4  # at most what four clients were waiting for
+    assert 1 <= len(retriable) <= 8  # at most what eight clients were waiting for; about half of them asked this one
     deadline = time.monotonic() + 60
     while len(now := set(all_replicas(replicas, "process"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.5)

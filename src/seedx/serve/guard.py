@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,6 +15,7 @@ from seedx.serve.errors import ServeError, failed
 
 log = logging.getLogger("seedx.serve")
 OPEN = ("/health",)  # needs no key
+PAGE = "/ui"  # of `--ui`
 
 
 def answer(error: ServeError) -> JSONResponse:
@@ -39,9 +42,8 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        if self.keys and scope["path"] not in OPEN and not self._allowed(headers.get(b"authorization", b"")):
-            error = ServeError("give a valid key: Authorization: Bearer KEY", 401, "invalid_api_key")
-            await answer(error)(scope, receive, send)
+        if self.keys and scope["path"] not in OPEN and not self._allowed(scope, headers):
+            await self._ask_for_key(scope)(scope, receive, send)
             return
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self.max_bytes:
@@ -49,10 +51,20 @@ class Guard:
             return
         await self._bounded(scope, receive, send)
 
-    def _allowed(self, header: bytes) -> bool:
-        """Whether the header has one of the keys. All are compared, each in constant time."""
+    def _allowed(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether the request has one of the keys. All are compared, each in constant time."""
+        header = headers.get(b"authorization", b"")
         given = header.removeprefix(b"Bearer ").strip()
+        if _of_page(scope) and header.startswith(b"Basic "):
+            given = _password(header)
         return any([hmac.compare_digest(given, key) for key in self.keys])
+
+    def _ask_for_key(self, scope: Scope) -> JSONResponse:
+        """A browser asks its user for the page's key, as the password of any name."""
+        response = answer(ServeError("give a valid key: Authorization: Bearer KEY", 401, "invalid_api_key"))
+        if _of_page(scope):
+            response.headers["WWW-Authenticate"] = 'Basic realm="seedx: any name, and a key as the password"'
+        return response
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count a body that comes in chunks; what is over the limit is not read."""
@@ -89,3 +101,17 @@ class Guard:
             413,
             "body_too_large",
         )
+
+
+def _of_page(scope: Scope) -> bool:
+    """Whether it is for the page of `--ui`, which a browser opens. The API does not take a browser's password: pages of
+    others could send requests with it."""
+    path: str = scope["path"]
+    return path == "/" or path == PAGE or path.startswith(f"{PAGE}/")
+
+
+def _password(header: bytes) -> bytes:
+    try:
+        return base64.b64decode(header.removeprefix(b"Basic "), validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""

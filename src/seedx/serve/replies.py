@@ -14,7 +14,8 @@ import PIL.Image
 
 from seedx.errors import SeedxError
 from seedx.inference.engine import Request
-from seedx.messages import Box
+from seedx.inference.reply import Reply
+from seedx.messages import Box, Image, Text, merge_texts
 from seedx.serve.errors import ServeError
 from seedx.serve.jobs import Emit, Ended, ImageBegun, ImageDone, Job, JobEvent, Preview, TextPiece
 from seedx.serve.service import Service
@@ -29,10 +30,12 @@ class Collected:
     Attributes:
         text: what a client is shown: without boxes, and ended before a stop sequence.
         written: the same as the model wrote it.
+        pieces: the same, cut where images are; a number is that of an image.
     """
 
     text: str = ""
     written: str = ""
+    pieces: list[str | int] = field(default_factory=list)
     images: dict[int, PIL.Image.Image] = field(default_factory=dict)
     reason: str = "stop"
     prompt_tokens: int = 0
@@ -42,6 +45,17 @@ class Collected:
     @property
     def boxes(self) -> list[Box]:
         return text_to_boxes(self.written)
+
+    @property
+    def reply(self) -> Reply:
+        """The same in the form of the library; an image that was not finished is left out."""
+        parts: list[Text | Image[PIL.Image.Image]] = []
+        for piece in self.pieces:
+            if isinstance(piece, str):
+                parts.append(Text(piece))
+            elif piece in self.images:
+                parts.append(Image(self.images[piece]))
+        return Reply(tuple(merge_texts(parts)), self.reason)
 
     @property
     def drawn(self) -> list[PIL.Image.Image]:
@@ -125,6 +139,7 @@ class Replies:
                 self._open.discard(index)
                 raise event
             if isinstance(event, TextPiece):
+                collected.pieces.append(event.text)
                 if piece := self._texts[index].push(event.text):
                     collected.text += piece
                     yield index, TextPiece(piece)
@@ -135,6 +150,7 @@ class Replies:
                     self._ended(index, end)
                     yield index, end
             elif isinstance(event, ImageBegun):
+                collected.pieces.append(event.number)
                 if piece := self._texts[index].image():
                     collected.text += piece
                     yield index, TextPiece(piece)

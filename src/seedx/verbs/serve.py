@@ -53,6 +53,7 @@ REPLICAS = Replicas()
 def serve(
     *,
     name: str = "",
+    ui: bool = False,
     address: Address = ADDRESS,
     source: Source = TINY,
     limits: Limits = LIMITS,
@@ -63,14 +64,20 @@ def serve(
 
     Args:
         name: the model's name for clients; by default that of its folder.
+        ui: serve a web page as well.
     """
     try:
         import fastapi  # noqa: F401
         import prometheus_client  # noqa: F401
         import uvicorn  # noqa: F401
+
+        if ui:
+            import gradio  # noqa: F401
     except ImportError as error:
-        raise MissingPackageError(f"{error.name} is missing: pip install 'seedx[serve]'") from error
+        raise MissingPackageError(f"{error.name} is missing: pip install 'seedx[{'ui' if ui else 'serve'}]'") from error
     if replicas.replicas != 1:
+        if ui:
+            raise SeedxError("the web page is one model's: leave out --ui or --replicas")
         _serve_replicas(name, address, source, limits, batching, replicas)
         return
     from seedx.serve import server
@@ -84,7 +91,13 @@ def serve(
     fetcher = Fetcher() if address.allow_urls else None
     service = Service(model.engine, name or Path(source.model).name, limits, batching, fetcher)
     app = create_app(service, _access(address, keys))
-    print(greeting(_url(opened), service.name, source, bool(keys)), flush=True)
+    if ui:
+        from seedx.checkpoint.hub import locate
+        from seedx.serve.ui.about import read_about
+        from seedx.serve.ui.mount import mount
+
+        mount(app, service, read_about(locate(source.model)))
+    print(greeting(_url(opened), service.name, source, bool(keys), ui), flush=True)
     server.run(app, service.scheduler, opened)
 
 
@@ -143,12 +156,14 @@ def read_keys(file: Path | None) -> tuple[str, ...]:
     return tuple(key.strip() for key in keys if key.strip())
 
 
-def greeting(url: str, name: str, source: Source, keys: bool) -> str:
+def greeting(url: str, name: str, source: Source, keys: bool, ui: bool = False) -> str:
     """What is printed at the start."""
     key = ' -H "Authorization: Bearer $KEY"' if keys else ""
     body = '{"messages": [{"role": "user", "content": "draw a cat"}]}'
+    page = f"  the page: {url}/ui/{' (any name, and a key as the password)' if keys else ''}\n" if ui else ""
     return (
         f"seedx serves {name} ({source.model} on {source.device}) at {url}/v1\n"
         f"  curl {url}/v1/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'\n"
+        f"{page}"
         "Ctrl-C finishes what runs and ends."
     )
