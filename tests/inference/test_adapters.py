@@ -8,7 +8,7 @@ import torch
 
 import seedx
 from random_adapters import language_updates, random_updates, unet_names
-from seedx.checkpoint.adapters import write_adapter
+from seedx.checkpoint.adapters import sampled_places, write_adapter
 from seedx.errors import SeedxError
 from seedx.inference import pipeline
 
@@ -144,3 +144,9 @@ def test_mistakes_are_named(tiny, tiny_folder, folders, several, tmp_path):
     assert (
         isinstance(results[1], SeedxError) and results[0].text == several.chat("hello", adapter="one", **SETTINGS).text
     )
+
+
+@pytest.mark.parametrize("size", [64, 4330 * 640, 49_482 * 576, 32_330 * 5120])
+def test_the_values_that_tell_a_model_lie_within_its_weight(size):
+    places = sampled_places(size)
+    assert places[0] == 0 and len(places.unique()) == 64 and size - 64 < places[-1] < size

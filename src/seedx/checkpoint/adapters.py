@@ -167,7 +167,7 @@ def sampled(part: Part, module: nn.Module | Tensor) -> list[float]:
 
 def sampled_places(size: int) -> Tensor:
     """Which values of a flat weight `sampled` takes."""
-    return torch.linspace(0, size - 1, 64).long()
+    return torch.linspace(0, size - 1, 64).long().clamp(max=size - 1)  # float32 rounds the last of 28 million up
 
 
 def _config(updates: Updates, part: Part, base: str) -> dict[str, Any]:
