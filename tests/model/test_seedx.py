@@ -55,7 +55,7 @@ def joined(rows: list[Batch], dim: int) -> Batch:
     for field in dataclasses.fields(Batch):
         values = [value for batch in rows if (value := getattr(batch, field.name)) is not None]
         of_tokens = field.name not in ("tiles", "tile_positions", "targets")
-        fields[field.name] = torch.cat(values, dim=dim if of_tokens else 0)
+        fields[field.name] = torch.cat(values, dim=dim if of_tokens else 0) if values else None
     return Batch(**fields)
 
 

@@ -47,7 +47,7 @@ class Options:
             self.new_seed = gr.Checkbox(False, label="A new seed each time", info="the gallery says which it was")
         with gr.Row():
             steps = f"of the denoising, at most {limits.max_steps}; empty: {image.steps}"
-            self.steps = gr.Number(None, label="Steps", elem_id="seedx-set-steps", precision=0, minimum=1, info=steps)
+            self.steps = gr.Number(None, label="Steps", elem_id="seedx-set-steps", precision=0, minimum=0, info=steps)
             self.guidance = gr.Number(
                 None,
                 label="Guidance",
@@ -85,7 +85,8 @@ class Options:
             ServeError: out of range, or over a limit.
         """
         *fields, new_seed = given
-        values = {name: value for name, value in zip(NAMES, fields, strict=True) if value not in (None, "", "auto")}
+        # gradio sends 0 for a field of a number that was emptied.
+        values = {name: value for name, value in zip(NAMES, fields, strict=True) if value not in (None, "", "auto", 0)}
         values["seed"] = secrets.randbelow(2**31) if new_seed else int(values.get("seed", 0))
         temperature = float(values.pop("temperature", 0))
         extensions = Extensions.model_validate(values)
