@@ -8,7 +8,8 @@ import pyarrow.parquet
 import pytest
 
 import processes
-from seedx.bulk.results import Done, Results, file_stem
+from seedx.bulk.picture_names import file_stem
+from seedx.bulk.results import Done, Results
 from seedx.data.sources import open_source
 from seedx.errors import SeedxError
 

@@ -120,7 +120,7 @@ class RayWorker:
     def __call__(self, table: Any) -> Any:
         import pyarrow
 
-        from seedx.bulk.results import schema
+        from seedx.bulk.parquet import schema
 
         answers = self.worker(table.to_pydict())
         kinds = schema()

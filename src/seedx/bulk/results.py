@@ -15,12 +15,10 @@ there twice.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import os
 import tarfile
-import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +29,13 @@ import numpy as np
 
 from seedx.atomic import replacing_file
 from seedx.bulk.job import Form, PictureForm
-from seedx.bulk.tasks import PICTURE_ENDINGS
-from seedx.errors import MissingPackageError, SeedxError
+from seedx.bulk.parquet import COLUMNS, arrow, schema
+from seedx.bulk.picture_names import append, file_stem, key_of
+from seedx.errors import SeedxError
 
 Row = dict[str, Any]
 
-COLUMNS = ("id", "source", "answer", "boxes", "picture", "error", "seconds")
 PART = 4096  # rows of a part
-LONGEST = 150  # characters of a file's name
 
 
 class Done:
@@ -46,19 +43,15 @@ class Done:
     3,700."""
 
     def __init__(self, sources: Iterable[str]) -> None:
-        self._keys = np.unique(np.fromiter(map(_key, sources), dtype=np.uint64))
+        self._keys = np.unique(np.fromiter(map(key_of, sources), dtype=np.uint64))
 
     def __contains__(self, source: str) -> bool:
-        key = np.uint64(_key(source))
+        key = np.uint64(key_of(source))
         at = int(np.searchsorted(self._keys, key))
         return at < len(self._keys) and bool(self._keys[at] == key)
 
     def __len__(self) -> int:
         return len(self._keys)
-
-
-def _key(source: str) -> int:
-    return int.from_bytes(hashlib.blake2b(source.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
 @dataclass
@@ -93,7 +86,7 @@ class Results:
     ) -> None:
         self.folder, self.form, self.pictures, self.part = folder, form, pictures, part
         if form == "parquet":
-            _arrow()
+            arrow()
         job = {**job, "format": form, "pictures": pictures}
         check_job(folder, job)
         for needed in (folder / "rows", folder / "pictures"):
@@ -168,7 +161,7 @@ class Results:
             return None
         name = self._free_name(row["id"])
         if self.pictures == "tar":
-            self._journal.tar = _append(self._tar, self._journal.tar, name, content)
+            self._journal.tar = append(self._tar, self._journal.tar, name, content)
             return f"pictures/{self._name}.tar/{name}"
         file = self.folder / "pictures" / self._name / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -227,7 +220,7 @@ class Results:
         rows = [{name: row[name] for name in COLUMNS} for row in self._journalled()]
         with replacing_file(self.folder / "rows" / f"{self._name}.{self.form}") as aside:
             if self.form == "parquet":
-                _arrow().parquet.write_table(_arrow().Table.from_pylist(rows, schema=schema()), aside)
+                arrow().parquet.write_table(arrow().Table.from_pylist(rows, schema=schema()), aside)
             else:
                 aside.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
             _sync_file(aside)
@@ -242,7 +235,7 @@ class Results:
                 for row in map(json.loads, lines):
                     yield row["source"], row["error"]
         else:
-            table = _arrow().parquet.read_table(file, columns=["source", "error"]).to_pydict()
+            table = arrow().parquet.read_table(file, columns=["source", "error"]).to_pydict()
             yield from zip(table["source"], table["error"], strict=True)
 
 
@@ -273,35 +266,6 @@ def check_job(folder: Path, job: dict[str, Any]) -> None:
                 f"{folder} holds the rows of another command: {what}. Repeat the command as it was, give another "
                 "folder, or delete this one"
             )
-
-
-def file_stem(row_id: str) -> str:
-    """A row's id as the path of a file without its ending, below any folder: what file systems, or tar's samples, do
-    not take is written as %20; slashes are folders."""
-    stem, dot, ending = row_id.rpartition(".")
-    row_id = stem if dot and ending.lower() in PICTURE_ENDINGS else row_id
-    parts = (urllib.parse.quote(part, safe=" ").replace(".", "%2E") for part in row_id.split("/"))
-    kept = "/".join(_cut(part) for part in parts if part) or "picture"
-    return kept if len(kept) <= 4 * LONGEST else _cut(kept.replace("/", "%2F"))
-
-
-def _cut(name: str) -> str:
-    if len(name) <= LONGEST:
-        return name
-    return f"{name[: LONGEST - 17]}-{_key(name):016x}"
-
-
-def _append(tar: Path, end: int, name: str, content: bytes) -> int:
-    """Write a member at `end`; the end after it."""
-    header = tarfile.TarInfo(name)
-    header.size, header.mode = len(content), 0o644
-    with open(tar, "r+b" if tar.exists() else "w+b") as file:
-        file.seek(end)
-        file.truncate()
-        file.write(header.tobuf(tarfile.GNU_FORMAT))
-        file.write(content)
-        file.write(bytes(-len(content) % tarfile.BLOCKSIZE))
-        return file.tell()
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
@@ -341,20 +305,3 @@ def _locked(path: Path) -> int:
             os.close(opened)
             raise SeedxError(f"another process writes to {path.parent}: wait for it, or end it") from error
     return opened
-
-
-def schema() -> Any:
-    """Of the parts in Parquet."""
-    arrow = _arrow()
-    boxes = arrow.list_(arrow.struct([("label", arrow.string()), ("box", arrow.list_(arrow.float64()))]))
-    kinds = {"boxes": boxes, "seconds": arrow.float64()}
-    return arrow.schema([(name, kinds.get(name, arrow.string())) for name in COLUMNS])
-
-
-def _arrow() -> Any:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingPackageError('Parquet needs pyarrow: pip install "seedx[data]"') from error
-    return pyarrow
