@@ -25,7 +25,6 @@ class StaticPasses:
 
     Args:
         compiled: by torch.compile, on a GPU as CUDA graphs.
-
     """
 
     def __init__(self, language: Language, compiled: bool, device: str = "cpu") -> None:

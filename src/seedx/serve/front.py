@@ -165,8 +165,8 @@ def conversation_of(body: bytes) -> str:
             first = next((at for at, turn in enumerate(turns) if turn.get("role") == "user"), 0)
             turns = turns[: first + 1]
         if turns:
-            told = json.dumps([fields.get("user"), turns], sort_keys=True)
-            return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+            beginning = json.dumps([fields.get("user"), turns], sort_keys=True)
+            return hashlib.blake2b(beginning.encode(), digest_size=16).hexdigest()
     except (ValueError, AttributeError, RecursionError):  # the replica says what is wrong with it
         pass
     return uuid.uuid4().hex

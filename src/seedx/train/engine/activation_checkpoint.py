@@ -25,9 +25,7 @@ def prepare_blocks(model: nn.Module, recipe: Recipe) -> None:
     for block in blocks(model) if recipe.compile else []:
         if any(parameter.requires_grad for parameter in block.parameters()):
             block.forward = torch.compile(block.forward)
-    if (
-        recipe.activation_checkpointing
-    ):  # outside of compile, which falls back to eager for a block with a checkpoint inside
+    if recipe.activation_checkpointing:  # outside of compile, which leaves a block with a checkpoint inside as it is
         apply_activation_checkpointing(model)
 
 
