@@ -20,14 +20,29 @@ import seedx
 
 FORMS = (
     "What is {}? Answer in one sentence.",
+    "What is {}?",
     "Explain {} in one sentence.",
     "Give me one short tip about {}.",
     "Write one sentence about {}.",
+    "Why do people like {}?",
 )
 TOPICS = (
     "bread", "rain", "a bicycle", "chess", "the moon", "gardening", "a library", "coffee", "sleep", "music",
     "a volcano", "mathematics", "friendship", "a river", "cooking", "winter", "a computer", "swimming", "history",
-    "honey",
+    "honey", "electricity", "a bridge", "football", "the desert", "tea", "a museum", "painting", "oxygen", "a train",
+    "democracy",
+)  # fmt: skip
+SINGLE = (
+    "What is the capital of Spain?", "What is the capital of Japan?", "What is 3 + 5?", "What is 10 - 4?",
+    "Who wrote Hamlet?", "Who painted the Mona Lisa?", "Name three animals.", "Name three cities.",
+    "Name a famous singer.", "Why is grass green?", "Why do leaves fall in autumn?", "How do I make tea?",
+    "How do I cook rice?", "Tell me a story.", "Tell me a riddle.", "What is the smallest planet?",
+    "What is the longest river?", "Translate 'thank you' into French.", "Translate 'hello' into German.",
+    "What do cows eat?", "What do birds build?", "How many months are in a year?", "How many hours are in a day?",
+    "Write a short poem about the moon.", "Write a short letter to a friend.", "Who was Isaac Newton?",
+    "Who was Marie Curie?", "Give me an idea for a gift.", "Give me an idea for a holiday.",
+    "What is the opposite of big?", "What is the opposite of fast?", "What is a hammer used for?", "Say thank you.",
+    "Good morning!", "How are you?", "What can you do?", "What is your name?",
 )  # fmt: skip
 ASKED = (
     "What is the capital of France?", "Who wrote Romeo and Juliet?", "What is 2 + 2?", "Name three colours.",
@@ -43,7 +58,7 @@ def replies(model: str, out: Path, /, *, max_new_tokens: int = 64) -> None:
     """Write a model's answers to simple questions, but for those that are longer: they would teach it to end early."""
     loaded = seedx.load(model)
     with out.open("w", encoding="utf-8") as file:
-        asked = [form.format(topic) for form, topic in product(FORMS, TOPICS)]
+        asked = [*SINGLE, *(form.format(topic) for form, topic in product(FORMS, TOPICS))]
         for start in range(0, len(asked), 16):
             group = asked[start : start + 16]
             answers = loaded.chat_batch([(text, ()) for text in group], drawing="forbid", max_new_tokens=max_new_tokens)

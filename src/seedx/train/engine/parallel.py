@@ -19,6 +19,7 @@ import copy
 import gc
 import logging
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -43,6 +44,8 @@ from seedx.errors import SeedxError
 
 log = logging.getLogger(__name__)
 CPU = torch.device("cpu")
+# A rank that only lost another one waits for so long: torchrun stops at the first rank that ends, and shows its error.
+ROOT_CAUSE_SECONDS = 3.0
 
 # Classes that are FSDP units, by name: no model has to be imported to shard another. The rest of a model (embeddings,
 # head, resamplers, norms, positions) is one more unit.
@@ -150,7 +153,9 @@ def report_failure(world: World) -> Iterator[None]:
         if world.size > 1:
             cause = "lost the connection to another rank" if _lost(error) else f"{type(error).__name__}: {error}"
             log.error("rank %d of %d failed: %s. The last checkpoint is kept.", world.rank, world.size, cause)
-            handler.record_exception(error)  # torchrun shows the earliest of them
+            handler.record_exception(error)
+            if _lost(error):
+                time.sleep(ROOT_CAUSE_SECONDS)
         raise
 
 
