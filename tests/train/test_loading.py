@@ -20,9 +20,9 @@ from seedx_stickers import tasks
 COMMON = {
     "steps": 2,
     "warmup_steps": 1,
-    "global_batch_size": 4,
+    "global_batch_size": 2,
     "streams": 2,
-    "max_seq_len": 128,
+    "max_seq_len": 64,
     "eps": 1e-3,
     "bf16": False,
 }
@@ -42,10 +42,10 @@ RECIPES = [
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A folder in half precision whose language model is most of it: 100 MB as float32."""
+    """A folder in half precision whose language model is most of it: 40 MB as float32."""
     torch.manual_seed(0)
     tokenizer = train_tokenizer(tasks.texts(100, seed=0), 700)
-    sizes = {"layers": 8, "hidden_size": 512, "intermediate_size": 1408, "vocab_size": tokenizer.vocab_size}
+    sizes = {"layers": 8, "hidden_size": 320, "intermediate_size": 864, "vocab_size": tokenizer.vocab_size}
     lora = LoraConfig(rank=4, alpha=4, dropout=0.0)  # dropout is each rank's own
     language = dataclasses.replace(TINY.language, **sizes, lora=lora)
     vision = dataclasses.replace(TINY.vision, layers=1)
@@ -85,4 +85,5 @@ def test_a_rank_never_holds_more_than_its_share_and_a_block(results):
     size = sum(tensor.nbytes for tensor in alone["weights"].values())
     assert alone["grown"] > 0.95 * size  # or the measure sees nothing
     for rank in range(2):
+        print("GROWN", alone["grown"] / size, results("full", 2, rank)["grown"] / size, size / 1e6)
         assert results("full", 2, rank)["grown"] < 0.7 * size

@@ -1,4 +1,4 @@
-"""Every stage of the tiny model from its own recipe, cut to two steps of a model with one layer."""
+"""Every stage of the tiny model from its own recipe, cut to a step or two of a model with one layer."""
 
 import dataclasses
 import json
@@ -48,19 +48,44 @@ def small(monkeypatch):
     monkeypatch.setitem(PRESETS, "tiny", config)
 
 
+@pytest.fixture
+def narrow(small, monkeypatch):
+    """All parts of the tiny model, each of them narrow and with one block: what a step takes is then little."""
+    config = PRESETS["tiny"]
+    unet = {"down_block_types": ("CrossAttnDownBlock2D",), "up_block_types": ("CrossAttnUpBlock2D",)}
+    unet |= {"block_out_channels": (32,), "attention_head_dim": (2,)}
+    vae = {"encoder_block_out_channels": (16, 32), "decoder_block_out_channels": (16, 32)}
+    vae |= {"encoder_layers_per_block": (1, 1), "decoder_layers_per_block": (1, 1)}
+    detokenizer = dataclasses.replace(
+        config.detokenizer,
+        dim=64,
+        head_dim=16,
+        heads=4,
+        context_dims=(24, 40),
+        unet=config.detokenizer.unet | unet,
+        vae=config.detokenizer.vae | vae,
+    )
+    vision = dataclasses.replace(config.vision, width=64, output_dim=64)
+    language = dataclasses.replace(config.language, hidden_size=64, intermediate_size=128, heads=4)
+    monkeypatch.setitem(
+        PRESETS, "tiny", dataclasses.replace(config, vision=vision, language=language, detokenizer=detokenizer)
+    )
+
+
 @pytest.mark.slow
-def test_the_stages_in_order_make_a_model(small, tmp_path, monkeypatch):
+def test_the_stages_in_order_make_a_model(narrow, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(source, "corpus", lambda: tasks.texts(2000, seed=1))  # the recipe has ten times as many
-    own_drawings.main(out=Path("runs/own-drawings/1"), n=4)
+    monkeypatch.setattr(source, "corpus", lambda: tasks.texts(200, seed=1))  # the recipe has a hundred times as many
+    own_drawings.main(out=Path("runs/own-drawings/1"), n=2)
+    once = SMALL | {"steps": 1, "sample_every": 1}
     for path in RECIPES:
         recipe = load_recipe(path)
         few = {"options.scenes": 4, "options.edits": 4} if recipe.stage.endswith("-scenes") else {}
-        assert run(path, tmp_path, **SMALL, **few, sample_every=2)
+        assert run(path, tmp_path, **once, **few)
         assert (tmp_path / "runs" / recipe.name / "log.jsonl").read_text()
         if recipe.stage != "language":  # whose few rows may have nothing to draw
             drawn = recipe.stage in ("vae", "detokenizer-scenes", "condition-scenes")
-            assert (tmp_path / "runs" / recipe.name / "samples/00000002.png").exists() == drawn
+            assert (tmp_path / "runs" / recipe.name / "samples/00000001.png").exists() == drawn
     bundle(tmp_path, tmp_path / "model")
     assert native.load(tmp_path / "model").config.language == PRESETS["tiny"].language
 
