@@ -1,6 +1,5 @@
 """What the processes of `test_parallel.py` run: the same small training on one, two and four ranks."""
 
-import copy
 import dataclasses
 import os
 
@@ -18,7 +17,7 @@ from seedx.train.recipe import Recipe
 from small import SMALL
 
 ROWS, TOKENS, MICRO = 8, 24, 2
-STEPS, SAVED = 3, 2
+STEPS, SAVED = 2, 1
 QUERIES = SMALL.bridge.queries
 FEATURES = SMALL.vision.pooled * SMALL.vision.output_dim  # numbers that are regressed, an image
 
@@ -71,7 +70,10 @@ class Drawing:
     """The de-tokenizer's first stage: its resampler, and the U-Net's keys and values."""
 
     def __init__(self):
-        self.model = Detokenizer(dataclasses.replace(SMALL.detokenizer, condition=False), SMALL.vision.output_dim)
+        blocks = {"down_block_types": ("CrossAttnDownBlock2D",), "up_block_types": ("CrossAttnUpBlock2D",)}
+        unet = SMALL.detokenizer.unet | blocks | {"block_out_channels": (8,)}
+        config = dataclasses.replace(SMALL.detokenizer, condition=False, unet=unet)
+        self.model = Detokenizer(config, SMALL.vision.output_dim)
         for name, parameter in self.model.named_parameters():
             keys_or_values = name.startswith("unet.") and (".to_k." in name or ".to_v." in name)
             parameter.requires_grad_(name.startswith("resampler.") or keys_or_values)
@@ -125,7 +127,7 @@ STAGES = {
 
 
 def train(kind, world, run=None, resume=False, **options):
-    """Three steps of a stage, or, resumed, those after the checkpoint.
+    """Two steps of a stage, or, resumed, the one after the checkpoint.
 
     Returns:
         Losses and gradient norms by step, the final weights and their average (on the first rank); and what to close.
@@ -154,8 +156,8 @@ def train(kind, world, run=None, resume=False, **options):
             saver.save(SAVED, state)
     if saver:
         saver.wait()
-    whole = [parallel.gather_model(model, copy.deepcopy(frame), values) for values in (None, average)]
-    weights = [{} if m is None else {k: t.clone() for k, t in m.state_dict().items()} for m in whole]
+    whole = (parallel.gather_model(model, frame, values) for values in (None, average))
+    weights = [{} if m is None else m.state_dict() for m in whole]  # each of the two has new tensors
     with parallel.full_parameters(model):  # as a picture drawn between two steps
         shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
         assert not any(isinstance(p, parallel.DTensor) for p in model.parameters())

@@ -42,10 +42,10 @@ RECIPES = [
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A folder in half precision whose language model is most of it: 40 MB as float32."""
+    """A folder in half precision whose language model is most of it: 70 MB as float32."""
     torch.manual_seed(0)
     tokenizer = train_tokenizer(tasks.texts(100, seed=0), 700)
-    sizes = {"layers": 8, "hidden_size": 320, "intermediate_size": 864, "vocab_size": tokenizer.vocab_size}
+    sizes = {"layers": 10, "hidden_size": 352, "intermediate_size": 960, "vocab_size": tokenizer.vocab_size}
     lora = LoraConfig(rank=4, alpha=4, dropout=0.0)  # dropout is each rank's own
     language = dataclasses.replace(TINY.language, **sizes, lora=lora)
     vision = dataclasses.replace(TINY.vision, layers=1)
