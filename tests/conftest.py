@@ -37,7 +37,7 @@ def as_many_threads_as_before():
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory):
-    """A folder as `seedx.load` takes it, with few layers and few steps."""
+    """A folder as `seedx.load` takes it, with few layers and few steps, which draws by narrow networks."""
     import dataclasses
 
     import torch
@@ -49,6 +49,7 @@ def tiny_folder(tmp_path_factory):
     from seedx.model.seedx import SeedX
     from seedx.tokenizer import train_tokenizer
     from seedx_stickers import tasks
+    from small import narrow
 
     torch.manual_seed(0)
     tokenizer = train_tokenizer(tasks.texts(100, seed=0), 700)
@@ -56,7 +57,7 @@ def tiny_folder(tmp_path_factory):
         TINY,
         vision=dataclasses.replace(TINY.vision, layers=1),
         language=dataclasses.replace(TINY.language, layers=2, vocab_size=tokenizer.vocab_size, context=400),
-        detokenizer=dataclasses.replace(TINY.detokenizer, steps=2),
+        detokenizer=dataclasses.replace(narrow(TINY.detokenizer), steps=2),
     )
     model = Model(config, SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim), tokenizer)
     folder = tmp_path_factory.mktemp("models") / "tiny"

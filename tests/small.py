@@ -1,5 +1,6 @@
 """A model of all parts at the smallest sizes, for the tests that need one whole."""
 
+import dataclasses
 from pathlib import Path
 
 from seedx.config import BridgeConfig, Config, DetokenizerConfig, LanguageConfig, VisionConfig
@@ -39,3 +40,12 @@ SMALL = Config(
         },
     ),
 )
+
+
+def narrow(tiny: DetokenizerConfig) -> DetokenizerConfig:
+    """The tiny model's de-tokenizer without what only its quality needs: networks of one narrow block each way."""
+    unet = {"down_block_types": ("CrossAttnDownBlock2D",), "up_block_types": ("CrossAttnUpBlock2D",)}
+    unet |= {"block_out_channels": (32,), "attention_head_dim": (2,)}
+    vae = {"encoder_block_out_channels": (16, 32), "decoder_block_out_channels": (16, 32)}
+    vae |= {"encoder_layers_per_block": (1, 1), "decoder_layers_per_block": (1, 1)}
+    return dataclasses.replace(tiny, unet=tiny.unet | unet, vae=tiny.vae | vae)

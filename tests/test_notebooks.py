@@ -11,6 +11,7 @@ SHORTER = {  # fewer pairs and steps
         ("STEPS = 40\n", "STEPS = 2\n"),
         ("log_every=10", "log_every=1"),
         ('"edits", "edits", 100', '"edits", "edits", 20'),
+        ('"held-out", "held-out", 4', '"held-out", "held-out", 1'),
     ]
 }
 FOLDER = Path(__file__).parent.parent / "examples" / "notebooks"

@@ -11,7 +11,7 @@ import torch
 from seedx.checkpoint.native import read_config
 from seedx.checkpoint.parts import modules, part_state
 from seedx.checkpoint.placement import Placement
-from seedx.config import Config
+from seedx.config import TINY, Config
 from seedx.inference import pipeline
 from seedx.train.planning.inference import PROCESS, Activations, Usage, needs
 
@@ -73,6 +73,7 @@ def test_choices_take_less(config: Config, activations: Activations) -> None:
 
 @pytest.mark.slow
 def test_modes(config: Config) -> None:
+    config = dataclasses.replace(config, detokenizer=TINY.detokenizer)  # whose pictures take more than a part's weights
     found = {need.memory: need for need in needs(config)}
     assert list(found) == ["full", "24gb", "12gb", "cpu"]
     assert found["12gb"].draw < found["24gb"].draw < found["full"].draw

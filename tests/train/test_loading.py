@@ -16,6 +16,7 @@ from seedx.model.seedx import SeedX
 from seedx.tokenizer import train_tokenizer
 from seedx.train.recipe import Recipe
 from seedx_stickers import tasks
+from small import narrow
 
 COMMON = {
     "steps": 2,
@@ -49,7 +50,7 @@ def large(tmp_path_factory):
     lora = LoraConfig(rank=4, alpha=4, dropout=0.0)  # dropout is each rank's own
     language = dataclasses.replace(TINY.language, **sizes, lora=lora)
     vision = dataclasses.replace(TINY.vision, layers=1)
-    detokenizer = dataclasses.replace(TINY.detokenizer, steps=2)
+    detokenizer = dataclasses.replace(narrow(TINY.detokenizer), steps=2)
     config = dataclasses.replace(TINY, vision=vision, language=language, detokenizer=detokenizer)
     model = Model(config, SeedX(config), Detokenizer(config.detokenizer, config.vision.output_dim), tokenizer)
     folder = tmp_path_factory.mktemp("large") / "model"

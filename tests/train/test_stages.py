@@ -32,6 +32,7 @@ from seedx_stickers.training.bundle import bundle
 from seedx_stickers.training.pixels import as_tile
 from seedx_stickers.training.scene_samples import asked
 from seedx_stickers.training.vision_tiles import INDEX, PARTS, page, sample_tile, tile_label
+from small import narrow as narrow_networks
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes/tiny").glob("*.toml"))
 SMALL = {"steps": 2, "warmup_steps": 1, "global_batch_size": 2, "streams": 2}
@@ -52,18 +53,8 @@ def small(monkeypatch):
 def narrow(small, monkeypatch):
     """All parts of the tiny model, each of them narrow and with one block: what a step takes is then little."""
     config = PRESETS["tiny"]
-    unet = {"down_block_types": ("CrossAttnDownBlock2D",), "up_block_types": ("CrossAttnUpBlock2D",)}
-    unet |= {"block_out_channels": (32,), "attention_head_dim": (2,)}
-    vae = {"encoder_block_out_channels": (16, 32), "decoder_block_out_channels": (16, 32)}
-    vae |= {"encoder_layers_per_block": (1, 1), "decoder_layers_per_block": (1, 1)}
     detokenizer = dataclasses.replace(
-        config.detokenizer,
-        dim=64,
-        head_dim=16,
-        heads=4,
-        context_dims=(24, 40),
-        unet=config.detokenizer.unet | unet,
-        vae=config.detokenizer.vae | vae,
+        narrow_networks(config.detokenizer), dim=64, head_dim=16, heads=4, context_dims=(24, 40)
     )
     vision = dataclasses.replace(config.vision, width=64, output_dim=64)
     language = dataclasses.replace(config.language, hidden_size=64, intermediate_size=128, heads=4)
