@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Iterator
 
@@ -16,7 +17,12 @@ from seedx_stickers import scenes
 
 @pytest.fixture(scope="package")
 def model() -> Pipeline:
-    return seedx.load("tiny")
+    """The bundled model, which draws in fewer steps."""
+    pipeline = seedx.load("tiny")
+    detokenizer = dataclasses.replace(pipeline.model.config.detokenizer, steps=4)
+    pipeline.model.config = dataclasses.replace(pipeline.model.config, detokenizer=detokenizer)
+    pipeline.model.detokenizer.config = detokenizer
+    return pipeline
 
 
 @pytest.fixture(scope="package")
