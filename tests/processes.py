@@ -7,6 +7,9 @@ import socket
 PRELOAD = [
     "torch",
     "peft",
+    "diffusers.models.autoencoders.autoencoder_dc",  # diffusers itself imports nothing before it is used
+    "diffusers.models.autoencoders.autoencoder_kl",
+    "diffusers.models.unets.unet_2d_condition",
     "seedx.train.engine.loop",
     "seedx.train.stages.language",
     "seedx.train.stages.detokenizer_pictures",

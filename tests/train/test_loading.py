@@ -86,5 +86,4 @@ def test_a_rank_never_holds_more_than_its_share_and_a_block(results):
     size = sum(tensor.nbytes for tensor in alone["weights"].values())
     assert alone["grown"] > 0.95 * size  # or the measure sees nothing
     for rank in range(2):
-        print("GROWN", alone["grown"] / size, results("full", 2, rank)["grown"] / size, size / 1e6)
         assert results("full", 2, rank)["grown"] < 0.7 * size
