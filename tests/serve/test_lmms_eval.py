@@ -44,12 +44,12 @@ def test_a_question_is_answered_as_in_process(running: Running, model: Pipeline,
 def test_the_owner_decides_whether_a_chat_that_does_not_say_is_drawn(
     running: Running, model: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    body = {"messages": [{"role": "user", "content": "draw a cat"}], "steps": 1}
+    body = {"messages": [{"role": "user", "content": "draw a cat"}], "steps": 1, "max_tokens": 32}
     assert post(running, body)["images"]
     monkeypatch.setattr(running.service, "drawing", "forbid")
     assert post(running, body) == {
         "role": "assistant",
-        "content": model.chat("draw a cat", drawing="forbid").text,
+        "content": model.chat("draw a cat", drawing="forbid", max_new_tokens=32).text,
         "refusal": None,
     }
     assert post(running, {**body, "modalities": ["text", "image"]})["images"]
