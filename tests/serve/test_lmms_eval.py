@@ -13,7 +13,9 @@ import httpx
 import pytest
 from serving import Running, opened
 
+from seedx import cli
 from seedx.inference.pipeline import Pipeline
+from seedx.serve.service import Service
 
 RECORDED = [
     json.loads(line) for line in Path(__file__).with_name("lmms_eval.jsonl").read_text(encoding="utf-8").splitlines()
@@ -53,3 +55,19 @@ def test_the_owner_decides_whether_a_chat_that_does_not_say_is_drawn(
         "refusal": None,
     }
     assert post(running, {**body, "modalities": ["text", "image"]})["images"]
+
+
+@pytest.mark.parametrize("given", ["auto", "forbid"])
+def test_the_verb_says_so_to_the_service(given: str, model: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Service] = []
+
+    class Recorded(Service):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            served.append(self)
+
+    monkeypatch.setattr("seedx.serve.service.Service", Recorded)
+    monkeypatch.setattr("seedx.verbs.options.Source.load", lambda *_, **__: model)
+    monkeypatch.setattr("seedx.serve.server.run", lambda app, scheduler, opened: opened.close())
+    assert cli.main(["serve", "--port", "0", "--drawing", given]) == 0
+    assert [service.drawing for service in served] == [given]
