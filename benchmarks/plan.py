@@ -5,11 +5,14 @@
 Three small configurations, each in a process of its own with one thread. Predicted is what
 `seedx.train.planning.workload` measures on fake tensors:
     memory  4 bytes a parameter, 8 a trained one for AdamW, and the peak of what the step makes (gradients included)
-    time    a roofline: of every operation the longer of FLOPs / matrix speed and bytes / memory bandwidth, plus what
-            new memory for its results costs (the system clears it) and the call itself; dropout's random numbers by
-            themselves; the optimiser passes its memory ten times
+    time    the sum over all operations of FLOPs / matrix speed, bytes / memory bandwidth, what new memory for the
+            results costs (the system clears it) and the call itself; activation functions and dropout's random
+            numbers by themselves; the optimizer passes its memory ten times. A GPU hides the bytes behind the FLOPs;
+            one core hardly does
+With compiled blocks the plan's figures are those without, which are bounds.
 Measured are steps of the real model by its own loss, with clipping and AdamW:
-    memory  the peak of the process (Linux's VmHWM, reset after the first step) over what it had before the model
+    memory  the peak of the process (Linux's VmHWM, reset after the first step) over what it still has when all is
+            deleted: libraries keep the kernels that they compiled
     time    the CPU time of a step, the median
 The machine's speeds are measured before and after, by CPU time too: other processes may run, as long as memory
 bandwidth is not theirs alone.
@@ -40,7 +43,7 @@ from seedx.model.detokenizer import Detokenizer
 from seedx.model.seedx import SeedX
 from seedx.model.vision import VisionTransformer
 from seedx.train.engine import trainable
-from seedx.train.engine.activation_checkpoint import apply_activation_checkpointing
+from seedx.train.engine.activation_checkpoint import prepare_blocks
 from seedx.train.planning.meter import Measured
 from seedx.train.planning.plan import on_meta
 from seedx.train.planning.workload import DetokenizerStep, Load, packed_batch
@@ -50,6 +53,7 @@ from seedx.train.recipe import Recipe
 MIB = 1024**2
 PASSES = 10  # over trained parameters: 7 by AdamW, 3 by clipping
 REPEATS = 5
+CHAIN = 50  # operations one after the other, to time a call
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,9 @@ CASES = {
     "every weight, float32": Case(
         Recipe("all", "language", "all", bf16=False), Load(2, 256, tiles=6, drawn=2, supervised=200)
     ),
+    "the same, compiled blocks": Case(
+        Recipe("all", "language", "all", bf16=False, compile=True), Load(2, 256, tiles=6, drawn=2, supervised=200)
+    ),
     "LoRA, bfloat16, checkpointing": Case(
         Recipe("lora", "language", "lora", trained=LORA, lora=True, activation_checkpointing=True),
         Load(4, 256, tiles=12, drawn=4, supervised=400),
@@ -101,11 +108,13 @@ CASES = {
 class Machine:
     """
     Attributes:
-        matrix, convolution: FLOPs a second by dtype.
-        bandwidth: bytes a second that are read and written in place, of 4 MiB: a step's data is mostly in a cache, too.
+        matrix, convolution: FLOPs a second by dtype, the mean of what a trained layer computes: its result, and the
+            gradients of its input and of its weights.
+        bandwidth: bytes a second that are read and written, of 256 MiB, which no cache holds.
         fresh: seconds that a byte of new memory costs.
-        call: seconds that an operation takes whatever its size.
+        call: seconds that an operation takes whatever its size, forward or backward.
         random: seconds that a random number costs.
+        function: seconds that an activation function of one number costs, its memory apart.
     """
 
     matrix: dict[torch.dtype, float]
@@ -114,19 +123,21 @@ class Machine:
     fresh: float
     call: float
     random: float
+    function: float
 
     @staticmethod
     def measure() -> Machine:
         dtypes = (torch.float32, torch.bfloat16)
-        values, little = torch.randn(1024, 1024), torch.zeros(8)
+        values, little, many = torch.randn(1024, 1024), torch.zeros(8, requires_grad=True), torch.zeros(64, 1024, 1024)
         in_place = _seconds(lambda: values.neg_())
         return Machine(
-            {dtype: 2 * 512 * 1024 * 1024 / _seconds(_matrix(dtype)) for dtype in dtypes},
-            {dtype: 2 * 8 * 144 * 128 * 128 * 9 / _seconds(_convolution(dtype)) for dtype in dtypes},
-            2 * values.nbytes / in_place,
+            {dtype: 2 * 512 * 1024 * 1024 / statistics.mean(map(_seconds, _matrices(dtype))) for dtype in dtypes},
+            {dtype: 3 * 2 * 8 * 144 * 128 * 128 * 9 / _seconds(_convolution(dtype)) for dtype in dtypes},
+            2 * many.nbytes / _seconds(lambda: many.neg_()),
             max(0.0, _seconds(values.neg) - in_place) / values.nbytes,
-            _seconds(lambda: little + 1),
+            _seconds(lambda: _chain(little)) / (2 * CHAIN),
             _seconds(lambda: values.bernoulli_(0.5)) / values.numel(),
+            max(0.0, _seconds(lambda: torch.ops.aten.gelu_(values)) - in_place) / values.numel(),
         )
 
     def seconds(self, reading: Measured) -> float:
@@ -135,21 +146,35 @@ class Machine:
         for operation, times in reading.operations.items():
             speeds = self.convolution if operation.kind == "convolution" else self.matrix
             busy = operation.flops / speeds[operation.dtype] if operation.flops else 0.0
-            if operation.kind == "random":  # in place, so that its bytes are read and written
-                busy = operation.bytes / (2 * operation.dtype.itemsize) * self.random
-            total += times * (max(busy, operation.bytes / self.bandwidth) + operation.new * self.fresh + self.call)
+            if operation.kind in ("random", "function"):  # their bytes are read and written
+                each = self.random if operation.kind == "random" else self.function
+                busy = operation.bytes / (2 * operation.dtype.itemsize) * each
+            total += times * (busy + operation.bytes / self.bandwidth + operation.new * self.fresh + self.call)
         return total
 
 
-def _matrix(dtype: torch.dtype) -> Callable[[], Tensor]:
+def _chain(x: Tensor) -> None:
+    for _ in range(CHAIN):
+        x = x * 2
+    x.sum().backward()
+
+
+def _matrices(dtype: torch.dtype) -> list[Callable[[], Tensor]]:
     x, weight = torch.randn(512, 1024).to(dtype), torch.randn(1024, 1024).to(dtype)
-    out = torch.empty_like(x)
-    return lambda: torch.mm(x, weight, out=out)
+    out, gradient = torch.empty_like(x), torch.empty_like(weight)
+    return [
+        lambda: torch.mm(x, weight.t(), out=out),
+        lambda: torch.mm(x, weight, out=out),
+        lambda: torch.mm(x.t(), x, out=gradient),
+    ]
 
 
-def _convolution(dtype: torch.dtype) -> Callable[[], Tensor]:
+def _convolution(dtype: torch.dtype) -> Callable[[], object]:
+    """Of a trained layer: its result and both gradients."""
     x, weight = torch.randn(8, 128, 12, 12).to(dtype), torch.randn(128, 128, 3, 3).to(dtype)
-    return lambda: F.conv2d(x, weight, padding=1)
+    gradient = torch.randn_like(x)
+    trained = (x.requires_grad_(), weight.requires_grad_())
+    return lambda: torch.autograd.grad(F.conv2d(x, weight, padding=1), trained, gradient)
 
 
 def _seconds(run: Callable[[], object]) -> float:
@@ -176,7 +201,6 @@ def read(case: Case) -> tuple[Measured, int, int]:
 
 
 def measure(case: Case, steps: int) -> dict[str, float]:
-    before = status("VmRSS")
     model, loss = (_language if case.recipe.stage == "language" else _detokenizer)(case)
     parameters = list(trainable.trained(model).values())
     optim = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
@@ -192,7 +216,10 @@ def measure(case: Case, steps: int) -> dict[str, float]:
         times.append(time.process_time() - start)
         if number == 0:  # the first one makes the optimiser's state and the libraries' workspaces
             Path("/proc/self/clear_refs").write_text("5")
-    return {"memory": status("VmHWM") - before, "time": statistics.median(times[1:])}
+    peak = status("VmHWM")
+    del model, loss, parameters, optim, value
+    gc.collect()
+    return {"memory": peak - status("VmRSS"), "time": statistics.median(times[1:])}
 
 
 def status(field: str) -> int:
@@ -206,8 +233,7 @@ def _language(case: Case) -> tuple[nn.Module, Callable[[], Tensor]]:
     if case.recipe.lora:
         model.language.add_lora()
     trainable.apply(model, case.recipe.trained or trainable.DEFAULTS["language"])
-    if case.recipe.activation_checkpointing:
-        apply_activation_checkpointing(model)
+    prepare_blocks(model, case.recipe)
     batch = packed_batch(model.config, case.load)
     return model, lambda: model(batch).total
 

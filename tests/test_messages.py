@@ -5,7 +5,7 @@ import pickle
 import PIL.Image
 
 from seedx.images import open_image
-from seedx.messages import Box, Image, Message, Text, assistant, images, map_images, merge_texts, user
+from seedx.messages import Box, Image, Message, Text, assistant, images, map_images, merge_texts, pictures_first, user
 
 
 def test_map_images_changes_the_pictures_and_nothing_else() -> None:
@@ -28,6 +28,13 @@ def test_texts_that_follow_each_other_are_merged() -> None:
     parts = [Text("a"), Text(" b"), picture, picture, Text("c"), box, Text(""), Text("d")]
     assert merge_texts(parts) == [Text("a b"), picture, picture, Text("c"), box, Text("d")]
     assert merge_texts([]) == [] and parts[0] == Text("a")
+
+
+def test_pictures_after_all_text_come_first() -> None:
+    one, other, text, more = Image("a.png"), Image("b.png"), Text("what is"), Text("this?")
+    assert pictures_first([text, more, one, other]) == (one, other, text, more)
+    for kept in ([one, text], [text, one, more], [one, text, other], [text], [one], []):
+        assert pictures_first(kept) == tuple(kept)
 
 
 def test_messages_are_pickled() -> None:

@@ -19,7 +19,7 @@ Messages are generic in what an image is at each stage; `map_images` takes them 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
@@ -95,6 +95,17 @@ def map_images(messages: Iterable[Message[P]], function: Callable[[P], Q]) -> li
         return Image(function(part.image), part.grids) if isinstance(part, Image) else part
 
     return [Message(message.role, tuple(mapped(part) for part in message.content)) for message in messages]
+
+
+def pictures_first(parts: Sequence[Part[P]]) -> tuple[Part[P], ...]:
+    """What a user says, with the pictures that follow all of the text before it, as `chat` asks.
+
+    "What is this?", picture           -> picture, "What is this?"    the usual form of OpenAI's clients
+    "Is this", picture, "a cat?"       -> the same: here the order says something
+    """
+    is_picture = [isinstance(part, Image) for part in parts]
+    follow = is_picture == sorted(is_picture)
+    return tuple(sorted(parts, key=lambda part: not isinstance(part, Image))) if follow else tuple(parts)
 
 
 def merge_texts(parts: Iterable[Text | Q]) -> list[Text | Q]:

@@ -59,7 +59,7 @@ def test_a_page_shows_labels_masks_and_boxes(data: Path) -> None:
     text = page("Data & more", LOOK([Data(str(data))], 100), LOOK.tokenizer)
     assert "<title>Data &amp; more</title>" in text and text.count('class="card wide"') == 3
     assert "&lt;b&gt;Where?" in text and "<b>Where?" not in text
-    assert "image 1, read, 1 boxes" in text and text.count("data:image/png;base64,") == 3
+    assert "image 1, read, 1 box" in text and text.count("data:image/png;base64,") == 3
     assert '<span class="label">Here. cat' in text and f"{SMALL.bridge.queries} placeholders, read" in text
     assert "<b>1 missing file</b>" in text and "http" not in text.replace("http-equiv", "")
 

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from seedx import cli
+from seedx.verbs.serve import ADDRESS
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("docs/reference/variants.md", "docs/guide/evaluation.md", "examples/lmms_eval/README.md")
 INSTALLED = find_spec("lmms_eval") is not None
+IN_PROCESS, BY_A_SERVER = "python -m lmms_eval --model seedx", "python -m lmms_eval --model openai"
 
 
 def commands(start: str) -> list[list[str]]:
@@ -36,7 +38,7 @@ def test_exports_take_their_options(command: list[str]) -> None:
 
 
 def test_the_model_takes_what_model_args_give() -> None:
-    lines = commands("python -m lmms_eval")
+    lines = commands(IN_PROCESS)
     assert len(lines) == 4
     source = (ROOT / "src" / "seedx" / "evaluation" / "lmms.py").read_text(encoding="utf-8")
     signature = source.partition("def __init__(")[2].partition(") -> None")[0]
@@ -45,7 +47,14 @@ def test_the_model_takes_what_model_args_give() -> None:
     for line in lines:
         given = line[line.index("--model_args") + 1].split(",")
         assert {each.partition("=")[0] for each in given} <= known
-        assert line[line.index("--model") + 1] == "seedx"
+
+
+def test_the_server_takes_its_options_and_its_client_an_address() -> None:
+    (served,), (asked,) = commands("seedx serve"), commands(BY_A_SERVER)
+    cli.parse("serve", cli.VERBS["serve"], served[2:])  # SystemExit if an option is unknown
+    given = dict(pair.split("=") for pair in asked[asked.index("--model_args") + 1].split(","))
+    assert set(given) == {"base_url", "api_key", "model_version"}
+    assert given["base_url"] == f"http://{ADDRESS.host}:{ADDRESS.port}/v1"
 
 
 if INSTALLED:
@@ -55,8 +64,7 @@ if INSTALLED:
     def test_lmms_eval_takes_the_options_and_has_the_tasks(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         import lmms_eval
         from lmms_eval.__main__ import parse_eval_args
-
-        from seedx.evaluation.lmms import SeedX
+        from lmms_eval.models import get_model
 
         monkeypatch.setattr(sys, "argv", command[2:])
         _, given = parse_eval_args()
@@ -68,4 +76,5 @@ if INSTALLED:
                 known |= set(re.findall(r"^(?:task|group): *[\"']?([\w-]+)", text, re.M))
         assert set(given.tasks.split(",")) <= known
         values = dict(pair.split("=") for pair in given.model_args.split(","))
-        inspect.signature(SeedX.__init__).bind(None, **values, device=given.device, batch_size=given.batch_size)
+        model = get_model(given.model, force_simple=True)
+        inspect.signature(model.__init__).bind(None, **values, device=given.device, batch_size=given.batch_size)

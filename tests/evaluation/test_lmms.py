@@ -133,11 +133,12 @@ def test_answers_are_those_of_chat_in_order(simple):
 def test_messages_keep_their_order(chat):
     def messages(doc):
         text, picture = {"type": "text", "text": doc["question"]}, {"type": "image", "url": doc["image"]}
-        return [{"role": "user", "content": [text, picture, text]}]
+        return [{"role": "user", "content": [text, picture, text]}, {"role": "user", "content": [text, picture]}]
 
-    each = request("", messages, SHORT, 2, "colours", "test")
     picture, text = DOCUMENTS[2]["image"], DOCUMENTS[2]["question"]
-    assert chat.conversation(each) == [user(text, Picture(picture), text)]
+    each = request("", messages, SHORT, 2, "colours", "test")
+    assert chat.conversation(each) == [user(text, Picture(picture), text), user(Picture(picture), text)]
+    each = request("", lambda doc: messages(doc)[:1], SHORT, 2, "colours", "test")
     (reply,) = chat.pipeline.reply_batch([[user(text, Picture(picture), text)]], drawing="forbid", max_new_tokens=6)
     assert chat.generate_until([each]) == [reply.text]
     with pytest.raises(ValueError, match="'video'"):

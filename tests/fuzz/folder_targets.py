@@ -37,7 +37,8 @@ from seedx.model.detokenizer import Detokenizer  # noqa: E402
 from seedx.model.seedx import SeedX  # noqa: E402
 from seedx.train.engine import checkpoint_files  # noqa: E402
 from seedx.train.engine.checkpointing import load_weights  # noqa: E402
-from seedx.train.recipe import Recipe, as_json, differences, load_recipe  # noqa: E402
+from seedx.train.recipe import Recipe, load_recipe  # noqa: E402
+from seedx.train.recipe_changes import as_json, differences  # noqa: E402
 from small import SMALL, TOKENIZER  # noqa: E402
 
 RECIPES = TESTS.parent / "recipes"

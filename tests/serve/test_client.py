@@ -10,6 +10,7 @@ from serving import Running, asked, opened, png, same, uri
 
 from seedx.inference.engine import Request
 from seedx.inference.pipeline import Pipeline
+from seedx.messages import Image, user
 
 QUESTION = "what is in the picture?"
 
@@ -225,12 +226,20 @@ def test_a_response_with_an_image(running: Running, model: Pipeline) -> None:
 
 
 def test_a_response_reads_pictures(running: Running, model: Pipeline, picture: PIL.Image.Image) -> None:
+    """The picture comes after the question, as in OpenAI's examples; `chat` puts it first."""
     content = [{"type": "input_text", "text": QUESTION}, {"type": "input_image", "image_url": uri(picture)}]
     response = running.client().responses.create(model="tiny", input=[{"role": "user", "content": content}])
-    from seedx.messages import Image, Text, user
+    assert response.output_text == model.chat(QUESTION, [picture], drawing="forbid").text
 
-    [reply] = model.reply_batch([[user(Text(QUESTION), Image(picture))]], drawing="forbid")
-    assert response.output_text == reply.text
+
+def test_pictures_between_texts_stay_there(running: Running, model: Pipeline, picture: PIL.Image.Image) -> None:
+    messages = asked(QUESTION, picture)
+    messages[0]["content"].insert(0, {"type": "text", "text": "look:"})
+    answer = running.client().chat.completions.create(model="tiny", messages=messages)
+    prompt = model.engine.prompt(Request([user("look:", Image(picture), QUESTION)]))
+    assert answer.usage.prompt_tokens == len(prompt.ids)
+    [reply] = model.reply_batch([[user("look:", Image(picture), QUESTION)]], drawing="auto")
+    assert answer.choices[0].message.content == reply.text
 
 
 def test_the_events_of_a_response(running: Running) -> None:

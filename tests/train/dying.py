@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from seedx.train.engine import parallel
+from seedx.train.engine import failures, parallel
 from seedx.train.engine.checkpointing import CheckpointManager
 from seedx.train.recipe import Recipe
 
 
 def main(run: Path) -> None:
     world = parallel.init_distributed()
-    with parallel.report_failure(world):
+    with failures.report_failure(world):
         model = torch.nn.Linear(4, 3)
         parallel.shard(model, world, Recipe("dying", "dying", bf16=False))
         optim = torch.optim.AdamW(model.parameters())

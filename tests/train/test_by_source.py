@@ -14,7 +14,8 @@ from seedx.errors import SeedxError
 from seedx.train.engine.gradients import accumulate
 from seedx.train.engine.metrics import MetricsLogger
 from seedx.train.engine.parallel import World
-from seedx.train.recipe import Recipe, as_json, differences
+from seedx.train.recipe import Recipe
+from seedx.train.recipe_changes import as_json, differences
 from seedx.train.run import build
 from seedx.train.stages import by_source
 

@@ -15,7 +15,8 @@ from seedx.train.engine.components import copy_missing
 from seedx.train.engine.optimizer import build_optimizer
 from seedx.train.engine.parallel import World, optimizer_parameters
 from seedx.train.export import export
-from seedx.train.recipe import Recipe, as_json
+from seedx.train.recipe import Recipe
+from seedx.train.recipe_changes import as_json
 from seedx.train.run import build
 
 

@@ -13,7 +13,8 @@ from seedx.train.engine import checkpoint_files
 from seedx.train.engine.loop import train
 from seedx.train.engine.metrics import read_log
 from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
-from seedx.train.recipe import Recipe, as_json, differences, load_recipe
+from seedx.train.recipe import Recipe, load_recipe
+from seedx.train.recipe_changes import as_json, differences
 
 VALUES = {bool: True, int: 7, float: 0.25, str: "tiny"}
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from seedx.data.shard_reader import Data
-from seedx.train.recipe import NOT_LEARNT, Recipe, as_json, differences, load_recipe, overridden
+from seedx.train.recipe import NOT_LEARNT, Recipe, load_recipe, overridden
+from seedx.train.recipe_changes import as_json, differences
 
 TEXT = """
 name = "a"

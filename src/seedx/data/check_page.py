@@ -30,7 +30,7 @@ def _row(check: SourceCheck) -> str:
         f"<b>{count} {html.escape(cause)}</b> {html.escape(check.errors.examples[cause][-1])}"
         for cause, count in check.errors.counts.items()
     )
-    cells = (html.escape(check.name), f"{check.share:.1%}", str(check.read), str(check.errors.used), causes)
+    cells = (html.escape(check.name), f"{check.share:.1%}", str(check.read), str(check.errors.used), causes or "none")
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
@@ -64,7 +64,7 @@ def _pictures(sample: Sample) -> list[tuple[PIL.Image.Image, str]]:
     shown = []
     for i, picture in enumerate(pictures):
         marked = mark_boxes(picture, boxes[i]) if i in boxes else picture
-        count = f", {len(boxes[i])} boxes" if i in boxes else ""
+        count = f", {len(boxes[i])} {'box' if len(boxes[i]) == 1 else 'boxes'}" if i in boxes else ""
         shown.append((marked, f"image {i + 1}, {roles[i]}{count}"))
     return shown
 

@@ -29,7 +29,7 @@ from seedx.images import MAX_PIXELS
 from seedx.inference.pipeline import load
 from seedx.inference.reply import Reply
 from seedx.inference.settings import Settings
-from seedx.messages import Image, Message, Part, Text, assistant, user
+from seedx.messages import Image, Message, Part, Text, assistant, pictures_first, user
 
 
 class SeedX(lmms):
@@ -132,7 +132,7 @@ class SeedX(lmms):
 
 
 class SeedXChat(SeedX):
-    """Tasks as messages, texts and pictures in any order."""
+    """Tasks as messages, texts and pictures in any order; those of a question followed by pictures as `chat` asks."""
 
     is_simple = False
 
@@ -143,7 +143,8 @@ class SeedXChat(SeedX):
     def conversation(self, request: Any) -> list[Message]:
         doc_to_messages = request.args[1]
         messages = doc_to_messages(self.document(request))
-        return [Message(each["role"], tuple(map(_part, each["content"]))) for each in messages]
+        parts = [(each["role"], tuple(map(_part, each["content"]))) for each in messages]
+        return [Message(role, pictures_first(said) if role == "user" else said) for role, said in parts]
 
 
 @dataclass(frozen=True)

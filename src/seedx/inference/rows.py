@@ -263,3 +263,14 @@ class Row:
 
 def _texts(piece: str) -> list[Event]:
     return [TextEvent(piece)] if piece else []
+
+
+def prompt_passes(rows: list[Row], limit: int) -> list[list[Row]]:
+    """The rows with the shortest rests of prompts, as many as one pass of `limit` tokens reads; and, in a pass of its
+    own, the row that waits longest, if it is not among them: neither holds up the other."""
+    chosen: list[Row] = []
+    for row in sorted(rows, key=lambda row: row.unread):
+        if chosen and min(row.unread, limit) * (len(chosen) + 1) > limit:
+            break
+        chosen.append(row)
+    return [chosen, [rows[0]]] if rows and rows[0] not in chosen else [chosen]

@@ -32,7 +32,7 @@ async def requests_of(service: Service, body: ChatRequest) -> list[Request]:
     most = body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
     settings = service.settings(body, temperature=body.temperature, top_p=body.top_p, max_tokens=most)
     opened = await service.in_pool(lambda: conversation(body.messages, service.pictures()))
-    first = request_of(opened, settings, _drawing(body), body, tiling=in_tiles(body.messages))
+    first = request_of(opened, settings, _drawing(service, body), body, tiling=in_tiles(body.messages))
     return service.repeated(first, body.n)
 
 
@@ -111,14 +111,14 @@ def usage(collected: list[Collected]) -> Json:
     }
 
 
-def _drawing(body: ChatRequest) -> Drawing:
+def _drawing(service: Service, body: ChatRequest) -> Drawing:
     if body.drawing is not None:
         return body.drawing
-    if body.modalities is not None and "image" not in body.modalities:
+    if body.modalities is None:
+        return service.drawing
+    if "image" not in body.modalities:
         return "forbid"
-    if body.modalities == ["image"]:
-        return "force"
-    return "auto"
+    return "force" if body.modalities == ["image"] else "auto"
 
 
 def _head(service: Service, kind: str) -> Json:

@@ -12,7 +12,7 @@ import PIL.Image
 
 from seedx.errors import SeedxError
 from seedx.images import ImageError, open_image
-from seedx.messages import Box, Image, Message, Part, Text
+from seedx.messages import Box, Image, Message, Part, Text, pictures_first
 from seedx.serve.errors import ServeError, refused
 from seedx.serve.fetch import Fetcher
 from seedx.serve.schemas import ChatMessage, ImageCallItem, ImagePart, InputImagePart, TextPart
@@ -100,7 +100,7 @@ def in_tiles(messages: Sequence[ChatMessage | ImageCallItem]) -> bool:
 def conversation(
     messages: Sequence[ChatMessage | ImageCallItem], pictures: Pictures, param: str = "messages"
 ) -> list[Message[Opened]]:
-    """The messages in order; what one role says in a row is one message.
+    """The messages in order; what one role says in a row is one message. A user's pictures after a text come before it.
 
     Raises:
         ServeError: a picture or a role that can't be; a conversation that does not end with the user.
@@ -115,7 +115,7 @@ def conversation(
         role = "system" if message.role == "developer" else message.role
         parts = _parts(message, pictures, name)
         if parts:
-            _append(found, Message(role, tuple(parts)))
+            _append(found, Message(role, pictures_first(parts) if role == "user" else tuple(parts)))
     if not found or found[-1].role != "user":
         raise ServeError(f"{param}: the last message is the user's, with a text or a picture", 400, None, param)
     return found

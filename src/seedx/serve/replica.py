@@ -18,7 +18,7 @@ from seedx.inference.loading import load_engine
 from seedx.serve.app import create_app
 from seedx.serve.fetch import Fetcher
 from seedx.serve.service import Service
-from seedx.serve.settings import Batching, Limits
+from seedx.serve.settings import Batching, ChatDrawing, Limits
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class ReplicaOptions:
         name: for clients.
         load_options: as `seedx.load` takes them.
         allow_urls: fetch pictures that requests name by http(s).
+        drawing: of a chat whose request does not say.
     """
 
     model: str
@@ -37,6 +38,7 @@ class ReplicaOptions:
     limits: Limits
     batching: Batching
     allow_urls: bool = False
+    drawing: ChatDrawing = "auto"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Replica:
         use_granted_threads()
         engine = load_engine(options.model, **options.load_options)
         fetcher = Fetcher() if options.allow_urls else None
-        self.service = Service(engine, options.name, options.limits, options.batching, fetcher)
+        self.service = Service(engine, options.name, options.limits, options.batching, fetcher, drawing=options.drawing)
         self.app = create_app(self.service)
         self.service.start()
 

@@ -27,7 +27,7 @@ import numpy as np
 from seedx.errors import SeedxError
 from seedx.inference.engine import Engine, Request
 from seedx.inference.generate import Generation
-from seedx.inference.rows import EndEvent, ImageEvent, Row, RowRequest, TextEvent
+from seedx.inference.rows import EndEvent, ImageEvent, Row, RowRequest, TextEvent, prompt_passes
 from seedx.serve.drawings import Drawings
 from seedx.serve.errors import ServeError, draining, failed, queue_full, timed_out
 from seedx.serve.jobs import Emit, Ended, ImageBegun, ImageDone, Job, JobEvent, TextPiece
@@ -157,7 +157,7 @@ class Scheduler:
         self._drop_ended()
         self._admit()
         rows = list(self._rows)
-        for group in self._prompts([row for row in rows if row.unread]):
+        for group in prompt_passes([row for row in rows if row.unread], self.batching.prompt_tokens):
             self._pass("prompt", group)
         self._pass("span", [row for row in rows if not row.unread and row.span is not None])
         self._pass("token", [row for row in rows if not row.unread and row.span is None and row in self._rows])
@@ -221,16 +221,6 @@ class Scheduler:
         job.cached = state.length
         prompt = job.row.prompt.after(state.length, self.engine.model.config.bridge.queries)
         return RowRequest(prompt, job.row.settings, state, job.row.adapter)
-
-    def _prompts(self, rows: list[Row]) -> list[list[Row]]:
-        """The rows with the shortest rests of prompts, as many as one pass reads; and, in a pass of its own, the row
-        that waits longest, if it is not among them: neither holds up the other."""
-        limit, chosen = self.batching.prompt_tokens, list[Row]()
-        for row in sorted(rows, key=lambda row: row.unread):
-            if chosen and min(row.unread, limit) * (len(chosen) + 1) > limit:
-                break
-            chosen.append(row)
-        return [chosen, [rows[0]]] if rows and rows[0] not in chosen else [chosen]
 
     def _pass(self, kind: str, rows: list[Row]) -> None:
         if not rows:

@@ -26,7 +26,7 @@ from seedx.serve.metrics import Metrics
 from seedx.serve.pictures import parse_size
 from seedx.serve.scheduler import Scheduler
 from seedx.serve.schemas import Extensions
-from seedx.serve.settings import Batching, Limits
+from seedx.serve.settings import Batching, ChatDrawing, Limits
 
 T = TypeVar("T")
 
@@ -42,8 +42,10 @@ class Service:
         batching: Batching,
         fetcher: Fetcher | None = None,
         workers: int = 4,
+        drawing: ChatDrawing = "auto",
     ) -> None:
         self.engine, self.name, self.limits, self.fetcher = engine, name, limits, fetcher
+        self.drawing = drawing
         self.metrics = Metrics()
         self.scheduler = Scheduler(engine, batching, limits.max_queue, self.metrics)
         self.created = int(time.time())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+ChatDrawing = Literal["auto", "forbid"]  # of a chat whose request does not say
 
 
 @dataclass(frozen=True)

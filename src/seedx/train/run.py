@@ -20,12 +20,14 @@ from seedx.config import nearest
 from seedx.data.sources import fingerprints
 from seedx.errors import SeedxError
 from seedx.train.engine import checkpoint_files, components
+from seedx.train.engine.failures import report_failure
 from seedx.train.engine.loop import train
-from seedx.train.engine.parallel import World, init_distributed, report_failure, shutdown
+from seedx.train.engine.parallel import World, init_distributed, shutdown
 from seedx.train.engine.run_lock import run_lock
 from seedx.train.old_recipes import upgrade_recipe
 from seedx.train.planning.describe import describe
-from seedx.train.recipe import Recipe, as_json, differences, load_recipe
+from seedx.train.recipe import Recipe, load_recipe
+from seedx.train.recipe_changes import as_json, differences
 from seedx.train.stages.base import Stage
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedx.errors import MissingPackageError, SeedxError
-from seedx.serve.settings import BATCHING, LIMITS, Batching, Limits
+from seedx.serve.settings import BATCHING, LIMITS, Batching, ChatDrawing, Limits
 from seedx.verbs.options import TINY, Source
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def serve(
     *,
     name: str = "",
     ui: bool = False,
+    drawing: ChatDrawing = "auto",
     address: Address = ADDRESS,
     source: Source = TINY,
     limits: Limits = LIMITS,
@@ -65,6 +66,7 @@ def serve(
     Args:
         name: the model's name for clients; by default that of its folder.
         ui: serve a web page as well.
+        drawing: of a chat whose request does not say. auto: the model decides; forbid: text alone.
     """
     try:
         import fastapi  # noqa: F401
@@ -78,7 +80,7 @@ def serve(
     if replicas.replicas != 1:
         if ui:
             raise SeedxError("the web page is one model's: leave out --ui or --replicas")
-        _serve_replicas(name, address, source, limits, batching, replicas)
+        _serve_replicas(name, drawing, address, source, limits, batching, replicas)
         return
     from seedx.serve import server
     from seedx.serve.app import create_app
@@ -89,7 +91,7 @@ def serve(
     opened = server.listen(address.host, address.port)
     model = source.load(progress=False)
     fetcher = Fetcher() if address.allow_urls else None
-    service = Service(model.engine, name or Path(source.model).name, limits, batching, fetcher)
+    service = Service(model.engine, name or Path(source.model).name, limits, batching, fetcher, drawing=drawing)
     app = create_app(service, _access(address, keys))
     if ui:
         from seedx.checkpoint.hub import locate
@@ -102,7 +104,13 @@ def serve(
 
 
 def _serve_replicas(
-    name: str, address: Address, source: Source, limits: Limits, batching: Batching, replicas: Replicas
+    name: str,
+    drawing: ChatDrawing,
+    address: Address,
+    source: Source,
+    limits: Limits,
+    batching: Batching,
+    replicas: Replicas,
 ) -> None:
     from seedx.serve import server
     from seedx.serve.front import Front, create_front
@@ -113,7 +121,7 @@ def _serve_replicas(
     opened = server.listen(address.host, address.port)
     name = name or Path(source.model).name
     model = os.path.abspath(source.model) if Path(source.model).is_dir() else source.model
-    options = ReplicaOptions(model, name, dict(source.options()), limits, batching, address.allow_urls)
+    options = ReplicaOptions(model, name, dict(source.options()), limits, batching, address.allow_urls, drawing)
     gpus = replicas.gpus_per_replica
     if gpus is None:
         gpus = 1 if source.device.startswith("cuda") else 0

@@ -8,7 +8,6 @@ ends with the same bits as an uninterrupted one, on the same machine with the sa
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import time
@@ -39,6 +38,7 @@ from seedx.train.engine.parallel import (
     shard,
 )
 from seedx.train.engine.preemption import handle_signals
+from seedx.train.engine.skipped_steps import SkippedSteps
 from seedx.train.engine.throughput import count_flops
 from seedx.train.engine.trainable import check_finite
 from seedx.train.engine.validation import Validation, evaluate
@@ -83,7 +83,7 @@ class Trainer:
         self.checkpoints = CheckpointManager(run, world, recipe.keep_last)
         self.position: Any = None  # of this rank's data
         self.sample_errors = SampleErrors()  # of this rank's data
-        self.skipped, self.skipped_in_a_row = 0, 0  # steps whose loss or gradient was not finite
+        self.skipped = SkippedSteps(run, recipe, world)
         self.losses: list[float] = []  # since the last checkpoint
         self.start, self.saved = 0, time.monotonic()
         self.validation = Validation()
@@ -121,7 +121,7 @@ class Trainer:
         start = self.checkpoints.resume(state)
         if start is None:
             return 0
-        self.position, self.skipped = state["data"], state["skipped_steps"]
+        self.position, self.skipped.total = state["data"], state["skipped_steps"]
         self.validation = Validation(**state.get("validation") or {})
         if self.world.first:  # it has those of all ranks, which are summed when they are gathered
             self.sample_errors = SampleErrors.from_json(state["sample_errors"])
@@ -156,7 +156,7 @@ class Trainer:
             "average": self.average and self.average.values,
             "data": self.stage.merge_states(self.world.gather(self.position)),
             "sample_errors": self._all_sample_errors().to_json(),
-            "skipped_steps": self.skipped,
+            "skipped_steps": self.skipped.total,
             "validation": self.validation.state(),
         }
 
@@ -219,34 +219,14 @@ class Trainer:
         self.sample_errors.merge(data.sample_errors)
         if log:
             log.step(step, values if finite else {}, counts)
-        self._note_skipped(step, finite, values, data.keys)
+        self.skipped.note(step, finite, values, data.keys)
         if (step + 1) % self.recipe.log_every == 0 or step + 1 == self.recipe.steps:
             self._write_metrics(step, lr, log)
-
-    def _note_skipped(self, step: int, finite: bool, values: dict[str, float], keys: list[str]) -> None:
-        """Write a skipped step and its samples to a file; stop after too many in a row."""
-        if finite:
-            self.skipped_in_a_row = 0
-            return
-        self.skipped += 1
-        self.skipped_in_a_row += 1
-        file = self.run / "skipped_steps.jsonl"
-        keys = [key for rank in self.world.gather(keys) for key in rank]
-        if self.world.first:
-            note = {"step": step, **{name: repr(value) for name, value in values.items()}, "samples": keys}
-            with file.open("a", encoding="utf-8") as notes:
-                notes.write(json.dumps(note) + "\n")
-        if self.skipped_in_a_row >= self.recipe.max_skipped_steps:
-            raise SeedxError(
-                f"{self.recipe.name}: {self.skipped_in_a_row} steps in a row were skipped: their loss or gradient is "
-                f"not finite. The last is step {step}. Look at their samples, which are named in {file}, or lower lr. "
-                "The last checkpoint is kept"
-            )
 
     def _write_metrics(self, step: int, lr: float, log: MetricsLogger | None) -> None:
         errors = self._all_sample_errors()
         if log:
-            log.write(step, {"lr": lr, "skipped_steps": self.skipped, "sample_errors": errors.counts})
+            log.write(step, {"lr": lr, "skipped_steps": self.skipped.total, "sample_errors": errors.counts})
         errors.check(self.recipe.max_sample_errors)
 
     def _all_sample_errors(self) -> SampleErrors:

@@ -17,9 +17,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import gc
-import logging
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -29,7 +27,6 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch._C._distributed_c10d import HashStore
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 from torch.distributed.fsdp import (
     CPUOffloadPolicy,
     FSDPModule,
@@ -42,10 +39,7 @@ from torch.distributed.tensor import DTensor
 
 from seedx.errors import SeedxError
 
-log = logging.getLogger(__name__)
 CPU = torch.device("cpu")
-# A rank that only lost another one waits for so long: torchrun stops at the first rank that ends, and shows its error.
-ROOT_CAUSE_SECONDS = 3.0
 
 # Classes that are FSDP units, by name: no model has to be imported to shard another. The rest of a model (embeddings,
 # head, resamplers, norms, positions) is one more unit.
@@ -141,27 +135,6 @@ def shutdown(world: World, *objects: object) -> None:
     if dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
-
-
-@contextlib.contextmanager
-def report_failure(world: World) -> Iterator[None]:
-    """Log which rank failed and why, in this process and in torchrun's summary; the exception is raised on."""
-    handler = get_error_handler()
-    try:
-        yield
-    except Exception as error:
-        if world.size > 1:
-            cause = "lost the connection to another rank" if _lost(error) else f"{type(error).__name__}: {error}"
-            log.error("rank %d of %d failed: %s. The last checkpoint is kept.", world.rank, world.size, cause)
-            handler.record_exception(error)
-            if _lost(error):
-                time.sleep(ROOT_CAUSE_SECONDS)
-        raise
-
-
-def _lost(error: Exception) -> bool:
-    """Whether the connection to another rank broke."""
-    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
 
 
 def shard(model: nn.Module, world: World, recipe: Sharding) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import PIL.Image
 
 from seedx.errors import MissingPackageError
-from seedx.train.recipe import Recipe, as_json
+from seedx.train.recipe import Recipe
+from seedx.train.recipe_changes import as_json
 
 
 class Tracker(Protocol):

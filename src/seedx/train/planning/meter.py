@@ -29,15 +29,17 @@ from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakIdKeyDictionary
 
 OTHER = "other"
+FUNCTIONS = ("gelu", "silu", "softmax", "exp", "tanh", "sigmoid", "sin", "cos")  # also log_softmax and the backwards
 
 
 @dataclass(frozen=True)
 class Operation:
     """
     Attributes:
-        kind: "matrix", "convolution", "random" (a random number for each element) or "elementwise".
+        kind: "matrix", "convolution", "random" (a random number for each element), "function" (an exponential or the
+            like for each element) or "elementwise".
         dtype: of the result.
-        flops: multiplications and additions; 0 for the last two kinds.
+        flops: multiplications and additions; 0 for the last three kinds.
         bytes: read and written.
         new: bytes allocated for the result.
     """
@@ -143,4 +145,9 @@ class Meter(TorchDispatchMode):
 def _kind(operation: Any, flops: int) -> str:
     if flops:
         return "convolution" if "conv" in operation.__name__ else "matrix"
-    return "random" if torch.Tag.nondeterministic_seeded in operation.tags else "elementwise"
+    if torch.Tag.nondeterministic_seeded in operation.tags:
+        return "random"
+    name = operation.overloadpacket.__name__
+    return (
+        "function" if any(name.strip("_").startswith((known, f"log_{known}")) for known in FUNCTIONS) else "elementwise"
+    )
