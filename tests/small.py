@@ -3,7 +3,9 @@
 import dataclasses
 from pathlib import Path
 
+import seedx
 from seedx.config import BridgeConfig, Config, DetokenizerConfig, LanguageConfig, VisionConfig
+from seedx.inference.pipeline import Pipeline
 
 TOKENIZER = Path(__file__).parent / "golden" / "llama_tokenizer"
 VOCABULARY = 1000  # at least what that tokenizer has
@@ -49,3 +51,12 @@ def narrow(tiny: DetokenizerConfig) -> DetokenizerConfig:
     vae = {"encoder_block_out_channels": (16, 32), "decoder_block_out_channels": (16, 32)}
     vae |= {"encoder_layers_per_block": (1, 1), "decoder_layers_per_block": (1, 1)}
     return dataclasses.replace(tiny, unet=tiny.unet | unet, vae=tiny.vae | vae)
+
+
+def bundled(steps: int) -> Pipeline:
+    """The bundled model, which draws in so many steps unless it is asked for more or fewer."""
+    pipeline = seedx.load("tiny")
+    detokenizer = dataclasses.replace(pipeline.model.config.detokenizer, steps=steps)
+    pipeline.model.config = dataclasses.replace(pipeline.model.config, detokenizer=detokenizer)
+    pipeline.model.detokenizer.config = detokenizer
+    return pipeline

@@ -6,14 +6,14 @@ After a change that is meant to change replies, record them again: `python tests
 import numpy as np
 import pytest
 
-import seedx
 from replies import requests
 from replies.requests import Kept
+from small import bundled
 
 
 @pytest.mark.slow
 def test_the_bundled_model_replies_as_recorded():
-    assert requests.differences(requests.read(), requests.replies(seedx.load("tiny"))) == []
+    assert requests.differences(requests.read(), requests.replies(bundled(requests.STEPS))) == []
 
 
 def test_every_recorded_picture_belongs_to_a_reply():

@@ -159,6 +159,16 @@ def test_a_session_adds_the_ids_that_the_whole_conversation_has(variant, asked):
     assert whole == [*first, *answer, *added]
 
 
+def test_any_case_of_the_user_reads_alike_where_the_variant_folds_it(asked):
+    pipeline, requests = asked("folded")
+    pipeline.reply_batch([[user(text), assistant("A Cat."), user("And?")] for text in ("What IS it?", "what is it?")])
+    pipeline.reply_batch([[user("What is it?"), assistant("a cat."), user("AND?")]])
+    one, other, answered = (ids_of(pipeline, request) for request in requests[-3:])
+    texts = ("[INST] what is it? [/INST]\n", "A Cat.", "\n[INST] and? [/INST]\n")
+    assert one == other == [SP.bos_id(), *(token for text in texts for token in reference(text))]
+    assert answered != one  # what the model said stays as it is
+
+
 def test_boxes_that_the_user_gives_are_bare_or_in_brackets(asked):
     box = "<box_start><loc-112><loc-112><loc-223><loc-223><box_end>"
     for variant, text in (("tiny", f"What is the dog {box}?"), ("seed_x_i", f"What is the dog [[ {box} ]]?")):

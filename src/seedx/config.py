@@ -219,8 +219,8 @@ TINY = Config(
     ),
 )
 
-# The next tiny model, in training: wider features, which hold more of a picture.
-TINY2 = dataclasses.replace(TINY, vision=dataclasses.replace(TINY.vision, output_dim=384))
+# The next tiny model, in training: wider features, which hold more of a picture, and words in any case.
+TINY2 = dataclasses.replace(TINY, variant="folded", vision=dataclasses.replace(TINY.vision, output_dim=384))
 
 PRESETS = {"17b": SEED_X_17B, "tiny": TINY, "tiny2": TINY2}
 

@@ -230,6 +230,8 @@ def _write(messages: Sequence[Message[object]], writer: _Writer, variant: Varian
     for i, message in enumerate(messages):
         parts = _parts(message, numbers, variant.bracketed)
         if message.role == "user":
+            if variant.fold_case:
+                parts = [part.lower() if isinstance(part, str) else part for part in parts]
             start = TemplateMark(variant.template.later if "assistant" in before else variant.template.start)
             parts, drawn = [start, *drawn, *parts, TemplateMark(variant.template.end)], []
         elif message.role == "assistant":

@@ -77,6 +77,7 @@ class Variant:
         story_mark: what the model writes before every text of such a story but the first.
         language: there is a language model. Without one the model has a visual tokenizer and a de-tokenizer, to
             reconstruct pictures, and `language` and `bridge` of its config mean nothing.
+        fold_case: the model reads what a user says in small letters, so that any case reads alike.
         bilinear: `reconstruct` reads its picture resized bilinearly, as the release's transform does; else as pictures
             are read (bicubic).
     """
@@ -98,6 +99,7 @@ class Variant:
     window: int | None = None
     story_mark: str = ""
     language: bool = True
+    fold_case: bool = False
     bilinear: bool = True
 
     def prompt(self, verb: Verb) -> VerbPrompt:
@@ -113,18 +115,20 @@ class Variant:
         return text + ("<img>" if prompt.at_once else "")
 
 
+OWN = Variant(
+    title="our own models",
+    caption=VerbPrompt("describe the picture"),
+    ground=VerbPrompt("find {it}", article=True),
+    story=VerbPrompt("tell a story in {n} pictures: {it}"),
+    story_more=VerbPrompt("{it} go on with this story in {n} pictures"),
+    conditions=True,
+    edits=True,
+    free_stage="second",
+    bilinear=False,
+)
 VARIANTS = {
-    "tiny": Variant(
-        title="our own models",
-        caption=VerbPrompt("describe the picture"),
-        ground=VerbPrompt("find {it}", article=True),
-        story=VerbPrompt("tell a story in {n} pictures: {it}"),
-        story_more=VerbPrompt("{it} go on with this story in {n} pictures"),
-        conditions=True,
-        edits=True,
-        free_stage="second",
-        bilinear=False,
-    ),
+    "tiny": OWN,
+    "folded": dataclasses.replace(OWN, title="our own models that read small letters", fold_case=True),
     "seed_x": Variant(
         title="SEED-X",
         template=Template("Question: ", "\nQuestion: ", "\nAnswer:"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Iterator
 
@@ -10,19 +9,14 @@ import PIL.Image
 import pytest
 from serving import Running, started
 
-import seedx
 from seedx.inference.pipeline import Pipeline
 from seedx_stickers import scenes
+from small import bundled
 
 
 @pytest.fixture(scope="package")
 def model() -> Pipeline:
-    """The bundled model, which draws in fewer steps."""
-    pipeline = seedx.load("tiny")
-    detokenizer = dataclasses.replace(pipeline.model.config.detokenizer, steps=4)
-    pipeline.model.config = dataclasses.replace(pipeline.model.config, detokenizer=detokenizer)
-    pipeline.model.detokenizer.config = detokenizer
-    return pipeline
+    return bundled(steps=4)
 
 
 @pytest.fixture(scope="package")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from seedx.data.shard_reader import Data
+from seedx.errors import SeedxError
 from seedx.train.recipe import NOT_LEARNT, Recipe, load_recipe, overridden
 from seedx.train.recipe_changes import as_json, differences
 
@@ -40,6 +41,34 @@ def test_a_recipe_is_read_with_its_data(path):
     recipe = load_recipe(path)
     assert recipe.data == (Data("a.tar", weight=2), Data("b.jsonl", "edit"))
     assert recipe.betas == (0.9, 0.95) and recipe.options == {"corpus": "a.b"}
+
+
+def test_recipes_share_a_file_that_they_include(path, tmp_path):
+    (tmp_path / "shared.toml").write_text('seed = 5\nlr = 0.5\n\n[[data]]\nsource = "shared.tar"\n')
+    path.write_text('include = "shared.toml"\n' + TEXT)
+    recipe, alone = load_recipe(path, **{"data.0.weight": 3}), TEXT
+    assert recipe.data == (Data("shared.tar", weight=3), Data("a.tar", weight=2), Data("b.jsonl", "edit"))
+    assert recipe.seed == 5 and recipe.steps == load_recipe(path).steps
+    path.write_text(
+        'include = ["shared.toml"]\n' + alone.partition("[[data]]")[0].replace("[options]", "lr = 0.25\n[options]")
+    )
+    assert load_recipe(path).data == (Data("shared.tar"),) and load_recipe(path).lr == 0.25
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("include = 3", "include is a file beside the recipe, or a list of them, not 3"),
+        ('include = ["gone.toml"]', "there is no recipe at .*gone.toml"),
+        ('include = "broken.toml"', "broken.toml is not TOML"),
+        ('include = "recipe.toml"', "is included itself, and can't include others"),
+    ],
+)
+def test_mistakes_of_included_files_are_explained(path, line, message, tmp_path):
+    (tmp_path / "broken.toml").write_text("a = [")
+    path.write_text(f"{line}\n{TEXT}")
+    with pytest.raises(SeedxError, match=message):
+        load_recipe(path)
 
 
 def test_any_field_can_be_changed_by_its_path(path):

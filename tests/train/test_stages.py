@@ -29,6 +29,7 @@ from seedx_stickers.scenes import Scene, Sticker, render
 from seedx_stickers.signs import LETTERS, Sign
 from seedx_stickers.training import own_drawings, source, vision_tiles
 from seedx_stickers.training.bundle import bundle
+from seedx_stickers.training.chain import ordered
 from seedx_stickers.training.pixels import as_tile
 from seedx_stickers.training.scene_samples import asked
 from seedx_stickers.training.vision_tiles import INDEX, PARTS, page, sample_tile, tile_label
@@ -82,6 +83,26 @@ def test_the_stages_in_order_make_a_model(narrow, tmp_path, monkeypatch):
             assert (tmp_path / "runs" / recipe.name / "samples/00000001.png").exists() == drawn
     bundle(tmp_path, tmp_path / "model")
     assert native.load(tmp_path / "model").config.language == PRESETS["tiny"].language
+
+
+@pytest.mark.slow
+def test_the_chain_of_the_next_model_makes_a_model(narrow, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(PRESETS, "tiny2", dataclasses.replace(PRESETS["tiny"], variant="folded"))
+    monkeypatch.setattr(source, "grammar_corpus", lambda: tasks.texts(200, seed=1))
+    monkeypatch.setattr("seedx.train.run.shutdown", lambda world: None)
+    monkeypatch.setattr("seedx.train.engine.loop.count_flops", lambda run: 1)
+    once = SMALL | {"steps": 1}
+    scenes = {"options.scenes": 4, "options.edits": 4}
+    few = {
+        "vision": {"options.looks": 0.0},  # other looks need the art of `make art`
+        "detokenizer-scenes": scenes,
+        "condition-scenes": scenes,
+    }
+    for path in ordered(RECIPES[0].parents[1] / "tiny2"):
+        assert run(path, tmp_path, **once, **few.get(load_recipe(path).stage, {}))
+    bundle(tmp_path, tmp_path / "model", "tiny2")
+    assert native.load(tmp_path / "model").config.variant == "folded"
 
 
 def recipe_of(tmp_path, text):

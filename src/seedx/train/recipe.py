@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from seedx.config import from_dict, nearest
 from seedx.data.shard_reader import Data, tempered
 from seedx.errors import SeedxError, shorten
 from seedx.images import TRAINING_MAX_PIXELS
-from seedx.train import recipe_paths
+from seedx.train import recipe_paths, recipe_toml
 from seedx.train.old_recipes import upgrade_changes, upgrade_recipe
 from seedx.train.sample_prompts import SamplePrompt
 from seedx.train.validating import Validating
@@ -222,17 +221,12 @@ class Recipe:
 
 
 def load_recipe(path: Path, **changes: Any) -> Recipe:
-    """Read a TOML file; `changes` override its fields, by their paths ("data.0.weight").
+    """Read a TOML file and those that it includes; `changes` override fields, by their paths ("data.0.weight").
 
     Raises:
         SeedxError: no such file, not TOML, an unknown field (with the nearest), or an invalid value.
     """
-    if not path.exists():
-        raise SeedxError(f"there is no recipe at {path}")
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or a number of more digits than Python reads
-        raise SeedxError(f"{path} is not TOML: {error}") from error
+    values = recipe_toml.read(path)
     values = upgrade_recipe(values, str(path))
     for name, value in upgrade_changes(changes, values.get("init_from", "")).items():
         recipe_paths.place(values, name, value)

@@ -14,7 +14,7 @@ SHORTER = {  # fewer pairs and steps
         ('"held-out", "held-out", 4', '"held-out", "held-out", 1'),
     ]
 }
-FOLDER = Path(__file__).parent.parent / "examples" / "notebooks"
+FOLDER = Path(__file__).parents[2] / "examples" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
