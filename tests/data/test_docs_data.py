@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,6 @@ from seedx.data.record import Record
 from seedx.data.sample_errors import SampleError
 from seedx.data.shard_reader import Data
 from seedx.data.sources import open_source
-from seedx.train.recipe import tomllib
 
 PAGE = (Path(__file__).parents[2] / "docs" / "guide" / "data.md").read_text(encoding="utf-8")
 

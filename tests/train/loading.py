@@ -48,8 +48,8 @@ def train(recipe, folder, run, world):
         trainer = Trainer(stage, recipe, run, world)
     dtypes = {p.dtype for p in stage.model.parameters()}
     losses = []
-    note = trainer._note_skipped
-    trainer._note_skipped = lambda step, finite, values, keys: losses.append(values) or note(step, finite, values, keys)
+    note = trainer.skipped.note
+    trainer.skipped.note = lambda step, finite, values, keys: losses.append(values) or note(step, finite, values, keys)
     trainer.train(lambda: False)
     whole = parallel.gather_model(stage.model, trainer.frame)
     weights = {} if whole is None else whole.state_dict()
