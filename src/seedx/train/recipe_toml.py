@@ -28,9 +28,10 @@ def read(path: Path) -> dict[str, Any]:
         shared = _toml(path.parent / name)
         if "include" in shared:
             raise SeedxError(f"{path.parent / name} is included itself, and can't include others")
-        tables = [each.get("data", []) for each in (shared, values)]
-        both = {"data": tables[0] + tables[1]} if all(isinstance(each, list) for each in tables) and any(tables) else {}
-        values = shared | values | both
+        data = [each.get("data", []) for each in (shared, values)]
+        values = shared | values
+        if all(isinstance(tables, list) for tables in data):  # or what is there is refused later
+            values["data"] = data[0] + data[1]
     return values
 
 

@@ -12,6 +12,7 @@ import json
 import logging
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -93,17 +94,26 @@ def build(recipe: Recipe, folder: Path) -> Stage:
     Raises:
         SeedxError: no such stage, an option that it does not have, or a missing part.
     """
-    own = STAGES.get(recipe.stage)
-    stage = plugins.named(own) if own else plugins.find("seedx.stages", recipe.stage)
-    if stage is None:
-        known = [*STAGES, *plugins.names("seedx.stages")]
-        raise SeedxError(f"there is no stage {recipe.stage!r}{nearest(recipe.stage, known)}")
+    stage = stage_named(recipe.stage)
     if recipe.adapter and not hasattr(stage, "save_adapter"):
         raise SeedxError(f"the stage {recipe.stage!r} trains no adapters: leave adapter out of the recipe")
     if recipe.prompts and not hasattr(stage, "replies"):
         raise SeedxError(f"the stage {recipe.stage!r} answers nothing: leave [[prompts]] out of the recipe")
     made: Stage = stage(recipe, folder)
     return made
+
+
+def stage_named(name: str) -> Any:
+    """The class of a stage.
+
+    Raises:
+        SeedxError: no such stage.
+    """
+    own = STAGES.get(name)
+    stage = plugins.named(own) if own else plugins.find("seedx.stages", name)
+    if stage is None:
+        raise SeedxError(f"there is no stage {name!r}{nearest(name, [*STAGES, *plugins.names('seedx.stages')])}")
+    return stage
 
 
 def store_recipe(recipe: Recipe, run: Path, accept_changes: bool, ranks: World) -> None:

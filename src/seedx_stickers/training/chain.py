@@ -1,8 +1,9 @@
 """Trains a model stage by stage, the recipes of a folder in the order of their names, with a record of each stage.
 
-    python -m seedx_stickers.training.chain recipes/tiny2 runs/tiny2 --threads 2
+    python -m seedx_stickers.training.chain train recipes/tiny2 runs/tiny2 --threads 2
+    python -m seedx_stickers.training.chain table recipes/tiny2 runs/tiny2
 
-The same command resumes; a stage that is done is not run again. FOLDER/runs/NAME/record.json, which `table` shows:
+The same command resumes; a stage that is done is not run again. FOLDER/runs/NAME/record.json, which `table` prints:
     steps, seed, machine, versions
     code            digests of code and recipe that it ran on: several, if they changed while it was stopped
     started_from    digests of the parts that were in the folder when it began
@@ -29,10 +30,10 @@ from seedx.train.engine.components import replace_text
 from seedx.train.feature_cache.digest import digest
 from seedx.train.recipe import Recipe, load_recipe
 from seedx.train.recipe_changes import as_json
-from seedx.train.run import run
+from seedx.train.run import run, stage_named
 
 log = logging.getLogger(__name__)
-CODE = ("seedx.train.run", "seedx.train.stages.language", "seedx_stickers.training.source")
+CODE = ("seedx.train.run", "seedx_stickers.training.source")  # besides that of the stage
 NOTED_EVERY = 60.0  # seconds
 
 
@@ -83,7 +84,7 @@ def ordered(recipes: Path) -> list[Path]:
     return found
 
 
-def table(recipes: Path, folder: Path) -> str:
+def table(recipes: Path, folder: Path, /) -> str:
     """The records of all stages as a table in Markdown."""
     rows = [
         "| stage | steps | seed | core-minutes | code and settings | started from | made |",
@@ -113,8 +114,8 @@ def parts(folder: Path) -> dict[str, str]:
 
 
 def code(recipe: Recipe) -> str:
-    """Of the library, of the stickers and of the recipe."""
-    return digest(settings=as_json(recipe), sources=CODE)
+    """Digest of the recipe, of its stage and of what makes the data, with all that they import of both packages."""
+    return digest(settings=as_json(recipe), sources=(*CODE, stage_named(recipe.stage).__module__))
 
 
 def machine() -> str:
@@ -181,4 +182,6 @@ def _lines(path: str) -> list[str]:
 if __name__ == "__main__":
     import tyro
 
-    tyro.cli(train)
+    printed = tyro.extras.subcommand_cli_from_dict({"train": train, "table": table})
+    if printed:
+        print(printed)

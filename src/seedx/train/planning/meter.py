@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import re
 import weakref
 from collections import Counter
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakIdKeyDictionary
 
 OTHER = "other"
-FUNCTIONS = ("gelu", "silu", "softmax", "exp", "tanh", "sigmoid", "sin", "cos")  # also log_softmax and the backwards
+FUNCTIONS = re.compile(r"_?(log_)?(gelu|silu|softmax|exp|tanh|sigmoid|sin|cos)(_|$)")  # in place and backward, too
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,4 @@ def _kind(operation: Any, flops: int) -> str:
         return "convolution" if "conv" in operation.__name__ else "matrix"
     if torch.Tag.nondeterministic_seeded in operation.tags:
         return "random"
-    name = operation.overloadpacket.__name__
-    return (
-        "function" if any(name.strip("_").startswith((known, f"log_{known}")) for known in FUNCTIONS) else "elementwise"
-    )
+    return "function" if FUNCTIONS.match(operation.overloadpacket.__name__) else "elementwise"
