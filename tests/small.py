@@ -53,9 +53,9 @@ def narrow(tiny: DetokenizerConfig) -> DetokenizerConfig:
     return dataclasses.replace(tiny, unet=tiny.unet | unet, vae=tiny.vae | vae)
 
 
-def bundled(steps: int) -> Pipeline:
-    """The bundled model, which draws in so many steps unless it is asked for more or fewer."""
-    pipeline = seedx.load("tiny")
+def load_with_steps(steps: int, model: str | Path = "tiny") -> Pipeline:
+    """A model, by default the bundled one, that draws in so many steps unless a request says otherwise."""
+    pipeline = seedx.load(model)
     detokenizer = dataclasses.replace(pipeline.model.config.detokenizer, steps=steps)
     pipeline.model.config = dataclasses.replace(pipeline.model.config, detokenizer=detokenizer)
     pipeline.model.detokenizer.config = detokenizer

@@ -8,12 +8,12 @@ import pytest
 
 from replies import requests
 from replies.requests import Kept
-from small import bundled
+from small import load_with_steps
 
 
 @pytest.mark.slow
 def test_the_bundled_model_replies_as_recorded():
-    assert requests.differences(requests.read(), requests.replies(bundled(requests.STEPS))) == []
+    assert requests.differences(requests.read(), requests.replies(load_with_steps(requests.STEPS))) == []
 
 
 def test_every_recorded_picture_belongs_to_a_reply():

@@ -26,6 +26,7 @@ from seedx.inference.engine import Request
 from seedx.inference.rows import Answer, EndEvent
 from seedx.inference.settings import Settings
 from seedx.model.lora import LoraSwitch, Update
+from small import load_with_steps
 
 EXAMPLES = requests.EXAMPLES
 DRAWINGS = tuple(prompt for prompt, _ in requests.DRAW)
@@ -38,9 +39,9 @@ def rms(one, other):
 
 
 @pytest.mark.slow
-def test_every_verb_replies_as_by_torch(by_llama):
+def test_every_verb_replies_as_by_torch(folders):
     """Questions, boxes, drawings, edits, stories, a slide, a batch and sessions, whose replies by torch are on file."""
-    recorded, found = requests.read(), requests.replies(by_llama)
+    recorded, found = requests.read(), requests.replies(load_with_steps(requests.STEPS, folders / "f16"))
     assert len(recorded) >= 50 and recorded.keys() == found.keys()
     for name, each in recorded.items():
         assert (each.text, each.boxes) == (found[name].text, found[name].boxes), name

@@ -157,10 +157,16 @@ def test_pictures_by_paste_and_drag(page, event):
     page.locator(f"{BOT} figcaption").wait_for()
 
 
+NOTE_LIVE = """() => new MutationObserver(() => {
+    if (document.querySelector("figure.seedx.live")) window.sawLive = true;
+}).observe(document.body, {childList: true, subtree: true, attributes: true})"""
+
+
 def test_a_drawing_with_live_previews(page, running):
     settings(page, seed=3)
+    page.evaluate(NOTE_LIVE)
     send(page, "draw a cat")
-    page.locator("figure.seedx.live").wait_for()
+    page.wait_for_function("() => window.sawLive")  # it may have come and gone
     drawn = page.locator(f"{BOT} figure.seedx:not(.live) img")
     drawn.wait_for()
     assert close(opened(drawn.get_attribute("src")), running.model.draw("draw a cat", seed=3))

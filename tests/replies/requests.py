@@ -171,9 +171,9 @@ def differences(before: dict[str, Kept], now: dict[str, Kept]) -> list[str]:
 
 if __name__ == "__main__":
     sys.path.append(str(HERE.parent))
-    from small import bundled
+    from small import load_with_steps
 
-    made = replies(bundled(STEPS))
+    made = replies(load_with_steps(STEPS))
     if sys.argv[1:] == ["record"]:
         write(made)
     elif sys.argv[1:] == ["compare"]:

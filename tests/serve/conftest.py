@@ -11,12 +11,12 @@ from serving import Running, started
 
 from seedx.inference.pipeline import Pipeline
 from seedx_stickers import scenes
-from small import bundled
+from small import load_with_steps
 
 
 @pytest.fixture(scope="package")
 def model() -> Pipeline:
-    return bundled(steps=4)
+    return load_with_steps(steps=4)
 
 
 @pytest.fixture(scope="package")
