@@ -10,6 +10,7 @@ one run.
     lost        requests without an answer, or with an error that is not theirs
     wrong       answers that are not those alone: texts and boxes equal, pixels within one level
     ratio       answers a second, all clients over one
+    memory_mb   of the server: before, at each sixth of the time, after
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import json
 import os
 import random
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -211,6 +213,11 @@ def resident(pid: int) -> float:
         return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
 
 
+def sample(pid: int, every: float, ended: threading.Event, into: list[float]) -> None:
+    while not ended.wait(every):
+        into.append(resident(pid))
+
+
 def quantiles(values: list[float]) -> dict[str, float]:
     if len(values) < 2:
         return {}
@@ -227,17 +234,22 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("server", nargs="*", help="options of seedx serve, after --")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends with it
     known = cases(seedx.load(tiny_folder()), options.count, seed=11)
     shares = ALL if options.mix == "all" else {kind: ALL[kind] for kind in READING}
     alone_seconds = max(20.0, options.seconds / 10)
     for url, pid in served(options.server):
         load(url, known, shares, 4, WARM_UP)
         alone = load(url, known, shares, 1, alone_seconds)
-        before = resident(pid)
+        memory, ended = [resident(pid)], threading.Event()
+        watch = threading.Thread(target=sample, args=(pid, options.seconds / 6, ended, memory))
+        watch.start()
         started = time.monotonic()
         results = load(url, known, shares, options.clients, options.seconds)
         seconds = time.monotonic() - started
-        after = resident(pid)
+        ended.set()
+        watch.join()
+        memory.append(resident(pid))
     rate_alone = len(alone) / sum(result.seconds for result in alone)
     everything = alone + results
     report = {
@@ -254,7 +266,7 @@ def main() -> None:
         "picture": quantiles([result.picture for result in results if result.picture is not None]),
         "answer": quantiles([result.seconds for result in results if result.kind in READING]),
         "first_text_alone": quantiles([result.first for result in alone if result.first is not None]),
-        "memory_mb": [round(before), round(after)],
+        "memory_mb": [round(each) for each in memory],
         "examples": [result.lost or result.wrong for result in everything if result.lost or result.wrong][:5],
     }
     print(json.dumps(report, indent=None if options.json else 2))

@@ -54,18 +54,21 @@ def ask(to, messages, **options):
 
 def test_a_conversation_stays_with_the_replica_that_has_its_cache(served):
     url, replicas = served
-    to = client(url)
-    for number in range(4):
-        messages = [{"role": "user", "content": f"{QUESTION} {number}"}]
+    to, asked = client(url), 0
+    # Ray draws a replica's places among the hashes anew: so many conversations come to one with a chance of 2 ** -31.
+    while asked < 32 and not (asked and all(all_replicas(replicas, "cached_tokens"))):
+        asked += 1
+        messages = [{"role": "user", "content": f"{QUESTION} {asked}"}]
         for turn in range(2):
             answer = ask(to, messages, extra_body={"drawing": "forbid"}, max_tokens=8)
             cached = answer.usage.prompt_tokens_details.cached_tokens
             assert (cached > 0) is (turn > 0)
             said = {"role": "assistant", "content": answer.choices[0].message.content}
             messages += [said, {"role": "user", "content": "and on the right?"}]
-    assert all(tokens > 0 for tokens in all_replicas(replicas, "cached_tokens"))  # both have had some
+    assert all(all_replicas(replicas, "cached_tokens"))  # both have had some
     text = httpx.get(f"{url}/metrics", headers={"Authorization": f"Bearer {KEY}"}).text
-    assert 'seedx_requests_total{endpoint="/v1/chat/completions",status="200"} 8.0' in text  # of both together
+    counted = f'seedx_requests_total{{endpoint="/v1/chat/completions",status="200"}} {2 * asked}.0'
+    assert counted in text  # of both together
 
 
 def test_the_front_says_who_may_ask_and_passes_refusals_on(served):
@@ -101,7 +104,7 @@ def test_a_killed_replica_loses_only_what_it_was_answering(served):
                 (retriable if "replica" in str(error) else other).append(error)
 
     end = time.monotonic() + 10
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(12)]
     for thread in threads:
         thread.start()
     time.sleep(3)
@@ -109,7 +112,7 @@ def test_a_killed_replica_loses_only_what_it_was_answering(served):
     for thread in threads:
         thread.join()
     assert not other and all(right) and len(right) > 4
-    assert 1 <= len(retriable) <= 8  # at most what eight clients were waiting for; about half of them asked this one
+    assert 1 <= len(retriable) <= 12  # at most what the clients were waiting for; about half of them asked this one
     deadline = time.monotonic() + 60
     while len(now := set(all_replicas(replicas, "process"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.5)
