@@ -46,10 +46,13 @@ class Image(Generic[P]):
 
     Attributes:
         grids: the only grids that it is cut into when it is read, such as "1x1"; None: those of the model.
+        plan: of one that is drawn: what it shows where, as boxes in loc tokens. A model whose vocabulary has plans
+            writes it before the image; for others it means nothing.
     """
 
     image: P
     grids: tuple[str, ...] | None = None
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def map_images(messages: Iterable[Message[P]], function: Callable[[P], Q]) -> li
     """The messages with `function(picture)` in place of every picture: `map_images(messages, open_image)`."""
 
     def mapped(part: Part[P]) -> Part[Q]:
-        return Image(function(part.image), part.grids) if isinstance(part, Image) else part
+        return Image(function(part.image), part.grids, part.plan) if isinstance(part, Image) else part
 
     return [Message(message.role, tuple(mapped(part) for part in message.content)) for message in messages]
 
@@ -152,7 +155,10 @@ def _part_from_json(part: dict[str, Any]) -> Part:
         case {"type": "text", "text": str(text)}:
             return Text(text)
         case {"type": "image", "image": image}:
-            return Image(image)
+            plan = part.get("plan", "")
+            if not isinstance(plan, str):
+                raise SeedxError(f"the plan of an image is a text, not {shorten(plan)}")
+            return Image(image, plan=plan)
         case {"type": "box", "box": [x0, y0, x1, y1]}:
             label = part.get("label", "")
             if not isinstance(label, str):
@@ -170,5 +176,5 @@ def _part_to_json(part: Part) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
     if isinstance(part, Image):
-        return {"type": "image", "image": part.image}
+        return {"type": "image", "image": part.image} | ({"plan": part.plan} if part.plan else {})
     return {"type": "box", "box": list(part.box)} | ({"label": part.label} if part.label else {})

@@ -14,7 +14,8 @@ two placeholders (p p) and images of one tile; R and D mark what is read and dra
                                    LLLLLLLLLLD D                    R R                          LLLLLD D      LLLL
 
 The text loss is on the assistant's text, `<img>` (when to draw) and EOS; never on placeholders or `</img>`, which are
-forced. There is no EOS between turns. Each turn is encoded apart, as in the release: `\n[INST] ` belongs to the user's.
+forced. In a vocabulary with plans, `<plan>`, the image's boxes and `</plan>` come before every
+`<img>` that is drawn and have labels, too; an image without a plan has an empty one. There is no EOS between turns. Each turn is encoded apart, as in the release: `\n[INST] ` belongs to the user's.
 
 A system message is context without a template: written as it is, and never supervised. Before a user turn it ends in a
 new line. Pre-training's documents need nothing else:
@@ -73,7 +74,8 @@ def encode(
         raise ValueError(
             f"{len(images(messages))} images in the messages need as many numbers of tiles, not {len(tiles)}"
         )
-    writer = _Writer(tokenizer, config.bridge.queries, tiles)
+    plans = [part.plan for part in images(messages)]
+    writer = _Writer(tokenizer, config.bridge.queries, tiles, plans)
     writer.add([tokenizer.specials.bos], supervised=False)
     _write(messages if for_generation else _until_answered(messages), writer, variant_of(config))
     if for_generation:
@@ -149,8 +151,9 @@ def _tiling(part: Image[object], config: Config) -> TilingConfig:
 class _Writer:
     """The sequence, written turn by turn."""
 
-    def __init__(self, tokenizer: Tokenizer, queries: int, tiles: Sequence[int]) -> None:
-        self.tokenizer, self.specials, self.queries, self.tiles = tokenizer, tokenizer.specials, queries, tiles
+    def __init__(self, tokenizer: Tokenizer, queries: int, tiles: Sequence[int], plans: Sequence[str]) -> None:
+        self.tokenizer, self.specials, self.queries = tokenizer, tokenizer.specials, queries
+        self.tiles, self.plans = tiles, plans
         self.ids: list[int] = []
         self.labels: list[int] = []
         self.read: list[_Span] = []
@@ -169,7 +172,11 @@ class _Writer:
         """
         numbers = [part for part in parts if isinstance(part, int)]
         forms = {i: self.specials.image(self.queries) if assistant else self.read_form(i) for i in numbers}
-        ids = self.tokenizer.encode_parts(forms[part] if isinstance(part, int) else part for part in parts)
+        ids = self.tokenizer.encode_parts(
+            piece
+            for part in parts
+            for piece in ([*self.plan(part, assistant), forms[part]] if isinstance(part, int) else [part])
+        )
         spans = self.drawn if assistant else self.read
         at = 0
         for i in numbers:
@@ -180,6 +187,13 @@ class _Writer:
             self.add(ids[start : start + 1], supervised=assistant)
             self.add(ids[start + 1 : at], supervised=False)
         self.add(ids[at:], supervised=assistant)
+
+    def plan(self, image: int, drawn: bool) -> list[str | list[int]]:
+        """What comes before an image that is drawn."""
+        start, end = self.specials.plan_start, self.specials.plan_end
+        if not drawn or start is None or end is None:
+            return []
+        return [[start], self.plans[image], [end]]
 
     def read_form(self, image: int) -> list[int]:
         tiles = self.tiles[image] - 1

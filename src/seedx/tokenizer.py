@@ -31,7 +31,7 @@ from seedx.tokenizer_text import WORDS, Part, joined_chunks, splitter, with_temp
 from seedx.tokenizer_text import Mark as Mark
 from seedx.tokenizer_text import TemplateMark as TemplateMark
 from seedx.tokenizer_text import valid_unicode as valid_unicode
-from seedx.tokens import ADDED_TOKENS, TEXT_TOKENS, SpecialTokens
+from seedx.tokens import ADDED_TOKENS, PLAN_TOKENS, TEXT_TOKENS, SpecialTokens
 
 
 class Tokenizer(ABC):
@@ -259,18 +259,20 @@ def special_tokens(vocabulary: Mapping[str, int], *, bos: str, eos: str, pad: st
     return SpecialTokens.find(vocabulary, bos=vocabulary[bos], eos=vocabulary[eos], pad=vocabulary[pad])
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+def train_tokenizer(texts: Iterable[str], vocab_size: int, planned: bool = False) -> Tokenizer:
     """Train a byte-level BPE: `<pad>` 0, `<s>` 1, `</s>` 2, the 256 bytes, merges, and the 330 added tokens at the end.
 
     Args:
         texts: the corpus; what is between the template's marks, without them.
         vocab_size: number of ids, the added tokens included (`LanguageConfig.vocab_size`). A corpus too small for that
             many merges gives fewer: compare `vocab_size` of the result.
+        planned: with the tokens of plans, after the others.
 
     Raises:
         SeedxError: `vocab_size` is less than the bytes, control tokens and added tokens take.
     """
-    fewest = 256 + 3 + len(ADDED_TOKENS)
+    more = (*ADDED_TOKENS, *PLAN_TOKENS) if planned else ADDED_TOKENS
+    fewest = 256 + 3 + len(more)
     if vocab_size < fewest:
         raise SeedxError(f"vocab_size is at least {fewest} (bytes, control and added tokens), not {vocab_size}")
     model: Any = tokenizers.Tokenizer(tokenizers.models.BPE())
@@ -282,11 +284,11 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     )
     model.decoder = tokenizers.decoders.ByteLevel()
     trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=vocab_size - len(ADDED_TOKENS),
+        vocab_size=vocab_size - len(more),
         special_tokens=["<pad>", "<s>", "</s>"],
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     model.train_from_iterator(with_template(texts), trainer)
-    model.add_tokens([tokenizers.AddedToken(token, normalized=False) for token in ADDED_TOKENS])
+    model.add_tokens([tokenizers.AddedToken(token, normalized=False) for token in more])
     return JsonTokenizer(model.to_str())

@@ -7,6 +7,9 @@
     <box_start> <box_end>         around one box
 
 A vocabulary may lack the tokens of tiles and of boxes: SEED-Story's has 64 placeholders, `<img>` and `</img>` alone.
+One of our own may have two more, which stand around the plan of an image that is drawn, its boxes:
+
+    <plan> </plan>                right before `<img>`
 
 A box is `<box_start><loc-xc><loc-yc><loc-w><loc-h><box_end>`: centre and size as fractions of the image in 224ths.
 There are 224 of these tokens for the 225 marks from 0/224 to 224/224, so the last one stands for both 223/224 and 1. It
@@ -35,7 +38,10 @@ PATCH_START, PATCH_END = "<patch>", "</patch>"
 LOCS = tuple(f"<loc-{i}>" for i in range(224))
 BOX_START, BOX_END = "<box_start>", "<box_end>"
 
+PLAN_START, PLAN_END = "<plan>", "</plan>"
+
 ADDED_TOKENS = (*PLACEHOLDERS, IMAGE_START, IMAGE_END, PATCH_START, PATCH_END, *LOCS, BOX_START, BOX_END)
+PLAN_TOKENS = (PLAN_START, PLAN_END)
 _PATCH = (PATCH_START, PATCH_END)
 TEXT_TOKENS = (*LOCS, BOX_START, BOX_END)  # the added tokens that people and models write as text
 
@@ -67,6 +73,8 @@ class SpecialTokens:
     bos: int
     eos: int
     pad: int
+    plan_start: int | None = None
+    plan_end: int | None = None
 
     @classmethod
     def at(cls, base: int, *, bos: int = 1, eos: int = 2, pad: int = 0) -> SpecialTokens:
@@ -77,13 +85,13 @@ class SpecialTokens:
     def find(cls, vocabulary: Mapping[str, int], *, bos: int, eos: int, pad: int) -> SpecialTokens:
         """Look the tokens up by name, in whatever order they were added.
 
-        A vocabulary may have fewer placeholders. It may lack both tokens of tiles, and all tokens of boxes.
+        A vocabulary may have fewer placeholders. It may lack both tokens of tiles, all tokens of boxes, and both of plans.
 
         Raises:
             SeedxError: a token is missing.
         """
         placeholders = tuple(vocabulary[token] for token in PLACEHOLDERS if token in vocabulary)
-        groups = [group for group in (_PATCH, TEXT_TOKENS) if any(token in vocabulary for token in group)]
+        groups = [group for group in (_PATCH, TEXT_TOKENS, PLAN_TOKENS) if any(token in vocabulary for token in group)]
         needed = (PLACEHOLDERS[0], IMAGE_START, IMAGE_END, *(token for group in groups for token in group))
         missing = [token for token in needed if token not in vocabulary]
         if missing:
@@ -103,6 +111,8 @@ class SpecialTokens:
             bos=bos,
             eos=eos,
             pad=pad,
+            plan_start=vocabulary.get(PLAN_START),
+            plan_end=vocabulary.get(PLAN_END),
         )
 
     def loc(self, index: int) -> int:
@@ -163,6 +173,11 @@ def box_to_text(box: Sequence[float]) -> str:
         to_loc(corner)  # a centre can be within the image when a corner is not
     centre_and_size = ((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0)
     return BOX_START + "".join(LOCS[to_loc(min(value, 1.0))] for value in centre_and_size) + BOX_END
+
+
+def boxes_to_text(boxes: Iterable[Box]) -> str:
+    """Boxes as a model writes them: each label and its box, "cat <box...> star <box...>"."""
+    return " ".join(f"{box.label} {box_to_text(box.box)}".strip() for box in boxes)
 
 
 def text_to_boxes(text: str) -> list[Box]:

@@ -2,16 +2,21 @@
 
 The language model regresses features, so that two targets for the same prompt would teach it their mean. The scene is
 therefore a function of the description alone: stickers stand at their named places or, without any, in a fixed
-arrangement in the order of mention.
+arrangement in the order of mention. A model that writes a plan first knows which target it is, so its stickers may
+stand anywhere (`scatter`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+import random
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from seedx.errors import SeedxError
+from seedx.messages import Box
+from seedx.tokens import boxes_to_text
 from seedx_stickers.art import BACKGROUNDS, OBJECTS
 from seedx_stickers.scenes import PLACES, TILE, Corners, Scene, Sticker, box, worn_box
 
@@ -22,6 +27,8 @@ ARRANGEMENTS: dict[int, tuple[float, tuple[tuple[float, float], ...]]] = {
     3: (0.3, ((0.18, 0.5), (0.5, 0.5), (0.82, 0.5))),
     4: (0.36, ((0.27, 0.27), (0.73, 0.27), (0.27, 0.73), (0.73, 0.73))),
 }
+SCATTERED = {1: (0.4, 0.6), 2: (0.32, 0.46), 3: (0.28, 0.38), 4: (0.26, 0.36)}  # the least and the largest size
+SPACE = 0.02  # between scattered stickers, at least
 PLACED = 0.34  # size of a sticker at a named place
 CLOSE = 0.27  # the same, of all stickers, when two of the named places are neighbours
 
@@ -58,6 +65,36 @@ def compose(asks: Iterable[Ask], background: str | None = None) -> Scene:
     each = [ask for ask in asks for _ in range(ask.count)]
     stickers = tuple(Sticker(ask.name, x, y, size, ask.wears) for ask, (x, y) in zip(each, centres, strict=True))
     return Scene(TILE, TILE, background, stickers)
+
+
+def scatter(rng: random.Random, asks: Sequence[Ask], background: str | None = None) -> Scene:
+    """A scene of a description without places, its stickers anywhere; equal ones stand in order from left to right.
+
+    Raises:
+        SeedxError: an unknown name, or none or more than four stickers.
+    """
+    ordered = compose(asks, background).stickers
+    least, most = SCATTERED[len(ordered)]
+    while True:
+        scene = Scene(TILE, TILE, background or "white", ())
+        for like in ordered:
+            size = rng.uniform(least, most)
+            x, y = rng.uniform(size / 2, 1 - size / 2), rng.uniform(size / 2, 1 - size / 2)
+            scene = scene.with_stickers(*scene.stickers, dataclasses.replace(like, x=x, y=y, size=size))
+            if not apart(scene, SPACE):
+                break
+        else:
+            names = [sticker.name for sticker in ordered]
+            return scene.with_stickers(*sorted(scene.stickers, key=lambda s: (names.index(s.name), s.x)))
+
+
+def plan(scene: Scene) -> str:
+    """What the scene shows where, as a model plans it: each sticker's box in order, and those of what it wears."""
+    return boxes_to_text(
+        Box(corners, name)
+        for sticker in scene.stickers
+        for name, corners in zip((sticker.name, *sticker.wears), boxes(scene, sticker), strict=True)
+    )
 
 
 def _check_names(asks: tuple[Ask, ...], background: str) -> None:

@@ -194,7 +194,10 @@ class Engine:
         )
         return [
             Reply(
-                tuple(Text(part.text) if isinstance(part, TextEvent) else Image(next(drawn)) for part in answer.parts),
+                tuple(
+                    Text(part.text) if isinstance(part, TextEvent) else Image(next(drawn), plan=part.plan)
+                    for part in answer.parts
+                ),
                 answer.reason,
             )
             for answer in answers

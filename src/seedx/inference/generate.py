@@ -10,6 +10,9 @@ image are one operation, and the rows of a pass may be at different stages. With
     3       " cat"                  <img> P0 P1 </img>      TextEvent(" cat"), then ImageEvent of row 1
     4       (end)                   "Done"                  EndEvent, TextEvent("Done")
 
+In a vocabulary with plans, an image begins with its plan: `<plan>` is sampled in place of `<img>`, then its tokens, which
+are no text of the reply, one a pass; `</plan>` and the span are one pass again.
+
 Outside a span, placeholders and the ends of spans can't be sampled. A row's events do not depend on the other rows.
 
 Shapes:
@@ -122,7 +125,7 @@ class Generation:
         """
         self.rows.remove(row)
         read = self.runner.close_row(row.place, keep and not row.unread)
-        return None if read is None else RowState(read, tuple(row.pending[: row.begun]))
+        return None if read is None else RowState(read, tuple(row.pending)).cut(row.kept)
 
     def checked(self, request: RowRequest, number: int = 0) -> Row:
         """A row that can join. Nothing is embedded or read.
@@ -141,7 +144,7 @@ class Generation:
             )
         last = int(prompt.ids[-1]) if len(prompt.ids) else None
         opened = last == row.specials.image_start
-        needed = queries + 1 if opened else queries + 2 if row.settings.drawing in ("force", "now") else 0
+        needed = queries + 1 if opened else row.image_tokens if row.settings.drawing in ("force", "now") else 0
         if row.left < needed:
             raise ContextFullError(
                 f"prompt {number}: an image takes {needed} tokens, and the context and max_new_tokens leave {row.left}"
@@ -200,7 +203,10 @@ class Generation:
         for row, _ in spans:
             row.span = None
         features = self.model.draw_features(stacked)
-        return [(row, ImageEvent(*image)) for (row, _), *image in zip(spans, features, stacked, strict=True)]
+        return [
+            (row, ImageEvent(*image, plan=row.planned))
+            for (row, _), *image in zip(spans, features, stacked, strict=True)
+        ]
 
     def _continued(self, rows: list[Row]) -> list[tuple[Row, Event]]:
         """The next token of every row of the last pass."""
@@ -228,14 +234,18 @@ class Generation:
                 at = torch.tensor([i for i, each in enumerate(of_release) if each is release], device=logits.device)
                 logits = logits.index_copy(0, at, suppress(logits[at], specials, queries, release))
         logits[:, self.tokenizer.vocab_size :] = -torch.inf
-        cannot_draw = [i for i, row in enumerate(rows) if not row.may_draw]
-        if cannot_draw:
-            logits[cannot_draw, specials.image_start] = -torch.inf
+        for i, row in enumerate(rows):
+            if row.forbidden:
+                logits[i, row.forbidden] = -torch.inf
+        temperatures = [row.temperature for row in rows]
         return next_tokens(
             logits,
-            [row.settings.temperature for row in rows],
+            temperatures,
             [row.settings.top_p for row in rows],
-            [torch.rand((), generator=row.generator) if row.settings.temperature > 0 else None for row in rows],
+            [
+                torch.rand((), generator=row.generator) if temperature > 0 else None
+                for row, temperature in zip(rows, temperatures, strict=True)
+            ],
         )
 
 

@@ -16,7 +16,8 @@ PICTURE = "\0"  # stands for one within a text
 class Reply:
     """
     Attributes:
-        content: texts and drawn pictures in order. In a text, boxes are loc tokens.
+        content: texts and drawn pictures in order. In a text, boxes are loc tokens; a picture has its plan, if the model
+            made one.
         reason: why it ended: "stop", or "length" if it ran into `max_new_tokens` or the end of the context.
     """
 
@@ -37,6 +38,11 @@ class Reply:
     @property
     def images(self) -> list[PIL.Image.Image]:
         return [part.image for part in self.content if isinstance(part, Image)]
+
+    @property
+    def plans(self) -> list[list[Box]]:
+        """Of each picture, what the model meant to draw where; nothing of a model that makes no plans."""
+        return [text_to_boxes(part.plan) for part in self.content if isinstance(part, Image)]
 
     @property
     def frames(self) -> list[tuple[str, PIL.Image.Image]]:

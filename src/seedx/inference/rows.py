@@ -23,6 +23,8 @@ from seedx.inference.settings import Drawing
 from seedx.inference.text_stream import TextDecoder, TextStream
 from seedx.model.seedx import SeedX
 
+MAX_PLAN = 20 * 8  # tokens of a plan: twenty boxes of six tokens, each with a name of two
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -103,10 +105,12 @@ class TextEvent:
 
 @dataclass(frozen=True)
 class ImageEvent:
-    """An image: features (Kp, D) for the de-tokenizer, regressed from the states (K, dim) of its placeholders."""
+    """An image: features (Kp, D) for the de-tokenizer, regressed from the states (K, dim) of its placeholders; and its
+    plan, as `Image.plan`."""
 
     features: Tensor
     states: Tensor
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -194,6 +198,9 @@ class Row:
         self.pending: list[int] = []  # sampled and not read yet
         self.new: list[int] = []
         self.span: int | None = None  # where the placeholders of an image to draw begin in `pending`
+        self.plan: list[int] | None = None  # the tokens of a plan that has not ended
+        self.planned = ""  # the plan of the last image
+        self.opened = self.length + self.unread  # where the last image begins, its plan included, in all tokens
         self.images = 0
         self.running = True
 
@@ -204,15 +211,43 @@ class Row:
         return min(self.settings.max_new_tokens - len(self.new), self.context - held)
 
     @property
+    def opening(self) -> int:
+        """The token that an image begins with: `<plan>` where the vocabulary has plans, else `<img>`."""
+        return self.specials.image_start if self.specials.plan_start is None else self.specials.plan_start
+
+    @property
+    def image_tokens(self) -> int:
+        """What an image takes at least, the ends of its plan included."""
+        return self.queries + (2 if self.specials.plan_start is None else 4)
+
+    @property
     def may_draw(self) -> bool:
         # The release starts a span even if it is cut off.
-        room = self.settings.release_suppression or self.left >= self.queries + 2
+        room = self.settings.release_suppression or self.left >= self.image_tokens
         return self.settings.drawing != "forbid" and room
 
     @property
-    def begun(self) -> int | None:
-        """Where `<img>` of an image that was not drawn yet is in `pending`."""
-        return None if self.span is None else max(0, self.span - 1)
+    def forbidden(self) -> list[int]:
+        """Tokens that can't be next, besides those that only spans and prompts hold. `<img>` follows a plan by itself."""
+        s = self.specials
+        if s.plan_start is None or s.plan_end is None:
+            return [] if self.may_draw else [s.image_start]
+        if self.plan is not None:
+            return [s.image_start, s.plan_start, s.eos]
+        return [s.image_start, s.plan_end, *([] if self.may_draw else [s.plan_start])]
+
+    @property
+    def temperature(self) -> float:
+        """Of the next token. What a plan names follows from the prompt; where it stands is often open, and a greedy reply
+        would place the same things alike for every seed. So the numbers of its boxes are always sampled."""
+        s, plan = self.specials, self.plan or ()
+        in_box = sum(token == s.box_start for token in plan) > sum(token == s.box_end for token in plan)
+        return max(self.settings.temperature, 1.0) if in_box else self.settings.temperature
+
+    @property
+    def kept(self) -> int:
+        """How many tokens a state of the row has: an image that was begun and not drawn is no part of it."""
+        return self.length + len(self.pending) if self.plan is None and self.span is None else self.opened
 
     def next_counts(self, limit: int | None) -> tuple[int, int]:
         """How many tokens of the prompt and of those sampled the next pass reads."""
@@ -229,10 +264,13 @@ class Row:
 
     def take(self, token: int) -> list[Event]:
         """Continue with `token`."""
+        if self.plan is not None:
+            self._continue_plan(self.plan, token)
+            return []
         if self.settings.drawing == "force" and not self.images:
-            last_chance = self.left == self.queries + 2
-            token = self.specials.image_start if last_chance or token == self.specials.eos else token
-        if token == self.specials.image_start:
+            last_chance = self.left == self.image_tokens
+            token = self.opening if last_chance or token == self.specials.eos else token
+        if token == self.opening:
             self.draw_now()
             return _texts(self.text.flush())
         self.new.append(token)
@@ -243,9 +281,27 @@ class Row:
         return events if self.left else events + self.finish("length")
 
     def draw_now(self) -> None:
-        """Continue with `<img>`."""
-        self.new.append(self.specials.image_start)
-        self.pending = [self.specials.image_start]
+        """Continue with an image, or with its plan."""
+        self.opened = self.length + self.unread
+        self.new.append(self.opening)
+        self.pending = [self.opening]
+        if self.specials.plan_start is None:
+            self.draw()
+        else:
+            self.plan = []
+
+    def _continue_plan(self, plan: list[int], token: int) -> None:
+        """Continue a plan. Its end, where it is too long at the latest, is followed by the image."""
+        s = self.specials
+        assert s.plan_end is not None
+        if token != s.plan_end and len(plan) < MAX_PLAN and self.left > self.queries + 3:
+            plan.append(token)
+            self.new.append(token)
+            self.pending = [token]
+            return
+        self.plan, self.planned = None, self.text.tokenizer.decode(plan)
+        self.new += [s.plan_end, s.image_start]
+        self.pending = [s.plan_end, s.image_start]
         self.draw()
 
     def draw(self) -> None:

@@ -118,7 +118,7 @@ class Session:
                 if isinstance(event, ImageEvent):
                     number = sum(isinstance(part, Image) for part in parts)
                     image = self._engine.image_request(request, number, event.features)
-                    parts.append(Image(self._engine.image_decoder.decode([image])[0]))
+                    parts.append(Image(self._engine.image_decoder.decode([image])[0], plan=event.plan))
                 else:
                     parts.append(Text(event.text))
                 self.messages[-1] = assistant(*parts)

@@ -17,7 +17,8 @@ from PIL import Image
 
 from seedx.inference.reply import Reply
 from seedx.messages import Box, Text
-from seedx_stickers.evaluation.item import Item, boxes_as_text
+from seedx.tokens import boxes_to_text
+from seedx_stickers.evaluation.item import Item
 from seedx_stickers.evaluation.model import Answer
 from seedx_stickers.evaluation.protocols import picture_reply
 from seedx_stickers.tasks import normalise
@@ -86,7 +87,7 @@ def _copy(item: Item, pool: Pool) -> Answer:
 
 
 def _whole(item: Item, pool: Pool) -> Answer:
-    return (Reply((Text(boxes_as_text([Box((0.0, 0.0, 1.0, 1.0))])),)),)
+    return (Reply((Text(boxes_to_text([Box((0.0, 0.0, 1.0, 1.0))])),)),)
 
 
 def _mean_colour(item: Item, pool: Pool) -> Answer:

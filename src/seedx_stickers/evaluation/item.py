@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from PIL import Image
 from seedx.inference.reply import Reply
 from seedx.messages import Box, Message, Text, assistant, map_images
 from seedx.messages import Image as Picture
-from seedx.tokens import box_to_text
+from seedx.tokens import boxes_to_text
 from seedx_stickers.evaluation.model import Answer
 from seedx_stickers.evaluation.shifts import UNSHIFTED, Shift
 from seedx_stickers.scenes import Scene, render
@@ -75,10 +75,5 @@ def _as_reply(message: Message[Scene]) -> Reply:
     """An assistant's message as the reply of a model."""
     boxes = [part for part in message.content if isinstance(part, Box)]
     if boxes:
-        return Reply((Text(boxes_as_text(boxes)),))
+        return Reply((Text(boxes_to_text(boxes)),))
     return Reply(tuple(Picture(render(p.image)) if isinstance(p, Picture) else p for p in message.content))  # type: ignore[misc]
-
-
-def boxes_as_text(boxes: Iterable[Box]) -> str:
-    """Boxes as a model generates them: labels and loc tokens."""
-    return " ".join(f"{box.label} {box_to_text(box.box)}".strip() for box in boxes)

@@ -114,6 +114,8 @@ KINDS: dict[str, Callable[[random.Random, bool | None], Example]] = {
 PARTS = {
     **{f"question:{type_}": partial(question, type_=type_) for type_ in QUESTIONS},
     "draw:unplaced": partial(draw, placed=0.0),  # more of several equal things, and of single large ones
+    "draw:scattered": partial(draw, scattered=True),
+    "draw:unplaced:scattered": partial(draw, placed=0.0, scattered=True),
     **{f"edit:{operation}": partial(edit, operation=operation) for operation in OPERATIONS},
     "chat:story": partial(chat, plans=TO_A_STORY),
     "text:tiled": partial(text, any_size=1.0),

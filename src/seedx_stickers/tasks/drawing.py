@@ -8,8 +8,8 @@ from itertools import combinations
 
 from seedx.messages import Image, assistant, user
 from seedx_stickers.art import BACKGROUNDS, OBJECTS
-from seedx_stickers.layout import Ask, apart, compose, neighbours
-from seedx_stickers.scenes import PLACES, is_unseen
+from seedx_stickers.layout import Ask, apart, compose, neighbours, plan, scatter
+from seedx_stickers.scenes import PLACES, Scene, is_unseen
 from seedx_stickers.tasks.example import Example, Expected
 from seedx_stickers.tasks.reading import WEARABLE, pick_names
 from seedx_stickers.tasks.words import a, at, counted, joined, on, styled
@@ -39,17 +39,31 @@ BACKGROUND_WORDS = {
 }
 
 
-def draw(rng: random.Random, unseen: bool | None = False, placed: float = 0.6) -> Example:
-    """One to four things; the share `placed` names their places, three in four name a background."""
+LEVEL = 0.12  # two things stand beside each other if their heights differ by no more
+
+
+def draw(rng: random.Random, unseen: bool | None = False, placed: float = 0.6, scattered: bool = False) -> Example:
+    """One to four things; the share `placed` names their places, three in four name a background.
+
+    Args:
+        scattered: things without places stand anywhere.
+    """
     while True:
         background = rng.choice(list(BACKGROUNDS)) if rng.random() < 0.75 else None
         asks = _asks(rng, background or "white", placed, avoid=unseen is False)
-        target = compose(asks, background)
+        free = scattered and not any(ask.place for ask in asks)
+        target = scatter(rng, asks, background) if free else compose(asks, background)
         if apart(target) and unseen in (None, is_unseen(target)):
             break
-    prompt = styled(rng, rng.choice(PROMPTS).format(it=description(rng, asks, background)))
+    it = description(rng, asks, background, not free or side_by_side(target))
+    prompt = styled(rng, rng.choice(PROMPTS).format(it=it))
     expected = Expected(HERE, "draw", target=target, asked=tuple(asks))
-    return Example("draw", [user(prompt), assistant(HERE, Image(target))], [expected])
+    return Example("draw", [user(prompt), assistant(HERE, Image(target, plan=plan(target)))], [expected])
+
+
+def side_by_side(scene: Scene) -> bool:
+    """Whether all that is in a scene of two stickers may be called beside each other."""
+    return len(scene.stickers) == 2 and abs(scene.stickers[0].y - scene.stickers[1].y) < LEVEL
 
 
 def _asks(rng: random.Random, background: str, placed: float, avoid: bool) -> list[Ask]:
@@ -77,11 +91,15 @@ def _places(rng: random.Random, count: int) -> list[str]:
             return places
 
 
-def description(rng: random.Random, asks: list[Ask], background: str | None) -> str:
-    """ "a cat on the left and two stars, on the beach", in one of several wordings."""
+def description(rng: random.Random, asks: list[Ask], background: str | None, beside: bool = True) -> str:
+    """ "a cat on the left and two stars, on the beach", in one of several wordings.
+
+    Args:
+        beside: two things may be said to be beside each other.
+    """
     things = [_thing(rng, ask) for ask in asks]
     placed = any(ask.place for ask in asks)
-    if len(things) == 2 and not placed and rng.random() < 0.3:
+    if len(things) == 2 and not placed and beside and rng.random() < 0.3:
         words = f"{things[0]} {rng.choice(('beside', 'next to'))} {things[1]}"
     else:
         words = joined(things)

@@ -23,7 +23,10 @@ from seedx_stickers.tasks import grammar
 from seedx_stickers.tasks.documents import DOCUMENTS
 
 GRAMMAR = "grammar:"  # before the kinds of `tasks.grammar`
-KINDS = (*DOCUMENTS, *tasks.MANY_TURNS, *tasks.KINDS, *tasks.PARTS, *(f"{GRAMMAR}{kind}" for kind in grammar.KINDS))
+KINDS = (
+    *(*DOCUMENTS, *tasks.MANY_TURNS, *tasks.KINDS, *tasks.PARTS),
+    *(f"{GRAMMAR}{kind}" for kind in (*grammar.KINDS, *grammar.PARTS)),
+)
 
 
 class Generated(Record):

@@ -142,6 +142,9 @@ KINDS: dict[str, Maker] = {
     "slide": lambda w, unseen, looks: tell.slide(w, unseen),
 }
 
+# Kinds in another form, for training: drawings whose things stand anywhere, unless they have places.
+PARTS: dict[str, Maker] = {"draw:scattered": lambda w, unseen, looks: makes.drawing(w, unseen, scattered=True)}
+
 
 def sample(
     rng: random.Random,
@@ -153,7 +156,7 @@ def sample(
     errors: float = 0.0,
     plain: bool = False,
 ) -> Example:
-    """One example of a kind of `KINDS`.
+    """One example of a kind of `KINDS` or `PARTS`.
 
     Args:
         unseen: as in `tasks.sample`.
@@ -165,9 +168,10 @@ def sample(
     Raises:
         SeedxError: no such kind.
     """
-    if kind not in KINDS:
-        raise SeedxError(f"the grammar has no task {kind!r}: choose from {', '.join(KINDS)}")
-    example = KINDS[kind](wording(rng, wordings), unseen, looks)
+    maker = KINDS.get(kind) or PARTS.get(kind)
+    if not maker:
+        raise SeedxError(f"the grammar has no task {kind!r}: choose from {', '.join((*KINDS, *PARTS))}")
+    example = maker(wording(rng, wordings), unseen, looks)
     return example if plain else _typed(rng, example, errors)
 
 

@@ -8,9 +8,9 @@ import random
 
 from seedx.messages import Image, assistant, user
 from seedx_stickers.art import BACKGROUNDS, OBJECTS
-from seedx_stickers.layout import Ask, apart, boxes
+from seedx_stickers.layout import Ask, apart, boxes, plan
 from seedx_stickers.scenes import PLACES, Scene, Sticker, is_unseen
-from seedx_stickers.tasks.drawing import HERE, draw
+from seedx_stickers.tasks.drawing import HERE, draw, side_by_side
 from seedx_stickers.tasks.editing import ADDED, EVERYWHERE, GAP, SETTING_NAMES, Edit, expected_of, scene_to_edit
 from seedx_stickers.tasks.example import Example
 from seedx_stickers.tasks.grammar.expand import Wording
@@ -20,12 +20,12 @@ from seedx_stickers.tasks.reading import WEARABLE, dressed, with_changed
 from seedx_stickers.tasks.words import FAR, a, called
 
 
-def description(w: Wording, asks: tuple[Ask, ...], background: str | None) -> str:
-    """What a drawing shows, in words."""
+def description(w: Wording, asks: tuple[Ask, ...], background: str | None, beside: bool = True) -> str:
+    """What a drawing shows, in words; `beside`: two things may be said to be beside each other."""
     rng = w.rng
     things = [_thing(w, ask) for ask in asks]
     placed = any(ask.place for ask in asks)
-    if len(things) == 2 and not placed and rng.random() < 0.4:
+    if len(things) == 2 and not placed and beside and rng.random() < 0.4:
         words = f"{things[0]} {w.part('beside')} {things[1]}"
     else:
         words = several(rng, things)
@@ -59,14 +59,15 @@ def _thing(w: Wording, ask: Ask) -> str:
     return f"{words} {at_words(w, ask.place)}" if ask.place else words
 
 
-def drawing(w: Wording, unseen: bool | None = False, placed: float = 0.5) -> Example:
+def drawing(w: Wording, unseen: bool | None = False, placed: float = 0.5, scattered: bool = False) -> Example:
     """What `tasks.drawing.draw` draws, asked for in other words."""
-    (expected,) = draw(w.rng, unseen, placed).expected
+    (expected,) = draw(w.rng, unseen, placed, scattered).expected
     target = expected.target
     assert target is not None
     named = None if target.background == "white" and w.rng.random() < 0.6 else target.background
-    prompt = w.say("order_draw", do=w.part("draw_it", it=(it := description(w, expected.asked, named))), it=it)
-    return Example("draw", [user(prompt), assistant(HERE, Image(target))], [expected])
+    beside = not scattered or side_by_side(target)
+    prompt = w.say("order_draw", do=w.part("draw_it", it=(it := description(w, expected.asked, named, beside))), it=it)
+    return Example("draw", [user(prompt), assistant(HERE, Image(target, plan=plan(target)))], [expected])
 
 
 def _order(w: Wording, order: str, wish: str, **values: str) -> str:
