@@ -1,9 +1,9 @@
-"""Does a plan help a drawing? The bundled model with tokens for plans, and what the judge sees in the drawings of a model.
+"""Does a plan help a drawing? The bundled model with tokens for plans, and what the judge sees in a model's drawings.
 
-    python benchmarks/plans.py init runs/plans/base                 # the bundled model with two more tokens
-    seedx train recipes/plans/planned.toml --out runs/plans/planned --init-from runs/plans/base
-    seedx train recipes/plans/plain.toml --out runs/plans/plain --init-from tiny
-    python benchmarks/plans.py measure runs/plans/planned --sheet runs/plans/planned.png
+python benchmarks/plans.py init runs/plans/base                 # the bundled model with two more tokens
+seedx train recipes/plans/planned.toml --folder runs/plans/planned
+seedx train recipes/plans/plain.toml --folder runs/plans/plain
+python benchmarks/plans.py measure --model runs/plans/planned --sheet runs/plans/planned.png
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 import tyro
 from PIL import Image
 from tokenizers import AddedToken, Tokenizer
-from torch import Tensor, nn
+from torch import nn
 
 import seedx
 from seedx.checkpoint import native
@@ -51,23 +51,21 @@ KINDS: dict[str, Callable[[tuple[Ask, ...]], bool]] = {
 
 
 def init(out: Path) -> None:
-    """Write the bundled model with the tokens of plans. Their rows are the mean of the others."""
+    """Write the bundled model with the tokens of plans."""
     pipeline = seedx.load("tiny")
     model = pipeline.model
     model.need("vision", "language", "bridge", "detokenizer", "vae")
     words = Tokenizer.from_str(model.tokenizer._full.to_str())  # type: ignore[attr-defined]
     words.add_tokens([AddedToken(token, normalized=False) for token in PLAN_TOKENS])
     llm = model.seedx.language.llm
+    before = len(llm.lm_head.weight)
     for module in (llm.model.embed_tokens, llm.lm_head):
-        module.weight = nn.Parameter(grown(module.weight.data, len(PLAN_TOKENS)))
+        module.weight = nn.Parameter(nn.functional.pad(module.weight.data, (0, 0, 0, len(PLAN_TOKENS))))
+    model.seedx.language.init_new_rows(before)
     language = dataclasses.replace(model.config.language, vocab_size=len(llm.lm_head.weight))
     model.config = dataclasses.replace(model.config, language=language)
     model.tokenizer = JsonTokenizer(words.to_str())
     native.save(model, out, torch.float16)
-
-
-def grown(weight: Tensor, more: int) -> Tensor:
-    return torch.cat([weight, weight.mean(0, keepdim=True).expand(more, -1)])
 
 
 def items(kind: str, n: int, seed: int) -> list[Item]:

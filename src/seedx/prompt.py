@@ -14,8 +14,14 @@ two placeholders (p p) and images of one tile; R and D mark what is read and dra
                                    LLLLLLLLLLD D                    R R                          LLLLLD D      LLLL
 
 The text loss is on the assistant's text, `<img>` (when to draw) and EOS; never on placeholders or `</img>`, which are
-forced. In a vocabulary with plans, `<plan>`, the image's boxes and `</plan>` come before every
-`<img>` that is drawn and have labels, too; an image without a plan has an empty one. There is no EOS between turns. Each turn is encoded apart, as in the release: `\n[INST] ` belongs to the user's.
+forced. There is no EOS between turns. Each turn is encoded apart, as in the release: `\n[INST] ` belongs to the user's.
+
+In a vocabulary with plans, `<plan>`, the image's boxes and `</plan>` come before every `<img>` that is drawn, and have
+labels, too. A plan stays in the history, so that a conversation which is encoded anew has the tokens that a session has
+read; an image that comes without its plan, as a server's clients send it, has an empty one, like an image of an edit:
+
+    assistant("Here.", Image(cat, plan="cat <box_start>...<box_end>"))
+    Here.<plan>cat <box_start>...<box_end></plan><img>p p</img>
 
 A system message is context without a template: written as it is, and never supervised. Before a user turn it ends in a
 new line. Pre-training's documents need nothing else:

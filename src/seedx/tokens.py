@@ -85,7 +85,7 @@ class SpecialTokens:
     def find(cls, vocabulary: Mapping[str, int], *, bos: int, eos: int, pad: int) -> SpecialTokens:
         """Look the tokens up by name, in whatever order they were added.
 
-        A vocabulary may have fewer placeholders. It may lack both tokens of tiles, all tokens of boxes, and both of plans.
+        A vocabulary may have fewer placeholders. It may lack both tokens of tiles, all of boxes, and both of plans.
 
         Raises:
             SeedxError: a token is missing.

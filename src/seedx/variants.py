@@ -77,6 +77,7 @@ class Variant:
         story_mark: what the model writes before every text of such a story but the first.
         language: there is a language model. Without one the model has a visual tokenizer and a de-tokenizer, to
             reconstruct pictures, and `language` and `bridge` of its config mean nothing.
+        planned: a new tokenizer has the tokens of plans, and the model then plans each image before it draws.
         fold_case: the model reads what a user says in small letters, so that any case reads alike.
         bilinear: `reconstruct` reads its picture resized bilinearly, as the release's transform does; else as pictures
             are read (bicubic).
@@ -99,6 +100,7 @@ class Variant:
     window: int | None = None
     story_mark: str = ""
     language: bool = True
+    planned: bool = False
     fold_case: bool = False
     bilinear: bool = True
 
@@ -128,7 +130,9 @@ OWN = Variant(
 )
 VARIANTS = {
     "tiny": OWN,
-    "folded": dataclasses.replace(OWN, title="our own models that read small letters", fold_case=True),
+    "folded": dataclasses.replace(
+        OWN, title="our own models that read small letters and plan", planned=True, fold_case=True
+    ),
     "seed_x": Variant(
         title="SEED-X",
         template=Template("Question: ", "\nQuestion: ", "\nAnswer:"),

@@ -12,11 +12,11 @@ import torch
 
 from seedx.checkpoint.parts import Model
 from seedx.errors import SeedxError
-from seedx.inference.pipeline import Pipeline
 from seedx.inference.engine import Engine, Request
-from seedx.inference.rows import MAX_PLAN, Answer, EndEvent, Prompt, SamplingSettings
+from seedx.inference.pipeline import Pipeline
+from seedx.inference.rows import MAX_PLAN, Answer, EndEvent, ImageEvent
 from seedx.inference.settings import Settings
-from seedx.messages import Image, Text, assistant, user
+from seedx.messages import Image, assistant, user
 from seedx.model.seedx import SeedX
 from seedx.prompt import encode
 from seedx.serve.prefix_cache import PrefixCache, keys_of
@@ -87,14 +87,18 @@ def rule_by_last_token(llm, rules, eos):
     head[eos] = 1.0
     for index, (name, (tokens, following)) in enumerate(rules.items()):
         if name != "end of prompt":
-            embed[tokens] = 0.0
-            embed[tokens, index] = 1.0
+            embed[list(tokens)] = 0.0
+            embed[list(tokens), index] = 1.0
         head[list(rules[following][0]), index] = HEAT
 
 
-def answer(planner, *prompts, drawing="auto", **settings):
-    """The answers to prompts that are generated together."""
-    requests = [Request([user(prompt)], Settings(**settings), drawing) for prompt in prompts]
+def answer(planner, prompt, drawing="auto", **settings):
+    (answer,) = answers_to(planner, [Request([user(prompt)], Settings(**settings), drawing)])
+    return answer
+
+
+def answers_to(planner, requests):
+    """Generated together."""
     answers = [Answer() for _ in requests]
     for index, event in planner.engine.respond(requests):
         answers[index].add(event)
@@ -104,7 +108,7 @@ def answer(planner, *prompts, drawing="auto", **settings):
 def test_a_plan_is_no_text_and_comes_with_its_image(planner):
     reply = planner.chat("a")
     assert reply.text == "x" and not reply.boxes and len(reply.images) == 1
-    (((box),),) = reply.plans
+    ((box,),) = reply.plans
     assert box.label == "y" and reply.content[1].plan.startswith("y<box_start>")
 
 
@@ -113,54 +117,60 @@ def test_a_greedy_reply_plans_other_places_with_other_seeds(planner):
     assert plans[0] == plans[1] and len({plan[0].box for plan in plans}) == 3
 
 
-def test_what_each_gives_alone(planner):
-    seeds = [4, 5, 6]
-    together = planner.reply_batch([[user("a " * n)] for n in (1, 9, 3)], seeds=seeds, temperature=0.7)
-    for n, seed, reply in zip((1, 9, 3), seeds, together, strict=True):
-        alone = planner.chat("a " * n, seed=seed, temperature=0.7)
-        assert alone.plans == reply.plans and alone.text == reply.text
-        assert [image.tobytes() for image in alone.images] == [image.tobytes() for image in reply.images]
+def test_a_batch_gives_what_each_prompt_gives_alone(planner):
+    each = [("a", "auto", 4), ("a a a a", "now", 5), ("a a", "force", 6), ("a", "forbid", 7)]
+    requests = [Request([user(text)], Settings(seed=seed, temperature=0.7), drawing) for text, drawing, seed in each]
+    for request, together in zip(requests, answers_to(planner, requests), strict=True):
+        (alone,) = answers_to(planner, [request])
+        assert (alone.ids, alone.text) == (together.ids, together.text)
+        assert [part.plan for part in images_of(alone)] == [part.plan for part in images_of(together)]
+        for one, other in zip(alone.images, together.images, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+def images_of(answer):
+    return [part for part in answer.parts if isinstance(part, ImageEvent)]
 
 
 def test_forbidden_now_and_forced(planner, make, tokenizer):
     s = tokenizer.specials
-    (forbidden,) = answer(planner, "a", drawing="forbid")
+    forbidden = answer(planner, "a", drawing="forbid")
     assert not forbidden.images and not {s.plan_start, s.image_start} & {*forbidden.ids}
-    (now,) = answer(planner, "a", drawing="now")
+    now = answer(planner, "a", drawing="now")
     assert now.text == "" and now.ids[0] == s.plan_start and len(now.images) == 1
     silent = make(text=([tokenizer.encode("x")[0]], "end"))
-    assert not answer(silent, "a")[0].images
-    (forced,) = answer(silent, "a", drawing="force")
+    assert not answer(silent, "a").images
+    forced = answer(silent, "a", drawing="force")
     assert forced.text == "x" and forced.ids[1] == s.plan_start and len(forced.images) == 1
 
 
 def test_an_image_is_never_begun_without_a_plan(make, tokenizer):
     s = tokenizer.specials
     hasty = make(text=([tokenizer.encode("x")[0]], "image"), image=([s.image_start], "end"))
-    assert not answer(hasty, "a")[0].images
+    assert not answer(hasty, "a").images
     hasty = make(plan=([s.plan_start], "image"), image=([s.image_start], "end"))
-    assert text_to_boxes(answer(hasty, "a")[0].parts[1].plan) == []
+    assert text_to_boxes(images_of(answer(hasty, "a"))[0].plan) == []
 
 
 def test_a_plan_that_does_not_end_is_ended(make, tokenizer):
     s = tokenizer.specials
     endless = make(**{"box end": ([s.box_end], "label")})
-    (plan,) = [part.plan for part in answer(endless, "a")[0].parts[1:]]
+    (plan,) = (part.plan for part in images_of(answer(endless, "a")))
     assert len(tokenizer.encode(plan)) == MAX_PLAN
     for room in (0, 3):
-        (short,) = answer(endless, "a", drawing="now", max_new_tokens=QUERIES + 4 + room)
+        short = answer(endless, "a", drawing="now", max_new_tokens=QUERIES + 4 + room)
         assert len(short.ids) == QUERIES + 4 + room and len(short.images) == 1
         assert short.ids[room + 1 : room + 3] == [s.plan_end, s.image_start]
     with pytest.raises(SeedxError, match="an image takes 20 tokens"):
         answer(endless, "a", drawing="force", max_new_tokens=QUERIES + 3)
-    assert not answer(endless, "a", max_new_tokens=QUERIES + 4)[0].images  # one is the text
+    assert not answer(endless, "a", max_new_tokens=QUERIES + 4).images  # one is the text
 
 
 def test_a_conversation_is_encoded_as_it_was_read(planner, tokenizer):
     """The plan is part of the history, so that a session and the conversation encoded anew have the same tokens."""
     chat = planner.session()
     reply = chat.send("a")
-    (told,) = answer(planner, "a")
+    told = answer(planner, "a")
     config = planner.model.config
     asked = encode([user("a")], tokenizer, config, for_generation=True)
     again = encode(chat.messages, tokenizer, config, tiles=[1], for_generation=True)
@@ -178,7 +188,7 @@ def test_a_client_that_leaves_the_plan_out_is_read_from_there(planner, tokenizer
     request = Request([user("a")], Settings())
     row, keys = engine.row_request(request), keys_of(engine.row_request(request).prompt)
     responses = engine.respond([request], keep_states=True)
-    ids = [event.ids for _, event in responses if isinstance(event, EndEvent)][0]
+    (ids,) = [event.ids for _, event in responses if isinstance(event, EndEvent)]
     cache = PrefixCache(1000)
     cache.put(torch.cat([row.prompt.ids, torch.tensor(ids)]).numpy(), len(keys), responses.states[0], None)
     drawn = planner.chat("a")

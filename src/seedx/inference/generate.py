@@ -10,8 +10,8 @@ image are one operation, and the rows of a pass may be at different stages. With
     3       " cat"                  <img> P0 P1 </img>      TextEvent(" cat"), then ImageEvent of row 1
     4       (end)                   "Done"                  EndEvent, TextEvent("Done")
 
-In a vocabulary with plans, an image begins with its plan: `<plan>` is sampled in place of `<img>`, then its tokens, which
-are no text of the reply, one a pass; `</plan>` and the span are one pass again.
+In a vocabulary with plans, an image begins with its plan: `<plan>` is sampled in place of `<img>`, then a token a pass
+that is no text of the reply. `</plan>` and the span are one pass again.
 
 Outside a span, placeholders and the ends of spans can't be sampled. A row's events do not depend on the other rows.
 
@@ -204,8 +204,8 @@ class Generation:
             row.span = None
         features = self.model.draw_features(stacked)
         return [
-            (row, ImageEvent(*image, plan=row.planned))
-            for (row, _), *image in zip(spans, features, stacked, strict=True)
+            (row, ImageEvent(image, states, row.planned))
+            for (row, _), image, states in zip(spans, features, stacked, strict=True)
         ]
 
     def _continued(self, rows: list[Row]) -> list[tuple[Row, Event]]:

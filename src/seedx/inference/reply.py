@@ -16,8 +16,8 @@ PICTURE = "\0"  # stands for one within a text
 class Reply:
     """
     Attributes:
-        content: texts and drawn pictures in order. In a text, boxes are loc tokens; a picture has its plan, if the model
-            made one.
+        content: texts and drawn pictures in order. In a text, boxes are loc tokens. A picture has its plan, if the
+            model made one.
         reason: why it ended: "stop", or "length" if it ran into `max_new_tokens` or the end of the context.
     """
 

@@ -228,7 +228,7 @@ class Row:
 
     @property
     def forbidden(self) -> list[int]:
-        """Tokens that can't be next, besides those that only spans and prompts hold. `<img>` follows a plan by itself."""
+        """Tokens that can't be next, besides those that only spans and prompts hold. `<img>` follows a plan unasked."""
         s = self.specials
         if s.plan_start is None or s.plan_end is None:
             return [] if self.may_draw else [s.image_start]
@@ -238,8 +238,8 @@ class Row:
 
     @property
     def temperature(self) -> float:
-        """Of the next token. What a plan names follows from the prompt; where it stands is often open, and a greedy reply
-        would place the same things alike for every seed. So the numbers of its boxes are always sampled."""
+        """Of the next token. What a plan names follows from the prompt, but where it stands is often open, and a greedy
+        reply would place the same things alike for every seed. So the numbers of its boxes are always sampled."""
         s, plan = self.specials, self.plan or ()
         in_box = sum(token == s.box_start for token in plan) > sum(token == s.box_end for token in plan)
         return max(self.settings.temperature, 1.0) if in_box else self.settings.temperature

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from seedx.messages import Image, assistant, user
 from seedx_stickers.art import BACKGROUNDS, OBJECTS
-from seedx_stickers.layout import Ask, apart, compose, neighbours, plan, scatter
+from seedx_stickers.layout import Ask, apart, compose, neighbours, scatter
 from seedx_stickers.scenes import PLACES, Scene, is_unseen
 from seedx_stickers.tasks.example import Example, Expected
 from seedx_stickers.tasks.reading import WEARABLE, pick_names
@@ -58,7 +58,7 @@ def draw(rng: random.Random, unseen: bool | None = False, placed: float = 0.6, s
     it = description(rng, asks, background, not free or side_by_side(target))
     prompt = styled(rng, rng.choice(PROMPTS).format(it=it))
     expected = Expected(HERE, "draw", target=target, asked=tuple(asks))
-    return Example("draw", [user(prompt), assistant(HERE, Image(target, plan=plan(target)))], [expected])
+    return Example("draw", [user(prompt), assistant(HERE, Image(target))], [expected])
 
 
 def side_by_side(scene: Scene) -> bool:

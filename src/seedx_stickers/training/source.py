@@ -6,6 +6,7 @@ worker has no state. Pictures are scenes, which are rendered when they are opene
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from seedx.config import nearest
 from seedx.data.record import Record
 from seedx.data.sources import Unit
 from seedx.errors import SeedxError
-from seedx.messages import Message, Text, to_json
+from seedx.messages import Image, Message, Part, Text, to_json
 from seedx_stickers import tasks
+from seedx_stickers.layout import plan
 from seedx_stickers.scenes import Scene
 from seedx_stickers.tasks import grammar
 from seedx_stickers.tasks.documents import DOCUMENTS
@@ -63,8 +65,19 @@ def units(kind: str, parts: int, run: str) -> list[Unit]:
 
 def _conversation(kind: str, rng: random.Random) -> list[Message[Scene]]:
     if kind.startswith(GRAMMAR):
-        return grammar.training(rng, kind.removeprefix(GRAMMAR)).messages
-    return DOCUMENTS[kind](rng) if kind in DOCUMENTS else tasks.mixture(rng, {kind: 1.0}).messages
+        return _planned(grammar.training(rng, kind.removeprefix(GRAMMAR)).messages)
+    return _planned(DOCUMENTS[kind](rng) if kind in DOCUMENTS else tasks.mixture(rng, {kind: 1.0}).messages)
+
+
+def _planned(messages: list[Message[Scene]]) -> list[Message[Scene]]:
+    """With a plan for each image that is drawn from words alone. An edit keeps to the picture given and has none."""
+    if any(isinstance(part, Image) for message in messages if message.role != "assistant" for part in message.content):
+        return messages
+
+    def with_plan(part: Part[Scene]) -> Part[Scene]:
+        return dataclasses.replace(part, plan=plan(part.image)) if isinstance(part, Image) else part
+
+    return [dataclasses.replace(message, content=tuple(map(with_plan, message.content))) for message in messages]
 
 
 def corpus() -> Iterable[str]:

@@ -60,7 +60,7 @@ def text(record: Record, rng: random.Random, *, field: str = "", min_chars: int 
 
 
 def _opened(part: Part, fields: Fields) -> Part:
-    return fields.open(part.image) if isinstance(part, Image) else part
+    return dataclasses.replace(fields.open(part.image), plan=part.plan) if isinstance(part, Image) else part
 
 
 def _bound(fields: Fields) -> dict[str, Any]:

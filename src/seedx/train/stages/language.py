@@ -50,6 +50,7 @@ from seedx.train.stages.language_samples import (
     rows_with_targets,
 )
 from seedx.train.stages.packed_data import PackedDataStage
+from seedx.variants import variant_of
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def load_or_train_tokenizer(folder: Path, config: Config, texts: Callable[[], It
                 raise SeedxError(
                     f"{folder} has no tokenizer: give texts to train one on (options.corpus), or a model (init_from)"
                 )
-            trained = train_tokenizer(texts(), config.language.vocab_size)
+            trained = train_tokenizer(texts(), config.language.vocab_size, variant_of(config).planned)
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder) as aside:  # a kill must not leave half of it
                 trained.save(Path(aside))

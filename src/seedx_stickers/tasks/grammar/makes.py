@@ -8,7 +8,7 @@ import random
 
 from seedx.messages import Image, assistant, user
 from seedx_stickers.art import BACKGROUNDS, OBJECTS
-from seedx_stickers.layout import Ask, apart, boxes, plan
+from seedx_stickers.layout import Ask, apart, boxes
 from seedx_stickers.scenes import PLACES, Scene, Sticker, is_unseen
 from seedx_stickers.tasks.drawing import HERE, draw, side_by_side
 from seedx_stickers.tasks.editing import ADDED, EVERYWHERE, GAP, SETTING_NAMES, Edit, expected_of, scene_to_edit
@@ -67,7 +67,7 @@ def drawing(w: Wording, unseen: bool | None = False, placed: float = 0.5, scatte
     named = None if target.background == "white" and w.rng.random() < 0.6 else target.background
     beside = not scattered or side_by_side(target)
     prompt = w.say("order_draw", do=w.part("draw_it", it=(it := description(w, expected.asked, named, beside))), it=it)
-    return Example("draw", [user(prompt), assistant(HERE, Image(target, plan=plan(target)))], [expected])
+    return Example("draw", [user(prompt), assistant(HERE, Image(target))], [expected])
 
 
 def _order(w: Wording, order: str, wish: str, **values: str) -> str:
