@@ -11,7 +11,8 @@ from seedx.messages import Image, Text
 from seedx_stickers.art import BACKGROUNDS
 from seedx_stickers.layout import compose
 from seedx_stickers.scenes import Scene, held_out, place_of, render
-from seedx_stickers.tasks import sample
+from seedx_stickers.tasks import grammar, sample
+from seedx_stickers.tasks.drawing import LEVEL
 from seedx_stickers.tasks.editing import EVERYWHERE, OPERATIONS
 from seedx_stickers.tasks.wishes import THEMES
 from seedx_stickers.tasks.words import counted
@@ -48,6 +49,24 @@ def test_drawings_without_places():
     assert not any(ask.place for asks in asked for ask in asks)
     several = sum(any(ask.count > 1 for ask in asks) for asks in asked)
     assert 0.25 < several / 400 < 0.5
+
+
+def test_scattered_drawings_are_beside_each_other_only_where_the_words_say_so():
+    beside, layouts = 0, set()
+    for kind in ("draw:unplaced:scattered", "grammar"):
+        for seed in range(300):
+            rng = random.Random(f"{kind}{seed}")
+            example = grammar.sample(rng, "draw:scattered") if kind == "grammar" else sample(rng, kind)
+            (expected,) = example.expected
+            stickers = expected.target.stickers
+            if any(ask.place for ask in expected.asked):
+                assert expected.target == compose(expected.asked, expected.target.background)
+                continue
+            layouts.add(tuple((s.x, s.y) for s in stickers))
+            if re.search(r"beside|next to|alongside", said(example)):
+                beside += 1
+                assert abs(stickers[0].y - stickers[1].y) < LEVEL and len(stickers) == 2
+    assert beside > 2 and len(layouts) > 300
 
 
 def test_equal_words_mean_equal_pictures():

@@ -5,9 +5,10 @@ import random
 
 import pytest
 
+from seedx.tokens import text_to_boxes
 from seedx_stickers.art import OBJECTS
-from seedx_stickers.layout import CLOSE, PLACED, Ask, apart, compose, neighbours
-from seedx_stickers.scenes import PLACES, place_of
+from seedx_stickers.layout import CLOSE, PLACED, SPACE, Ask, apart, compose, neighbours, plan, scatter
+from seedx_stickers.scenes import PLACES, box, place_of, worn_box
 
 
 def test_without_places_the_order_of_mention_decides():
@@ -57,3 +58,22 @@ def test_nothing_overlaps():
 def test_mistakes_are_explained(asks, background, message):
     with pytest.raises(ValueError, match=message):
         compose(asks, background)
+
+
+def test_scattered_things_are_apart_anywhere_and_equal_ones_in_order():
+    rng = random.Random(0)
+    asks = [Ask("star", 2), Ask("cat", wears=("hat",))]
+    scenes = [scatter(rng, asks, "beach") for _ in range(40)]
+    for scene in scenes:
+        assert [s.name for s in scene.stickers] == ["star", "star", "cat"] and scene.background == "beach"
+        assert apart(scene, SPACE) and scene.stickers[0].x < scene.stickers[1].x
+    assert {place_of(s.x, s.y) for scene in scenes for s in scene.stickers} == set(PLACES)
+    assert all(len(scatter(rng, [Ask(name, 4)]).stickers) == 4 for name in ("cat", "red car", "snowman"))
+
+
+def test_a_plan_lists_what_is_drawn_in_the_order_of_the_words():
+    scene = compose([Ask("cat", place="right", wears=("hat",)), Ask("star", place="left")])
+    cat, hat, star = text_to_boxes(plan(scene))
+    assert [cat.label, hat.label, star.label] == ["cat", "hat", "star"]
+    assert hat.box == pytest.approx(worn_box(scene, scene.stickers[0], "hat"), abs=1 / 224)
+    assert star.box == pytest.approx(box(scene, scene.stickers[1]), abs=1 / 224)

@@ -89,6 +89,11 @@ class LanguageStage(PackedDataStage):
         self.config = with_lora(source.config, recipe)
         self.weights = overridden(loss_weights(self.config.bridge), recipe.losses, "loss")
         self.tokenizer = load_or_train_tokenizer(source.folder, self.config, plugins.named(self.options.corpus))
+        if variant_of(self.config).planned and self.tokenizer.specials.plan_start is None:
+            raise SeedxError(
+                f"{source.folder} has a tokenizer without plans, and the variant {self.config.variant!r} plans its "
+                "images: train it from scratch, in a new folder"
+            )
         self.encode = Encode(self.tokenizer, self.config, recipe.max_seq_len, recipe.too_long, recipe.max_pixels)
         self.model = self._model(source)
         shows = recipe.sample_every and (current_world().first or recipe.prompts)
