@@ -11,7 +11,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+from collections import Counter
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import torch
@@ -28,6 +30,7 @@ from seedx.messages import Message, Text
 from seedx.tokenizer import JsonTokenizer
 from seedx.tokens import PLAN_TOKENS
 from seedx_stickers import scoring, tasks
+from seedx_stickers.art import OBJECTS
 from seedx_stickers.evaluation.item import Item
 from seedx_stickers.evaluation.outside import SEEDS, distinct
 from seedx_stickers.evaluation.scores import picture_of
@@ -98,10 +101,21 @@ def shares(judge: Judge, every: list[Item], replies: list[Reply]) -> dict[str, f
     ]
     exact = [float(bool(value["all_objects"] and value["none_extra"])) for value in values]
     means = {"exact": sum(exact) / len(exact)}
+    if any(part for reply in replies for part in reply.plans):
+        means["plan"] = sum(map(well_planned, every, replies)) / len(every)
     for name in ("all_objects", "place", "background"):
         known = [score for value in values if (score := value[name]) is not None]
         means |= {name: sum(known) / len(known)} if known else {}
     return means
+
+
+def well_planned(item: Item, reply: Reply) -> bool:
+    """Whether the plan names what was asked for, nothing else, and the boxes of the stickers do not overlap by much."""
+    planned = reply.plans[-1] if reply.plans else []
+    wanted = Counter(each.name for each in scoring.truth(item.target).objects)
+    stickers = [box.box for box in planned if not OBJECTS.get(box.label, OBJECTS["cat"]).wearable]
+    apart = all(scoring.iou(one, other) < 0.05 for one, other in combinations(stickers, 2))
+    return Counter(box.label for box in planned) == wanted and apart
 
 
 def measure(model: str, n: int = 48, captions: int = 8, seed: int = 7, sheet: Path | None = None) -> None:
