@@ -51,8 +51,8 @@ def _warn_of_cpus(there: float, options: RayOptions) -> None:
     needed = options.actors * options.cpus_per_actor + 1
     if there < needed:
         warnings.warn(
-            f"the cluster has {there:g} CPUs, and {needed:g} are needed: {needed - 1:g} for {options.actors} actors, one "
-            "to read; until machines join, nothing happens: give fewer --actors or --cpus-per-actor",
+            f"the cluster has {there:g} CPUs, and {needed:g} are needed: {needed - 1:g} for {options.actors} actors, "
+            "one to read; until machines join, nothing happens: give fewer --actors or --cpus-per-actor",
             SeedxWarning,
             stacklevel=2,
         )
