@@ -184,7 +184,7 @@ def load(url: str, known: dict[str, list[Case]], shares: dict[str, int], clients
                 kind = rng.choices(kinds, weights)[0]
                 results.append(ask(client, rng.choice(known[kind]), rng))
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(clients)]
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -78,6 +78,7 @@ def test_the_old_name_of_a_verb_works_and_warns(capsys):
     assert error == "seedx: there is no 'none.jsonl'"
 
 
+@pytest.mark.slow
 def test_other_warnings_are_shown_as_they_are(monkeypatch, capsys):
     monkeypatch.setattr("seedx.checkpoint.info.info", lambda name: warnings.warn("look", stacklevel=1) or [])
     with pytest.warns(UserWarning, match="look"):

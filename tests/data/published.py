@@ -263,6 +263,22 @@ FORMS = [
         "https://github.com/hiyouga/LLaMA-Factory/tree/main/data",
     ),
     Published(
+        "LLaMA-Factory, Alpaca's fields",
+        "`.json` array, `<image>` and `images`",
+        "alpaca.json",
+        "llava",
+        [
+            {"instruction": "<image>Who?", "input": "", "output": "Kane.", "images": ["data/1.jpg"]},
+            {"instruction": "Add.", "input": "1 and 2", "output": "3", "system": "", "history": [["Hello.", "Hi."]]},
+        ],
+        [
+            ("missing file", {"instruction": "<image>Who?", "input": "", "output": "Kane.", "images": [MISSING]}),
+            ("bad format", {"instruction": "<image>Who?", "input": "", "output": "", "images": ["data/1.jpg"]}),
+            ("bad format", {"instruction": "Who?", "output": "I.", "history": [["Hello."]]}),
+        ],
+        "https://github.com/hiyouga/LLaMA-Factory/tree/main/data",
+    ),
+    Published(
         "LLaMA-Factory, ShareGPT's roles",
         "`.json` array, `<image>` and `images`",
         "sharegpt.json",

@@ -47,6 +47,7 @@ def test_annotations_are_joined_to_their_images(window: int, monkeypatch: pytest
     assert read(path, json.loads(json.dumps(steps[0][0]))) == steps[1:] and read(path, steps[-1][0]) == []
 
 
+@pytest.mark.slow
 def test_the_file_is_not_held_in_memory(tmp_path: Path) -> None:
     annotation = {"category_id": 1, "bbox": [1, 2, 3, 4], "segmentation": [[1.5] * 200], "iscrowd": 0}
     tables = {

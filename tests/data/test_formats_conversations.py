@@ -134,6 +134,25 @@ def bound(folder, messages, images=None, **fields):
     )
 
 
+def test_alpacas_fields_are_a_conversation(tmp_path):
+    make_pictures("a.jpg", tmp_path)
+    fields = {
+        "system": "Be brief.",
+        "history": [["Hello.", "Hi."]],
+        "instruction": "<image>Add.",
+        "input": "1 and 2",
+        "output": "3",
+        "images": ["a.jpg"],
+    }
+    assert shown(formats.get("llava")(Record("a.json#1", fields, str(tmp_path)), rng())) == [
+        ("system", "Be brief."),
+        ("user", "Hello."),
+        ("assistant", "Hi."),
+        ("user", "@a.jpg", "Add.\n1 and 2"),
+        ("assistant", "3"),
+    ]
+
+
 def test_pictures_in_a_list_beside_the_messages_take_their_places(tmp_path):
     talk = [
         {"role": "user", "content": "<image>\nIs it older than <image>?"},
@@ -149,6 +168,8 @@ def test_pictures_in_a_list_beside_the_messages_take_their_places(tmp_path):
     own = [{"type": "image", "image": "a.jpg"}, {"type": "text", "text": "older than <image>?"}]
     made = bound(tmp_path, [{"role": "user", "content": own}, talk[1]], ["b.jpg"])
     assert made[0] == ("user", "@a.jpg", "older than ", "@b.jpg", "?")
+    nowhere = bound(tmp_path, [{"role": "user", "content": "Who?"}, talk[1]], ["b.jpg", "a.jpg"])
+    assert nowhere[0] == ("user", "@b.jpg", "@a.jpg", "Who?")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +178,6 @@ def test_pictures_in_a_list_beside_the_messages_take_their_places(tmp_path):
         ("<image> who?", None),
         ("<image> who?", []),
         ("<image> and <image>?", ["a.jpg"]),
-        ("who?", ["a.jpg"]),
         ("<image> who?", ["a.jpg", "b.jpg"]),
         ([{"type": "image"}], None),
         ([{"type": "text", "text": "<image>"}], None),

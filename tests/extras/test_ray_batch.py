@@ -5,10 +5,12 @@ import random
 
 import pytest
 
+from seedx.bulk import on_ray
 from seedx.bulk.command import run
 from seedx.bulk.job import Job, RayOptions
 from seedx.bulk.worker import Worker
 from seedx.cluster import start_ray
+from seedx.errors import SeedxWarning
 from seedx_stickers import scenes
 
 COUNT = 6
@@ -57,3 +59,8 @@ def test_the_worker_runs_in_anyones_pipeline(photos):
     expected = Worker("ground", prompt="all things")({"image": [str(photos / "0.png")]})
     assert rows["0.png"]["boxes"] == expected["boxes"][0] and expected["boxes"][0]
     assert "is not a picture" in rows["bad.png"]["error"] and rows["1.png"]["error"] is None
+
+
+def test_a_cluster_whose_cpus_are_all_taken_by_actors_is_warned_of():
+    with pytest.warns(SeedxWarning, match="has 2 CPUs, and 3 are needed: 2 for 2 actors, one to read"):
+        on_ray._warn_of_cpus(2, RayOptions(2, 1))

@@ -143,6 +143,18 @@ def test_a_row_continues_elsewhere(model, static):
     assert continued.new == generate(model, [whole], max_new_tokens=25)[0].ids
 
 
+def test_the_last_of_many_rows_keeps_no_memory_of_the_others(model):
+    generation = Generation(model, TOKENIZER, TorchRunner(model.language))
+    rows = generation.join([RowRequest(prompt) for prompt in (READ, DRAW) * 3])
+    generation.step()
+    for row in rows[1:]:
+        generation.leave(row)
+    kept = generation.leave(rows[0], keep=True).read.content
+    tensors = [*kept.keys, *kept.values]
+    held = {each.untyped_storage().data_ptr(): each.untyped_storage().nbytes() for each in tensors}
+    assert sum(held.values()) <= 2 * sum(each[:, : rows[0].length].nbytes for each in tensors)
+
+
 def test_single_tokens_keep_their_shapes_and_memory(model, monkeypatch):
     """On a static cache: whatever the lengths of its rows, and from one reply to the next."""
     static, seen = StaticPasses(model.language, compiled=False), set()

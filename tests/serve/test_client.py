@@ -56,6 +56,7 @@ def test_a_drawing_in_a_chat(running: Running, model: Pipeline) -> None:
     assert same(opened(message.images[0]["image_url"]["url"]), reply.images[0])
 
 
+@pytest.mark.slow
 def test_modalities_decide_what_may_be_drawn(running: Running) -> None:
     client = running.client()
     text = client.chat.completions.create(

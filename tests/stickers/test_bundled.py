@@ -42,6 +42,7 @@ def test_a_seed_determines_the_picture_bit_by_bit(model):
     assert first.shape == (96, 96, 3)
 
 
+@pytest.mark.slow
 def test_a_condition_improves_the_reconstruction(model):
     scores = evaluate_stickers(model, seed=1, n=8, abilities=["reconstruct"])
     assert scores["reconstruct"]["gain"] > 4  # dB

@@ -161,6 +161,7 @@ def test_deep_stacks_are_extrapolated_exactly(monkeypatch: pytest.MonkeyPatch, c
     assert found.flops == whole.flops and found.peak == whole.peak
 
 
+@pytest.mark.slow
 def test_a_gpu_separates_documents_by_a_mask() -> None:
     def read(gpu: bool, documents: int) -> int:
         load = Load(1, 32, 1, 1, 4, documents)
@@ -201,6 +202,7 @@ def test_memory_of_a_share() -> None:
     assert (alone.weights, alone.gathered, alone.gradients) == (4000, 0, 0)
 
 
+@pytest.mark.slow
 def test_offloaded_shards_leave_the_gpu_and_cross_in_every_pass() -> None:
     setting, recipe = Setting(1, replicas=1, activation_checkpointing=True), dataclasses.replace(RECIPE, offload=True)
     kept, memory = (costs.memory(SIZES, each, setting, 4, activations=7) for each in (RECIPE, recipe))
@@ -239,6 +241,7 @@ def test_traffic_is_as_slow_as_its_slowest_link() -> None:
     assert seconds(1, 1) == 0
 
 
+@pytest.mark.slow
 def test_a_plan_of_a_small_recipe() -> None:
     made = plan.plan(RECIPE, CLUSTER, gpus=4, mfu=0.5)
     own = made.choices[0]
@@ -255,6 +258,7 @@ def test_a_plan_of_a_small_recipe() -> None:
     assert json.loads(json.dumps(plan.as_dict(made)))["choices"][0]["days"] == made.days(own)
 
 
+@pytest.mark.slow
 def test_a_recipe_is_planned_with_its_replicas() -> None:
     made = plan.plan(dataclasses.replace(RECIPE, replicas=2), CLUSTER, gpus=4)
     assert made.choices[0].setting == Setting(2, 2, False)
@@ -320,6 +324,7 @@ def test_the_vendors_peak_of_a_device(device: str, peak: float | None) -> None:
     assert vendor_peak(device) == peak
 
 
+@pytest.mark.slow
 def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "recipe.toml"
     file.write_text(

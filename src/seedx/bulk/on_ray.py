@@ -10,6 +10,7 @@ one more form of results.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from seedx.bulk.results import Done, Results
 from seedx.bulk.worker import Worker
 from seedx.checks import integer, number
 from seedx.cluster import start_ray, use_granted_threads
+from seedx.errors import SeedxWarning
 
 READ = ("id", "source", "image", "text", "seed", "error")
 
@@ -36,11 +38,24 @@ def run(job: Job, found: Inputs, done: Done, results: Results, shown: Shown, opt
     number("cpus_per_actor", options.cpus_per_actor, 0)
     number("gpus_per_actor", options.gpus_per_actor, 0)
     ray = start_ray(options.actors * options.cpus_per_actor)
+    _warn_of_cpus(ray.cluster_resources().get("CPU", 0), options)
     try:
         for columns in _rows(ray, job, found, done, options):
             store(columns, results, shown)
     finally:
         ray.shutdown()
+
+
+def _warn_of_cpus(there: float, options: RayOptions) -> None:
+    """Actors keep their CPUs, and reading needs one: without it Ray waits, and says nothing."""
+    needed = options.actors * options.cpus_per_actor + 1
+    if there < needed:
+        warnings.warn(
+            f"the cluster has {there:g} CPUs, and {needed:g} are needed: {needed - 1:g} for {options.actors} actors, "
+            "one to read; until machines join, nothing happens: give fewer --actors or --cpus-per-actor",
+            SeedxWarning,
+            stacklevel=2,
+        )
 
 
 def _rows(ray: Any, job: Job, found: Inputs, done: Done, options: RayOptions) -> Iterator[dict[str, list[Any]]]:

@@ -81,10 +81,11 @@ class TorchRunner:
         return self.language.head(torch.stack([self._last[row] for row in rows])).float()
 
     def close_row(self, row: RunnerRow, keep: bool = False) -> RunnerState | None:
-        """The last row takes the place of the one that leaves. The only row hands its memory over without a copy."""
+        """The last row takes the place of the one that leaves. The only row hands its memory over without a copy,
+        unless most of that memory is room for others."""
         content = self.cache.row(row.index) if keep and row.length else None
         last = self.rows.pop()
-        if content is not None and (self.rows or self.static):
+        if content is not None and (self.rows or self.static or self.cache.slots > 2 * row.length):
             content = content.copy(row.length)
         if not self.rows:
             if self.static:

@@ -43,6 +43,11 @@ class Cache:
         self._rows = slice(0)
         self._where: tuple[slice | Tensor, slice, slice | Tensor] = (slice(0), slice(0), slice(0))
 
+    @property
+    def slots(self) -> int:
+        """Of all rows together, those that nothing was read into included."""
+        return self.keys[0].shape[0] * self.keys[0].shape[2] if self.keys else 0
+
     def place(self, position_ids: Tensor, first_row: int = 0, starts: Sequence[int] | None = None) -> Tensor | None:
         """Announce the positions (B, T) of the next pass, consecutive in each row, for B rows from `first_row` on.
 

@@ -50,7 +50,7 @@ def detail(pixels: Tensor) -> Tensor:
     """
     grey = pixels.mean(dim=1, keepdim=True)
     padded = F.pad(grey, (AROUND // 2,) * 4, mode="replicate")
-    around = F.avg_pool2d(F.avg_pool2d(padded, (AROUND, 1), stride=1), (1, AROUND), stride=1)  # a ninth of the sums
+    around = F.avg_pool2d(F.avg_pool2d(padded, (AROUND, 1), stride=1), (1, AROUND), stride=1)  # 18 sums a pixel, not 81
     above = grey - around
     return BASE + LIGHT * above.clamp(min=0) + DARK * (-above).clamp(min=0)
 

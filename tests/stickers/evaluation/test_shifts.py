@@ -58,6 +58,7 @@ def test_turned_stickers_stay_in_their_places():
     assert smaller(random.Random(1), scene).stickers[0].turn == 0
 
 
+@pytest.mark.slow
 def test_an_oracle_is_right_about_shifted_pictures_in_abilities_that_read():
     scores = evaluate_stickers(Oracle("rotated"), SEED, N, shift="rotated", trained=0)
     assert list(scores["seconds"]) == READING and scores["shift"] == "rotated"

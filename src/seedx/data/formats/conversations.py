@@ -30,7 +30,9 @@ def llava(record: Record, rng: random.Random, *, boxes: Style = "none", place: P
     By https://github.com/haotian-liu/LLaVA/blob/main/docs/Finetune_Custom_Data.md: id, image (or none, for text alone),
     conversations of {"from": "human" or "gpt", "value": a text with <image> where the picture stands}. The release's
     own layout, {"image": ..., "data": [question, answer, question, answer, ...]}, is read too, and The Cauldron's,
-    images and texts of {"user", "assistant", "source"} (https://huggingface.co/datasets/HuggingFaceM4/the_cauldron).
+    images and texts of {"user", "assistant", "source"} (https://huggingface.co/datasets/HuggingFaceM4/the_cauldron). So
+    are Alpaca's records as LLaMA-Factory has them: instruction, input (below it), output, and if there are any, system,
+    history (pairs of a question and an answer before it) and images.
 
     Args:
         boxes: how boxes are written in the texts (see `boxes`); "none" leaves them as text. Loc tokens always work.
@@ -94,6 +96,8 @@ def _turns(fields: Fields) -> list[tuple[Role, str]]:
     if fields.find("texts") is not None:
         said = [turn if isinstance(turn, dict) else {} for turn in fields.entries("texts")]
         turns = [(role, turn.get(role)) for turn in said for role in ("user", "assistant")]
+    elif fields.find("conversations", "data") is None and fields.find("instruction") is not None:
+        turns = _alpaca(fields)
     elif fields.find("conversations") is None and fields.find("data") is not None:
         turns = [(("human", "gpt")[i % 2], text) for i, text in enumerate(fields.entries("data"))]
     else:
@@ -108,6 +112,14 @@ def _turns(fields: Fields) -> list[tuple[Role, str]]:
     if len(talk) < 2 or any(role != ("user", "assistant")[i % 2] for i, (role, _) in enumerate(talk)):
         raise fields.bad(f"questions and answers do not alternate: {', '.join(role for role, _ in found)}")
     return found
+
+
+def _alpaca(fields: Fields) -> list[tuple[Any, Any]]:
+    before = [pair if isinstance(pair, (list, tuple)) else [pair] for pair in fields.entries("history", optional=True)]
+    asked = [text for name in ("instruction", "input") if isinstance(text := fields.find(name), str)]
+    turns: list[tuple[Any, Any]] = [("system", fields.find("system"))] if fields.find("system") else []
+    turns += [(("user", "assistant")[i % 2], text) for pair in before for i, text in enumerate(pair)]
+    return [*turns, ("user", "\n".join(asked)), ("assistant", fields.find("output"))]
 
 
 def _placed(turns: list[tuple[Role, str]], count: int, place: str) -> list[tuple[Role, str]]:

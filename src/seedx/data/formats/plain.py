@@ -22,7 +22,8 @@ def messages(record: Record, rng: random.Random) -> list[Message]:
       {"role": "assistant", "content": "A cat."}]}
 
     or, as LLaMA-Factory and chat templates have it, with the pictures in a list beside the messages, in the order of
-    their places: "<image>" in a text, or a part without a picture.
+    their places: "<image>" in a text, or a part without a picture. Where no text has a place, as in LLaMA-Factory's
+    first files, they stand before the first question.
 
     {"messages": [{"role": "user", "content": "<image>Who is it?"}, {"role": "assistant", "content": "A cat."}],
      "images": ["cat.jpg"]}
@@ -75,7 +76,11 @@ def _bound(fields: Fields) -> dict[str, Any]:
     rest = iter(pictures)
     made = [message | _placed_content(message.get("content"), rest) for message in found]
     contents = [message["content"] for message in made if isinstance(message.get("content"), list)]
-    places = sum(_is_place(part) for content in contents for part in content)
+    shown = [part for content in contents for part in content if isinstance(part, dict) and part.get("type") == "image"]
+    asked = next((message["content"] for message in made if message.get("role") == "user"), None)
+    if not shown and isinstance(asked, list):
+        asked[:0] = [{"type": "image", "image": picture} for picture in rest]
+    places = sum(_is_place(part) for part in shown)
     left = len(list(rest))
     if places or left:
         raise fields.bad(f"{len(pictures)} images and {len(pictures) - left + places} places for them, such as {SLOT}")
