@@ -134,7 +134,7 @@ def answer(options: argparse.Namespace) -> dict[str, Any]:
 def tokens_of(model: Any, turn: Any) -> list[int]:
     """The new tokens of a reply."""
     from seedx.inference.engine import Request
-    from seedx.inference.rows import EndEvent
+    from seedx.inference.events import EndEvent
     from seedx.inference.settings import Settings
 
     request = Request([turn], Settings(max_new_tokens=TOKENS), drawing="forbid")

@@ -118,7 +118,7 @@ def well_planned(item: Item, reply: Reply) -> bool:
     return Counter(box.label for box in planned) == wanted and apart
 
 
-def measure(model: str, n: int = 48, captions: int = 8, seed: int = 7, sheet: Path | None = None) -> None:
+def measure(model: str, n: int = 32, captions: int = 5, seed: int = 7, sheet: Path | None = None) -> None:
     """Print, for each kind of caption, the shares of drawings that the strict judge finds right, and how many layouts
     eight seeds give.
 

@@ -26,9 +26,9 @@ from PIL import Image
 
 import seedx
 from seedx.inference.engine import Request
+from seedx.inference.events import ImageEvent
 from seedx.inference.image_decoder import ImageRequest
 from seedx.inference.pipeline import Pipeline
-from seedx.inference.rows import ImageEvent
 from seedx.inference.settings import Settings
 from seedx_stickers import scoring
 from seedx_stickers.evaluation.abilities import item_of

@@ -24,10 +24,10 @@ from seedx.config import TilingConfig
 from seedx.errors import SeedxError, SeedxWarning
 from seedx.inference import image_decoder
 from seedx.inference.engine import Engine, Request
+from seedx.inference.events import Answer, ImageEvent
 from seedx.inference.generate import Generation
 from seedx.inference.pipeline import Pipeline
 from seedx.inference.reply import Reply
-from seedx.inference.rows import Answer, ImageEvent
 from seedx.inference.settings import Settings
 from seedx.messages import Box, Image, Text, assistant, system, user
 from seedx.model.detokenizer import Detokenizer

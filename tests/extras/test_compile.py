@@ -12,7 +12,7 @@ import seedx
 from seedx.checkpoint.placement import placement
 from seedx.errors import SeedxError
 from seedx.inference.engine import Request
-from seedx.inference.rows import Answer, EndEvent
+from seedx.inference.events import Answer, EndEvent
 from seedx.inference.settings import Settings
 from seedx_stickers import tasks
 from seedx_stickers.scenes import render

@@ -23,7 +23,7 @@ from seedx.engines.runner import RunnerState
 from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import ContextFullError, MissingPackageError, SeedxError
 from seedx.inference.engine import Request
-from seedx.inference.rows import Answer, EndEvent
+from seedx.inference.events import Answer, EndEvent
 from seedx.inference.settings import Settings
 from seedx.model.lora import LoraSwitch, Update
 from small import load_with_steps

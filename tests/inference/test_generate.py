@@ -13,9 +13,10 @@ from seedx import tokenizer as tokenizers
 from seedx.engines.compiled import StaticPasses
 from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import SeedxError
+from seedx.inference.events import Answer, EndEvent, ImageEvent, TextEvent
 from seedx.inference.generate import Generation
 from seedx.inference.generate import generate as generate_rows
-from seedx.inference.rows import Answer, EndEvent, ImageEvent, Prompt, RowRequest, SamplingSettings, TextEvent
+from seedx.inference.rows import Prompt, RowRequest, SamplingSettings
 from seedx.inference.sampling import sample, suppress
 from seedx.inference.text_stream import TextStream
 from seedx.verify import build

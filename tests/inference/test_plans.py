@@ -13,8 +13,9 @@ import torch
 from seedx.checkpoint.parts import Model
 from seedx.errors import SeedxError
 from seedx.inference.engine import Engine, Request
+from seedx.inference.events import Answer, EndEvent, ImageEvent
 from seedx.inference.pipeline import Pipeline
-from seedx.inference.rows import MAX_PLAN, Answer, EndEvent, ImageEvent
+from seedx.inference.rows import MAX_PLAN, PLAN_TOP_P
 from seedx.inference.settings import Settings
 from seedx.messages import Image, assistant, user
 from seedx.model.seedx import SeedX
@@ -115,6 +116,17 @@ def test_a_plan_is_no_text_and_comes_with_its_image(planner):
 def test_a_greedy_reply_plans_other_places_with_other_seeds(planner):
     plans = [planner.chat("a", seed=seed).plans[0] for seed in (0, 0, 1, 2)]
     assert plans[0] == plans[1] and len({plan[0].box for plan in plans}) == 3
+
+
+def test_only_the_likelier_numbers_of_a_box_are_sampled(planner):
+    row = planner.engine.generation().checked(planner.engine.row_request(Request([user("a")], Settings(top_p=0.9))))
+    s = row.specials
+    before, inside, after = [], [s.box_start, s.locs[0]], [s.box_start, *s.locs[:4], s.box_end]
+    assert row.sampling == (0.0, 0.9)
+    sampled = []
+    for row.plan in (before, inside, after):
+        sampled.append(row.sampling)
+    assert sampled == [(0.0, 0.9), (1.0, PLAN_TOP_P), (0.0, 0.9)]
 
 
 def test_a_batch_gives_what_each_prompt_gives_alone(planner):

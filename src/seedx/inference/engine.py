@@ -29,10 +29,11 @@ from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import SeedxError, shorten
 from seedx.images import MAX_PIXELS, Pictures, Source, open_image
 from seedx.inference.adapters import LoadedAdapters
+from seedx.inference.events import Answer, EndEvent, Event, TextEvent
 from seedx.inference.generate import Generation
 from seedx.inference.image_decoder import ImageDecoder, ImageRequest
 from seedx.inference.reply import Reply
-from seedx.inference.rows import Answer, EndEvent, Event, Prompt, Row, RowRequest, RowState, SamplingSettings, TextEvent
+from seedx.inference.rows import Prompt, Row, RowRequest, RowState, SamplingSettings
 from seedx.inference.settings import Drawing, Settings
 from seedx.messages import Image, Message, Text, assistant, images, map_images
 from seedx.prompt import encode, prepare

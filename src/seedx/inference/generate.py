@@ -31,16 +31,8 @@ from torch import Tensor
 from seedx.engines.runner import LanguageRunner
 from seedx.engines.torch_runner import TorchRunner
 from seedx.errors import ContextFullError, SeedxError
-from seedx.inference.rows import (
-    Answer,
-    EndEvent,
-    Event,
-    ImageEvent,
-    Prompt,
-    Row,
-    RowRequest,
-    RowState,
-)
+from seedx.inference.events import Answer, EndEvent, Event, ImageEvent
+from seedx.inference.rows import Prompt, Row, RowRequest, RowState
 from seedx.inference.sampling import next_tokens, suppress
 from seedx.inference.text_stream import TextDecoder
 from seedx.model.seedx import SeedX
@@ -237,11 +229,11 @@ class Generation:
         for i, row in enumerate(rows):
             if row.forbidden:
                 logits[i, row.forbidden] = -torch.inf
-        temperatures = [row.temperature for row in rows]
+        temperatures, top_ps = zip(*(row.sampling for row in rows), strict=True)
         return next_tokens(
             logits,
             temperatures,
-            [row.settings.top_p for row in rows],
+            top_ps,
             [
                 torch.rand((), generator=row.generator) if temperature > 0 else None
                 for row, temperature in zip(rows, temperatures, strict=True)

@@ -31,8 +31,9 @@ from seedx.checks import integer
 from seedx.engines.runner import RunnerState
 from seedx.errors import SeedxError
 from seedx.inference.engine import Engine, Responses, sampling_of
+from seedx.inference.events import Answer, TextEvent
 from seedx.inference.image_decoder import ImageRequest
-from seedx.inference.rows import Answer, Prompt, RowRequest, RowState, TextEvent
+from seedx.inference.rows import Prompt, RowRequest, RowState
 from seedx.inference.settings import ImageDrawing, Settings
 from seedx.messages import Image, system
 from seedx.model.cache import CachedRow

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -19,11 +19,13 @@ from seedx.batch import Encoded
 from seedx.checks import integer
 from seedx.engines.runner import RunnerRow, RunnerState
 from seedx.errors import SeedxError
+from seedx.inference.events import EndEvent, Event, TextEvent
 from seedx.inference.settings import Drawing
 from seedx.inference.text_stream import TextDecoder, TextStream
 from seedx.model.seedx import SeedX
 
 MAX_PLAN = 20 * 8  # tokens of a plan: twenty boxes of six tokens, each with a name of two
+PLAN_TOP_P = 0.7  # of the numbers of its boxes; docs/results/outside.md has the trial
 
 
 @dataclass(frozen=True)
@@ -97,34 +99,6 @@ class SamplingSettings:
 
 
 @dataclass(frozen=True)
-class TextEvent:
-    """The next piece of text."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class ImageEvent:
-    """An image: features (Kp, D) for the de-tokenizer, regressed from the states (K, dim) of its placeholders; and its
-    plan, as `Image.plan`."""
-
-    features: Tensor
-    states: Tensor
-    plan: str = ""
-
-
-@dataclass(frozen=True)
-class EndEvent:
-    """The end of a row: "stop" by EOS, "length" by max_new_tokens or the context. `ids`: all its new tokens."""
-
-    reason: Literal["stop", "length"]
-    ids: list[int]
-
-
-Event: TypeAlias = TextEvent | ImageEvent | EndEvent
-
-
-@dataclass(frozen=True)
 class RowState:
     """A row after its reply. The prompt that continues it holds only what is new.
 
@@ -154,31 +128,6 @@ class RowRequest:
     settings: SamplingSettings = field(default_factory=SamplingSettings)
     state: RowState | None = None
     adapter: str | None = None
-
-
-@dataclass
-class Answer:
-    """All of one row: its texts and images in order."""
-
-    parts: list[TextEvent | ImageEvent] = field(default_factory=list)
-    reason: str = ""
-    ids: list[int] = field(default_factory=list)
-
-    def add(self, event: Event) -> None:
-        if isinstance(event, EndEvent):
-            self.reason, self.ids = event.reason, event.ids
-        elif isinstance(event, TextEvent) and self.parts and isinstance(self.parts[-1], TextEvent):
-            self.parts[-1] = TextEvent(self.parts[-1].text + event.text)
-        else:
-            self.parts.append(event)
-
-    @property
-    def text(self) -> str:
-        return "".join(part.text for part in self.parts if isinstance(part, TextEvent))
-
-    @property
-    def images(self) -> list[Tensor]:
-        return [part.features for part in self.parts if isinstance(part, ImageEvent)]
 
 
 class Row:
@@ -237,12 +186,15 @@ class Row:
         return [s.image_start, s.plan_end, *([] if self.may_draw else [s.plan_start])]
 
     @property
-    def temperature(self) -> float:
-        """Of the next token. What a plan names follows from the prompt, but where it stands is often open, and a greedy
-        reply would place the same things alike for every seed. So the numbers of its boxes are always sampled."""
-        s, plan = self.specials, self.plan or ()
+    def sampling(self) -> tuple[float, float]:
+        """Temperature and top_p of the next token. What a plan names follows from the prompt, but where it stands is
+        often open, and a greedy reply would place the same things alike for every seed. So the numbers of its boxes are
+        always sampled; unlikely ones, which would put things over each other, are left out."""
+        s, plan, given = self.specials, self.plan or (), self.settings
         in_box = sum(token == s.box_start for token in plan) > sum(token == s.box_end for token in plan)
-        return max(self.settings.temperature, 1.0) if in_box else self.settings.temperature
+        if not in_box:
+            return given.temperature, given.top_p
+        return max(given.temperature, 1.0), min(given.top_p, PLAN_TOP_P)
 
     @property
     def kept(self) -> int:

@@ -15,8 +15,9 @@ import PIL.Image
 from seedx.errors import SeedxError
 from seedx.images import Pictures
 from seedx.inference.engine import Engine, Request, Responses
+from seedx.inference.events import EndEvent, ImageEvent
 from seedx.inference.reply import Reply
-from seedx.inference.rows import EndEvent, ImageEvent, RowState
+from seedx.inference.rows import RowState
 from seedx.inference.settings import Drawing, Settings, SettingsOptions, settings_from
 from seedx.messages import Box, Image, Message, Text, assistant, merge_texts
 

@@ -26,8 +26,9 @@ import numpy as np
 
 from seedx.errors import SeedxError
 from seedx.inference.engine import Engine, Request
+from seedx.inference.events import EndEvent, ImageEvent, TextEvent
 from seedx.inference.generate import Generation
-from seedx.inference.rows import EndEvent, ImageEvent, Row, RowRequest, TextEvent, prompt_passes
+from seedx.inference.rows import Row, RowRequest, prompt_passes
 from seedx.serve.drawings import Drawings
 from seedx.serve.errors import ServeError, draining, failed, queue_full, timed_out
 from seedx.serve.jobs import Emit, Ended, ImageBegun, ImageDone, Job, JobEvent, TextPiece

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from seedx import tokenizer as tokenizers
+from seedx.inference.events import Answer, ImageEvent
 from seedx.inference.generate import generate
-from seedx.inference.rows import Answer, ImageEvent, Prompt, RowRequest, SamplingSettings
+from seedx.inference.rows import Prompt, RowRequest, SamplingSettings
 from seedx.inference.sampling import suppress
 from seedx.model.seedx import SeedX
 from seedx.tokenizer import Tokenizer
