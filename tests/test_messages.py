@@ -3,9 +3,24 @@
 import pickle
 
 import PIL.Image
+import pytest
 
+from seedx.errors import SeedxError
 from seedx.images import open_image
-from seedx.messages import Box, Image, Message, Text, assistant, images, map_images, merge_texts, pictures_first, user
+from seedx.messages import (
+    Box,
+    Image,
+    Message,
+    Text,
+    assistant,
+    from_json,
+    images,
+    map_images,
+    merge_texts,
+    pictures_first,
+    to_json,
+    user,
+)
 
 
 def test_map_images_changes_the_pictures_and_nothing_else() -> None:
@@ -41,3 +56,13 @@ def test_messages_are_pickled() -> None:
     """They go to and from the loader's worker processes."""
     messages = [user(Image(b"bytes"), "words"), assistant(Box((0, 0, 1, 1)))]
     assert pickle.loads(pickle.dumps(messages)) == messages
+
+
+def test_the_plan_of_an_image_comes_back() -> None:
+    record = {"messages": [{"role": "assistant", "content": [{"type": "image", "image": "a.png", "plan": "cat"}]}]}
+    assert to_json(from_json(record)) == record
+    (part,) = map_images(from_json(record), len)[0].content
+    assert part == Image(5, plan="cat")
+    record["messages"][0]["content"][0]["plan"] = ["cat"]
+    with pytest.raises(SeedxError, match="the plan of an image is a text"):
+        from_json(record)

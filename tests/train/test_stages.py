@@ -17,6 +17,7 @@ from seedx import plugins
 from seedx.checkpoint import native
 from seedx.cli import main
 from seedx.config import PRESETS, TINY
+from seedx.errors import SeedxError
 from seedx.model.vision import pool_features
 from seedx.tiling import normalise, tile_image
 from seedx.train.export import export
@@ -417,3 +418,12 @@ def test_a_vision_run_can_leave_what_is_drawn_where_it_is(small, tmp_path):
 def test_tiles_are_the_same_for_the_same_seed():
     first, second = (sample_tile(random.Random(5), 0.2) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_a_variant_with_plans_needs_a_tokenizer_with_plans(tiny_folder, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    native.write_config(dataclasses.replace(native.read_config(folder), variant="folded"), folder)
+    recipe = recipe_of(tmp_path, 'name = "more"\nstage = "language"\n[[data]]\nsource = "stickers:draw"\nweight = 1.0')
+    with pytest.raises(SeedxError, match="a tokenizer without plans"):
+        run(recipe, folder)
