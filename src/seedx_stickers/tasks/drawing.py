@@ -55,8 +55,8 @@ def draw(rng: random.Random, unseen: bool | None = False, placed: float = 0.6, s
         target = scatter(rng, asks, background) if free else compose(asks, background)
         if apart(target) and unseen in (None, is_unseen(target)):
             break
-    it = description(rng, asks, background, not free or side_by_side(target))
-    prompt = styled(rng, rng.choice(PROMPTS).format(it=it))
+    form, beside = rng.choice(PROMPTS), not free or side_by_side(target)
+    prompt = styled(rng, form.format(it=description(rng, asks, background, beside)))
     expected = Expected(HERE, "draw", target=target, asked=tuple(asks))
     return Example("draw", [user(prompt), assistant(HERE, Image(target))], [expected])
 
