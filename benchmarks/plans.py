@@ -1,6 +1,6 @@
 """Does a plan help a drawing? The bundled model with tokens for plans, and what the judge sees in a model's drawings.
 
-python benchmarks/plans.py init runs/plans/base                 # the bundled model with two more tokens
+python benchmarks/plans.py init --out runs/plans/base           # the bundled model with two more tokens
 seedx train recipes/plans/planned.toml --folder runs/plans/planned
 seedx train recipes/plans/plain.toml --folder runs/plans/plain
 python benchmarks/plans.py measure --model runs/plans/planned --sheet runs/plans/planned.png
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 import tyro
+from diffusers.utils import make_image_grid
 from PIL import Image
 from tokenizers import AddedToken, Tokenizer
 from torch import nn
@@ -149,12 +150,7 @@ def measure(model: str, n: int = 32, captions: int = 5, seed: int = 7, sheet: Pa
         print(kind, json.dumps(table[kind]), flush=True)
     print(json.dumps(table, indent=1))
     if sheet:
-        side = rows[0][0].width
-        whole = Image.new("RGB", (SEEDS * side, len(rows) * side))
-        for y, row in enumerate(rows):
-            for x, picture in enumerate(row):
-                whole.paste(picture, (x * side, y * side))
-        whole.save(sheet)
+        make_image_grid([picture for row in rows for picture in row], len(rows), SEEDS).save(sheet)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ The text loss is on the assistant's text, `<img>` (when to draw) and EOS; never 
 forced. There is no EOS between turns. Each turn is encoded apart, as in the release: `\n[INST] ` belongs to the user's.
 
 In a vocabulary with plans, `<plan>`, the image's boxes and `</plan>` come before every `<img>` that is drawn, and have
-labels, too. A plan stays in the history, so that a conversation which is encoded anew has the tokens that a session has
+labels, too. A plan stays in the history, so that a conversation encoded again has the tokens that a session has
 read; an image that comes without its plan, as a server's clients send it, has an empty one, like an image of an edit:
 
     assistant("Here.", Image(cat, plan="cat <box_start>...<box_end>"))

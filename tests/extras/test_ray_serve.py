@@ -55,7 +55,7 @@ def ask(to, messages, **options):
 def test_a_conversation_stays_with_the_replica_that_has_its_cache(served):
     url, replicas = served
     to, asked = client(url), 0
-    # Ray draws a replica's places among the hashes anew: so many conversations come to one with a chance of 2 ** -31.
+    # Ray places replicas among the hashes at random: all of 32 conversations come to one with a chance of 2 ** -31.
     while asked < 32 and not (asked and all(all_replicas(replicas, "cached_tokens"))):
         asked += 1
         messages = [{"role": "user", "content": f"{QUESTION} {asked}"}]

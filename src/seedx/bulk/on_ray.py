@@ -38,8 +38,8 @@ def run(job: Job, found: Inputs, done: Done, results: Results, shown: Shown, opt
     number("cpus_per_actor", options.cpus_per_actor, 0)
     number("gpus_per_actor", options.gpus_per_actor, 0)
     ray = start_ray(options.actors * options.cpus_per_actor)
-    _warn_of_cpus(ray.cluster_resources().get("CPU", 0), options)
     try:
+        _warn_of_cpus(ray.cluster_resources().get("CPU", 0), options)
         for columns in _rows(ray, job, found, done, options):
             store(columns, results, shown)
     finally:
