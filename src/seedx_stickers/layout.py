@@ -84,8 +84,13 @@ def scatter(rng: random.Random, asks: Sequence[Ask], background: str | None = No
             if not apart(scene, SPACE):
                 break
         else:
-            names = [sticker.name for sticker in ordered]
-            return scene.with_stickers(*sorted(scene.stickers, key=lambda s: (names.index(s.name), s.x)))
+            return in_order(scene)
+
+
+def in_order(scene: Scene) -> Scene:
+    """The scene with its stickers by the first mention of their name, and equal ones from left to right."""
+    names = [sticker.name for sticker in scene.stickers]
+    return scene.with_stickers(*sorted(scene.stickers, key=lambda sticker: (names.index(sticker.name), sticker.x)))
 
 
 def plan(scene: Scene) -> str:

@@ -1,69 +1,80 @@
-"""Stages in order, with a record of each: what it started from, what it made, how long it took."""
+"""Stages each from those that they need, with a record of each: what it started from, what it made, how long it took."""
 
 import json
+import threading
 
 import pytest
 
 from seedx.errors import SeedxError
+from seedx.train.engine.run_lock import run_lock
 from seedx_stickers.training import chain
+
+STARTS = {"vision": [], "vae": [], "language": ["vision"], "drawn": ["vae", "language"]}
 
 
 @pytest.fixture
 def recipes(tmp_path):
     folder = tmp_path / "recipes"
     folder.mkdir()
-    for number, name in enumerate(("vision", "vae", "language"), 1):
+    for number, name in enumerate(STARTS, 1):
         (folder / f"{number}-{name}.toml").write_text(
-            f'name = "{name}"\nstage = "{name}"\nsteps = {number}\nseed = 7\n'
+            f'name = "{name}"\nstage = "{"language" if name == "drawn" else name}"\nsteps = {number}\nseed = 7\n'
         )
     (folder / "mixture.toml").write_text("")  # not a stage
+    (folder / "chain.toml").write_text("".join(f"{name} = {json.dumps(starts)}\n" for name, starts in STARTS.items()))
     return folder
 
 
 @pytest.fixture
 def ran(monkeypatch):
     """The stages that ran, with a stand-in for training: each writes its part, from what is there. Those in `stops`
-    are stopped once."""
-    names, stops = [], set()
+    are stopped once; what is in `meanwhile` is called during the stage of that name."""
+    names, stops, meanwhile = [], set(), {}
 
     def run(path, folder, threads):
         name = path.stem.partition("-")[2]
         names.append(name)
+        meanwhile.get(name, lambda: None)()
         if name in stops:
             stops.remove(name)
             return False
         folder.mkdir(exist_ok=True)
-        content = "".join(sorted(file.read_text() for file in folder.glob("*.safetensors")))
-        (folder / f"{name}.safetensors").write_text(content + name)
+        content = "+".join(sorted(file.read_text() for file in folder.glob("*.safetensors")))
+        (folder / f"{name}.safetensors").write_text(f"{name}({content})")
         return True
 
     monkeypatch.setattr(chain, "run", run)
-    return names, stops
+    monkeypatch.setattr(chain, "WAIT", 0.01)
+    monkeypatch.setattr("seedx.train.engine.run_lock._stale", lambda *lock: False)  # all are this process's here
+    return names, stops, meanwhile
 
 
 def record_of(folder, name):
-    return json.loads((folder / "runs" / name / "record.json").read_text())
+    return json.loads((folder / name / "record.json").read_text())
 
 
 def test_each_stage_starts_from_what_those_before_have_made(recipes, ran, tmp_path):
-    names, _ = ran
+    names, _, _ = ran
     folder = tmp_path / "model"
     chain.train(recipes, folder)
     chain.train(recipes, folder)  # all are done
-    assert names == ["vision", "vae", "language"]
-    first, second, third = (record_of(folder, name) for name in names)
-    assert first["started_from"] == {}
-    assert second["started_from"] == first["made"] and list(first["made"]) == ["vision"]
-    assert third["started_from"] == second["made"] and set(third["made"]) == {"vision", "vae", "language"}
-    assert third["steps"] == 3 and third["seed"] == 7 and len(third["code"]) == 1 and third["code"] != first["code"]
-    assert third["core_minutes"] >= 0 and third["versions"]["torch"]
+    assert names == list(STARTS)
+    vision, vae, language, drawn = (record_of(folder, name) for name in names)
+    assert vision["started_from"] == vae["started_from"] == {}
+    assert list(vision["made"]) == ["vision"] and list(vae["made"]) == ["vae"]
+    assert language["started_from"] == vision["made"] and set(language["made"]) == {"vision", "language"}
+    assert drawn["started_from"] == vae["made"] | language["made"]
+    assert (folder / "drawn/drawn.safetensors").read_text() == "drawn(language(vision())+vae()+vision())"
+    assert language["steps"] == 3 and language["seed"] == 7
+    assert len(language["code"]) == 1 and language["code"] != vision["code"]
+    assert language["core_minutes"] >= 0 and language["versions"]["torch"]
     rows = chain.table(recipes, folder).splitlines()
-    assert len(rows) == 5 and rows[4].startswith("| language | 3 | 7 | 0 |")
+    assert len(rows) == 6 and rows[4].startswith("| language | 3 | 7 | 0 |")
     assert rows[4].count("language ") == 2  # its name, and the one part that it made
 
 
 def test_a_stage_that_was_stopped_goes_on_and_its_time_is_added(recipes, ran, tmp_path, monkeypatch):
-    names, stops = ran
+    names, stops, _ = ran
     stops.add("vae")
     clock = iter(range(0, 60_000, 60))
     monkeypatch.setattr(chain, "_cpu_seconds", lambda: next(clock))
@@ -73,21 +84,61 @@ def test_a_stage_that_was_stopped_goes_on_and_its_time_is_added(recipes, ran, tm
     before = record_of(folder, "vae")
     assert before["core_minutes"] > 0
     chain.train(recipes, folder)
-    assert names == ["vision", "vae", "vae", "language"]
+    assert names == ["vision", "vae", "vae", "language", "drawn"]
     after = record_of(folder, "vae")
     assert after["core_minutes"] > before["core_minutes"] and after["started_from"] == before["started_from"]
 
 
+def test_two_of_the_command_share_the_stages(recipes, ran, tmp_path):
+    names, _, meanwhile = ran
+    folder, other = tmp_path / "model", []
+
+    def start_another():
+        other.append(threading.Thread(target=chain.train, args=(recipes, folder)))
+        other[0].start()
+        while "made" not in chain.read(folder / "vae"):  # the other one's, as this one trains
+            assert other[0].is_alive()
+
+    meanwhile["vision"] = start_another
+    chain.train(recipes, folder)
+    other[0].join()
+    assert sorted(names) == sorted(STARTS) and names[:2] == ["vision", "vae"] and names[-1] == "drawn"
+
+
+def test_a_stage_that_another_process_trains_is_waited_for(recipes, ran, tmp_path, monkeypatch):
+    names, _, _ = ran
+    folder = tmp_path / "model"
+    with run_lock(folder / "vision"):
+        monkeypatch.setattr(chain.time, "sleep", lambda seconds: (_ for _ in ()).throw(InterruptedError))
+        with pytest.raises(InterruptedError):
+            chain.train(recipes, folder)
+    assert names == ["vae"]  # the one that does not need it
+
+
 def test_a_stage_of_other_parts_is_named(recipes, ran, tmp_path):
-    names, _ = ran
+    names, _, _ = ran
     folder = tmp_path / "model"
     chain.train(recipes, folder)
-    (folder / "runs" / "vision" / "record.json").unlink()  # trained again, on what is there now
-    with pytest.raises(SeedxError, match="vae began with other parts than the stage before"):
+    record = folder / "vision/record.json"
+    record.write_text(record.read_text().replace('"vision": "', '"vision": "0'))  # trained again, with another result
+    with pytest.raises(SeedxError, match="language began with other parts than vision made: delete .*language"):
         chain.train(recipes, folder)
-    assert names == ["vision", "vae", "language", "vision"]
+    assert names == list(STARTS)
 
 
 def test_a_folder_without_recipes(tmp_path):
     with pytest.raises(SeedxError, match="no recipes whose names begin with a number"):
         chain.train(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("vision = []", "a line for each stage in their order, such as vision = ..: vision, vae, language, drawn"),
+        ('vision = ["vae"]\nvae = []\nlanguage = []\ndrawn = []', "vision can't start from vae, which is no stage before"),
+    ],
+)
+def test_what_starts_from_what_must_be_whole(recipes, tmp_path, lines, said):
+    (recipes / "chain.toml").write_text(lines)
+    with pytest.raises(SeedxError, match=said):
+        chain.train(recipes, tmp_path / "model")

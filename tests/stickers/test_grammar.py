@@ -175,12 +175,17 @@ def test_a_follow_up_changes_only_what_it_says():
             if after.type == "more":
                 assert set(one) == set(other) and len(other) == len(one) + 1
             elif after.type == "swap":
-                assert [s.name for s in before.target.stickers] == [s.name for s in after.target.stickers][::-1]
+                (a, b), (c, d) = before.target.stickers, after.target.stickers
+                assert (a.name, a.x, a.y, b.name, b.x, b.y) == (c.name, d.x, d.y, d.name, c.x, c.y)
+            elif after.type == "beside":
+                left, right = after.target.stickers
+                assert left.name == before.target.stickers[0].name and left.x < right.x
             elif after.type == "size":
                 (old,), (new,) = before.target.stickers, after.target.stickers
                 assert old.name == new.name and abs(new.size / old.size - 1) > 0.3
             elif after.type == "day":
-                assert one == other and before.target.background != after.target.background
+                assert after.target.stickers == before.target.stickers
+                assert before.target.background != after.target.background
     assert met == set(follow_ups.STEPS)
 
 

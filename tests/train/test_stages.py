@@ -100,7 +100,7 @@ def test_the_chain_of_the_next_model_makes_a_model(narrow, tmp_path, monkeypatch
         "detokenizer-scenes": scenes,
         "condition-scenes": scenes,
     }
-    for path in ordered(RECIPES[0].parents[1] / "tiny2"):
+    for path in ordered(RECIPES[0].parents[1] / "tiny2").values():
         assert run(path, tmp_path, **once, **few.get(load_recipe(path).stage, {}))
     bundle(tmp_path, tmp_path / "model", "tiny2")
     assert native.load(tmp_path / "model").config.variant == "folded"

@@ -43,6 +43,7 @@ _NAMES = (
     (r"llm.model.layers.(\d+).mlp.(gate|up|down)_proj", r"blk.\1.ffn_\2"),
 )
 _CHUNK = 2_000_000  # values that a thread converts at a time
+_KEPT = 2048  # rows of embeddings
 _EMBEDDINGS = (
     "token_embd.weight",
     "output.weight",
@@ -209,6 +210,7 @@ class GgufFile:
             reader = self._gguf.GGUFReader(file)
             self.metadata = {name: field.contents() for name, field in reader.fields.items() if _is_small(field)}
             self.tensors = {tensor.name: tensor for tensor in reader.tensors}
+            self._rows: dict[int, npt.NDArray[np.float32]] = {}
         except (ValueError, IndexError, KeyError, OSError) as error:
             raise SeedxError(f"{file} can't be read as GGUF: {error}; is the file whole?") from error
         architecture = self.metadata.get("general.architecture")
@@ -249,10 +251,21 @@ class GgufFile:
                 )
 
     def embeddings(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """(T,) ids -> (T, D): the rows as llama.cpp reads them."""
-        tensor = self.tensors["token_embd.weight"]
-        rows: npt.NDArray[np.float32] = self._gguf.dequantize(tensor.data[ids], tensor.tensor_type)
-        return rows.astype(np.float32, copy=False)
+        """(T,) ids -> (T, D): the rows as llama.cpp reads them.
+
+        Some are kept: the same tokens come again and again, and one row takes about as long as a hundred.
+        """
+        tokens, rows = ids.tolist(), self._rows
+        if new := [token for token in dict.fromkeys(tokens) if token not in rows]:
+            tensor = self.tensors["token_embd.weight"]
+            read = self._gguf.dequantize(tensor.data[new], tensor.tensor_type).astype(np.float32, copy=False)
+            rows |= zip(new, read, strict=True)
+        if len(rows) > _KEPT:
+            self._rows = {}
+        found = np.empty((len(tokens), self.tensors["token_embd.weight"].shape[0]), np.float32)
+        for place, token in enumerate(tokens):
+            found[place] = rows[token]
+        return found
 
 
 def _is_small(field: Any) -> bool:

@@ -146,13 +146,14 @@ class Context:
         self._free = weakref.finalize(self, api.llama_free, self._pointer)
         self._memory = api.llama_get_memory(self._pointer)
         self._batch = _Batch(api, model.config.hidden_size)
+        self._adapter: str | None = None
 
     def read(
         self,
-        sequences: npt.NDArray[np.int32],
-        positions: npt.NDArray[np.int32],
+        sequences: Sequence[int],
+        positions: Sequence[int],
         embeds: Floats,
-        wanted: npt.NDArray[np.bool_],
+        wanted: Sequence[bool],
         states: bool,
     ) -> tuple[Floats, Floats]:
         """Read tokens: sequence and position (T,) and embedding (T, D) of each.
@@ -168,16 +169,16 @@ class Context:
             SeedxError: the cells do not suffice.
         """
         config, api = self.model.config, self._api
-        assert not states or wanted.all()
-        found_states = np.empty((int(wanted.sum()) if states else 0, config.hidden_size), np.float32)
-        found_logits = np.empty((int(wanted.sum()), config.vocab_size), np.float32)
+        assert not states or all(wanted)
+        found_states = np.empty((sum(wanted) if states else 0, config.hidden_size), np.float32)
+        found_logits = np.empty((sum(wanted), config.vocab_size), np.float32)
         api.llama_set_embeddings(self._pointer, states)
         done = 0
         for start in range(0, len(embeds), BATCH):
             part = slice(start, start + BATCH)
             self._batch.fill(sequences[part], positions[part], embeds[part], wanted[part])
             self._check(api.llama_decode(self._pointer, self._batch.struct))
-            for at in np.flatnonzero(wanted[part]).tolist():
+            for at in (place for place, asked in enumerate(wanted[part]) if asked):
                 found_logits[done] = _row(api.llama_get_logits_ith(self._pointer, at), config.vocab_size)
                 if states:
                     found_states[done] = _row(api.llama_get_embeddings_ith(self._pointer, at), config.hidden_size)
@@ -186,6 +187,9 @@ class Context:
 
     def use(self, adapter: str | None) -> None:
         """Tokens that are read from now on are read with an adapter, or without one."""
+        if adapter == self._adapter:
+            return
+        self._adapter = adapter
         pointers = [] if adapter is None else [self.model.adapters[adapter]]
         kind = self._api.llama_adapter_lora_p_ctypes
         scales = (ctypes.c_float * len(pointers))(*[1.0 for _ in pointers])
@@ -251,7 +255,8 @@ class _Batch:
 
 
 def _row(pointer: Any, length: int) -> Floats:
-    return np.ctypeslib.as_array(pointer, (length,))
+    """The values at a pointer, without the types that `as_array` makes each time."""
+    return np.frombuffer(ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float * length)).contents, np.float32)
 
 
 def _bytes(data: npt.NDArray[np.uint8]) -> Any:

@@ -12,11 +12,11 @@ Rows of different adapters are passes of their own.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,6 +25,7 @@ from seedx.engines.runner import RunnerRow, RunnerState
 from seedx.errors import ContextFullError, SeedxError
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 
@@ -100,13 +101,15 @@ class LlamaRunner:
         self, context: Context, rows: Sequence[RunnerRow], embeds: Sequence[Tensor], wanted: Sequence[int]
     ) -> list[Tensor]:
         """As `forward`, for rows of one adapter."""
+        if not any(wanted):
+            return self._read(context, rows, embeds, False)
         lengths = [len(each) for each in embeds]
-        asked = [max(1, count) for count in wanted] if any(wanted) else lengths
+        asked = [max(1, count) for count in wanted]
         before = [length - count for length, count in zip(lengths, asked, strict=True)]
         if first := [i for i, count in enumerate(before) if count]:
             self._read(context, [rows[i] for i in first], [embeds[i][: before[i]] for i in first], False)
         rest = [each[count:] for each, count in zip(embeds, before, strict=True)]
-        states = self._read(context, rows, rest, any(wanted))
+        states = self._read(context, rows, rest, True)
         return [each[len(each) - count :] for each, count in zip(states, wanted, strict=True)]
 
     def logits(self, rows: Sequence[RunnerRow]) -> Tensor:
@@ -133,20 +136,16 @@ class LlamaRunner:
     ) -> list[Tensor]:
         """Read (T, D) more in each of the rows; the logits of the last of them. With `states`: (T, D) of each."""
         lengths = [len(each) for each in embeds]
-        sequences = np.repeat(np.array([row.index for row in rows], np.int32), lengths)
-        positions = np.concatenate(
-            [np.arange(row.length, row.length + n) for row, n in zip(rows, lengths, strict=True)]
-        )
-        ends = np.cumsum(lengths)
-        wanted = np.full(ends[-1], states)
-        wanted[ends - 1] = True
+        sequences = [row.index for row, n in zip(rows, lengths, strict=True) for _ in range(n)]
+        positions = [row.length + i for row, n in zip(rows, lengths, strict=True) for i in range(n)]
+        wanted = [states or i == n - 1 for n in lengths for i in range(n)]
         flat = torch.cat(list(embeds)).to("cpu", torch.float32).numpy()
-        found, logits = context.read(sequences, positions.astype(np.int32), flat, wanted, states)
-        last = (ends if states else np.arange(1, len(rows) + 1)) - 1
-        for row, length, at in zip(rows, lengths, last.tolist(), strict=True):
+        found, logits = context.read(sequences, positions, flat, wanted, states)
+        last = itertools.accumulate(lengths if states else [1] * len(rows))
+        for row, length, end in zip(rows, lengths, last, strict=True):
             row.length += length
             self._held[row] = row.length
-            self._logits[row] = torch.from_numpy(logits[at])
+            self._logits[row] = torch.from_numpy(logits[end - 1])
         if not states:
             return [torch.empty(0, self.model.config.hidden_size, dtype=self.dtype, device=self.device)] * len(rows)
         return list(torch.from_numpy(found).to(self.device, self.dtype).split(lengths))

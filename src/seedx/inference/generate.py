@@ -218,17 +218,14 @@ class Generation:
     def _sampled(self, rows: list[Row], logits: Tensor) -> list[int]:
         """The next token of each row from its logits (N, V), by its own settings."""
         specials, queries = rows[0].specials, rows[0].queries
-        of_release = [row.settings.release_suppression for row in rows]
-        if len(set(of_release)) == 1:
-            logits = suppress(logits, specials, queries, of_release[0])
+        logits = logits[:, : self.tokenizer.vocab_size]
+        rules = [(row.settings.release_suppression, row.forbidden) for row in rows]
+        if len(alike := set(rules)) == 1:
+            logits = suppress(logits, specials, queries, *rules[0])
         else:
-            for release in (False, True):
-                at = torch.tensor([i for i, each in enumerate(of_release) if each is release], device=logits.device)
-                logits = logits.index_copy(0, at, suppress(logits[at], specials, queries, release))
-        logits[:, self.tokenizer.vocab_size :] = -torch.inf
-        for i, row in enumerate(rows):
-            if row.forbidden:
-                logits[i, row.forbidden] = -torch.inf
+            for rule in alike:
+                at = torch.tensor([i for i, each in enumerate(rules) if each == rule], device=logits.device)
+                logits = logits.index_copy(0, at, suppress(logits[at], specials, queries, *rule))
         temperatures, top_ps = zip(*(row.sampling for row in rows), strict=True)
         return next_tokens(
             logits,

@@ -176,14 +176,14 @@ class Row:
         return self.settings.drawing != "forbid" and room
 
     @property
-    def forbidden(self) -> list[int]:
+    def forbidden(self) -> tuple[int, ...]:
         """Tokens that can't be next, besides those that only spans and prompts hold. `<img>` follows a plan unasked."""
         s = self.specials
         if s.plan_start is None or s.plan_end is None:
-            return [] if self.may_draw else [s.image_start]
+            return () if self.may_draw else (s.image_start,)
         if self.plan is not None:
-            return [s.image_start, s.plan_start, s.eos]
-        return [s.image_start, s.plan_end, *([] if self.may_draw else [s.plan_start])]
+            return s.image_start, s.plan_start, s.eos
+        return s.image_start, s.plan_end, *(() if self.may_draw else (s.plan_start,))
 
     @property
     def sampling(self) -> tuple[float, float]:
@@ -212,7 +212,9 @@ class Row:
         """So many tokens have been read."""
         self.length += of_prompt + sampled
         self.unread -= of_prompt
-        self.embeds, self.pending = self.embeds[of_prompt:], self.pending[sampled:]
+        self.pending = self.pending[sampled:]
+        if of_prompt:
+            self.embeds = self.embeds[of_prompt:]
 
     def take(self, token: int) -> list[Event]:
         """Continue with `token`."""

@@ -15,22 +15,30 @@ from torch import Tensor
 from seedx.tokens import SpecialTokens
 
 
-def suppress(logits: Tensor, specials: SpecialTokens, queries: int, release: bool = False) -> Tensor:
-    """Outside a span: (B, V) logits without the tokens that only spans and prompts hold.
+def suppress(
+    logits: Tensor, specials: SpecialTokens, queries: int, release: bool = False, forbidden: tuple[int, ...] = ()
+) -> Tensor:
+    """Outside a span: (B, V) logits without the tokens that only spans and prompts hold, and without `forbidden` ones.
 
     The release writes 0 for the placeholders in use and `</img>`, which can still win, and leaves the others free.
     """
-    return logits.index_fill(-1, suppressed(specials, queries, release, logits.device), 0.0 if release else -torch.inf)
+    if release:
+        logits = logits.index_fill(-1, _ids(tuple(specials.image(queries)[1:]), logits.device), 0.0)
+    else:
+        forbidden += _never_sampled(specials)
+    return logits.index_fill(-1, _ids(forbidden, logits.device), -torch.inf)
 
 
 @functools.lru_cache(maxsize=64)
-def suppressed(specials: SpecialTokens, queries: int, release: bool, device: torch.device) -> Tensor:
-    """The ids of the tokens that `suppress` takes away. Made once, not for every token."""
-    if release:
-        return torch.tensor(specials.image(queries)[1:], device=device)
-    s = specials
+def _never_sampled(s: SpecialTokens) -> tuple[int, ...]:
     others = (s.image_end, s.patch_start, s.patch_end, s.bos, s.pad)
-    return torch.tensor([i for i in (*s.placeholders, *others) if i is not None and i != s.eos], device=device)
+    return tuple(i for i in (*s.placeholders, *others) if i is not None and i != s.eos)
+
+
+@functools.lru_cache(maxsize=64)
+def _ids(ids: tuple[int, ...], device: torch.device) -> Tensor:
+    """Made once, not for every token."""
+    return torch.tensor(ids, dtype=torch.int64, device=device)
 
 
 def next_tokens(

@@ -175,22 +175,34 @@ def _followed(rng: random.Random, index: int, unseen: bool | None) -> Example:
 
 
 def followed(judge: Judge, item: Item, answer: Answer) -> Values:
-    """Whether the second picture is the one asked for: its objects, no others, their places, sizes and background."""
+    """Whether the second picture is the one asked for: its objects and no others, its background where that changed,
+    and sizes and places compared with what the model drew before."""
     before, after = item.example.expected
-    if len(answer) < 2 or not answer[1].images or after.target is None:
-        return {"done": 0.0, after.type: 0.0}
-    seen, wanted = _seen(judge, answer), scoring.truth(after.target)
-    matches = scoring.found(wanted.objects, seen.objects)
-    done = len(seen.objects) == len(wanted.objects) and None not in matches
-    if done and after.type == "size":
-        done = all(
-            abs(seen.objects[j].size / one.size - 1) < RESIZED
-            for one, j in zip(wanted.objects, matches, strict=True)
-            if j is not None
-        )
-    if before.target is not None and before.target.background != after.target.background:
-        done = done and seen.background == after.target.background
+    assert before.target is not None and after.target is not None
+    done = False
+    if len(answer) == 2 and answer[0].images and answer[1].images:
+        first, second = (judge.look(scores.picture_of(reply)) for reply in answer)
+        right = scoring.drawing(second, after)
+        done = right["all_objects"] == right["none_extra"] == 1 and _changed(before.target, after, first, second)
+        if before.target.background != after.target.background:
+            done = done and right["background"] == 1
     return {"done": float(done), after.type: float(done)}
+
+
+def _changed(before: Scene, expected: Expected, first: Seen, second: Seen) -> bool:
+    """Whether what is seen in the second picture stands to that of the first as the step says."""
+    assert expected.target is not None
+    names = [sticker.name for sticker in expected.target.stickers]
+    one, other = ({each.name: each for each in seen.objects} for seen in (first, second))
+    if expected.type == "size":
+        change = expected.target.stickers[0].size / before.stickers[0].size
+        return names[0] in one and abs(other[names[0]].size / one[names[0]].size / change - 1) < RESIZED
+    if expected.type == "beside":
+        return other[names[0]].x < other[names[1]].x
+    if expected.type == "swap":
+        exchanged = [dataclasses.replace(one[a], name=b) for a, b in (names, names[::-1]) if a in one]
+        return len(exchanged) == 2 and None not in scoring.found(exchanged, second.objects)
+    return True
 
 
 def _free(rng: random.Random, index: int, unseen: bool | None) -> Example:

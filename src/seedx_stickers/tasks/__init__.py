@@ -117,6 +117,7 @@ PARTS = {
     "draw:scattered": partial(draw, scattered=True),
     "draw:unplaced:scattered": partial(draw, placed=0.0, scattered=True),
     **{f"edit:{operation}": partial(edit, operation=operation) for operation in OPERATIONS},
+    "chat:scattered": partial(chat, scattered=True),
     "chat:story": partial(chat, plans=TO_A_STORY),
     "text:tiled": partial(text, any_size=1.0),
 }

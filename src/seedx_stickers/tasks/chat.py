@@ -75,13 +75,22 @@ class Turn:
         return scene
 
 
-def chat(rng: random.Random, unseen: bool | None = False, plans: Sequence[tuple[str, ...]] = PLANS) -> Example:
-    """One of the plans; plans and operations are equally likely. Every edit changes the picture of the turn before."""
+def chat(
+    rng: random.Random,
+    unseen: bool | None = False,
+    plans: Sequence[tuple[str, ...]] = PLANS,
+    scattered: bool = False,
+) -> Example:
+    """One of the plans; plans and operations are equally likely. Every edit changes the picture of the turn before.
+
+    Args:
+        scattered: things without places stand anywhere.
+    """
     plan = rng.choice(plans)
     steps = [rng.choice(list(OPERATIONS)) if step == "edit" else step for step in plan]
     while True:
         given = None if plan[0] == "draw" else scene_to_edit(rng, avoid=unseen is False)
-        turns = _turns(rng, steps, given, avoid=unseen is False)
+        turns = _turns(rng, steps, given, unseen is False, scattered)
         if turns and unseen in (None, any(is_unseen(turn.scene) for turn in turns)):
             break
     messages: list[Message[Scene]] = []
@@ -100,12 +109,12 @@ def _answer(expected: Expected) -> tuple[Part[Scene] | str, ...]:
     return (expected.text, Image(expected.target)) if expected.target else (expected.text,)
 
 
-def _turns(rng: random.Random, steps: list[str], given: Scene | None, avoid: bool) -> list[Turn]:
+def _turns(rng: random.Random, steps: list[str], given: Scene | None, avoid: bool, scattered: bool) -> list[Turn]:
     """A turn for each step, which is "draw", "ask", "story" or an operation; none if one of them can't be made."""
     turns: list[Turn] = []
     scene, it = given, None
     for step in steps:
-        turn = _drawn(rng, avoid) if scene is None else _turn(rng, step, scene, it, avoid)
+        turn = _drawn(rng, avoid, scattered) if scene is None else _turn(rng, step, scene, it, avoid)
         if not turn:
             return []
         if turns and rng.random() < 0.6:
@@ -126,9 +135,9 @@ def _turn(rng: random.Random, step: str, scene: Scene, it: Sticker | None, avoid
     return None
 
 
-def _drawn(rng: random.Random, avoid: bool) -> Turn:
+def _drawn(rng: random.Random, avoid: bool, scattered: bool) -> Turn:
     while True:
-        example = draw(rng, False if avoid else None)
+        example = draw(rng, False if avoid else None, scattered=scattered)
         (expected,) = example.expected
         (prompt,) = example.messages[0].content
         assert isinstance(prompt, Text) and expected.target is not None

@@ -1,24 +1,30 @@
-"""Trains a model stage by stage, the recipes of a folder in the order of their names, with a record of each stage.
+"""Trains a model stage by stage from the recipes of a folder, with a record of each stage.
 
-    python -m seedx_stickers.training.chain train recipes/tiny2 runs/tiny2 --threads 2
+    python -m seedx_stickers.training.chain train recipes/tiny2 runs/tiny2 --threads 1
     python -m seedx_stickers.training.chain table recipes/tiny2 runs/tiny2
 
-The same command resumes; a stage that is done is not run again. FOLDER/runs/NAME/record.json, which `table` prints:
+RECIPES/chain.toml names the stages that each one starts from. A stage has a model folder of its own, FOLDER/NAME, which
+begins with the parts of those; the last stage's is the whole model. The same command resumes, and a stage that is done is
+not run again. Started twice, it trains two stages at a time, where none needs the other. FOLDER/NAME/record.json, which
+`table` prints:
     steps, seed, machine, versions
     code            digests of code and recipe that it ran on: several, if they changed while it was stopped
-    started_from    digests of the parts that were in the folder when it began
-    made            digests of the parts in the folder when it was done
+    started_from    digests of the parts that it began with
+    made            digests of the parts in its folder when it was done
     core_minutes    of the processor, of all the times together that it ran
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import platform
 import resource
 import threading
+import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -26,7 +32,8 @@ from pathlib import Path
 from typing import Any
 
 from seedx.errors import SeedxError
-from seedx.train.engine.components import replace_text
+from seedx.train.engine.components import copy_missing, replace_text
+from seedx.train.engine.run_lock import run_lock
 from seedx.train.feature_cache.digest import digest
 from seedx.train.recipe import Recipe, load_recipe
 from seedx.train.recipe_changes import as_json
@@ -34,54 +41,122 @@ from seedx.train.run import run, stage_named
 
 log = logging.getLogger(__name__)
 CODE = ("seedx.train.run", "seedx_stickers.training.source")  # besides that of the stage
+RECORD = "record.json"
 NOTED_EVERY = 60.0  # seconds
+WAIT = 30.0  # seconds until another look, where all that is left needs what others train
 
 
 def train(recipes: Path, folder: Path, /, *, threads: int = 2) -> None:
-    """Run the stages that are not done.
+    """Run the stages that are not done, until all are, or one is stopped.
 
     Args:
         recipes: folder of TOML files.
-        folder: of the model.
+        folder: of the stages' model folders.
 
     Raises:
-        SeedxError: a stage did not start from what the one before it has made; or as `run`.
+        SeedxError: a stage did not start from what those before it have made; or as `run`.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    before: dict[str, str] | None = None  # what the stage before has made
-    for path in ordered(recipes):
-        recipe = load_recipe(path)
-        file = folder / "runs" / recipe.name / "record.json"
-        record = read(file)
-        if before is not None and record.get("started_from", before) != before:
-            raise SeedxError(
-                f"{recipe.name} began with other parts than the stage before it has made: delete {file.parent} to "
-                "train it again"
-            )
-        if "made" in record:
-            before = record["made"]
-            continue
-        log.info("%s: %s", recipe.name, "resumes" if record else "begins")
-        record = record or {"recipe": path.name, "started_from": parts(folder)}
-        record |= {"steps": recipe.steps, "seed": recipe.seed, "machine": machine(), "versions": versions()}
-        record["code"] = list(dict.fromkeys([*record.get("code", []), code(recipe)]))
-        with _timed(file, record):
-            done = run(path, folder, threads)
-        if not done:
-            return
-        before = record["made"] = parts(folder)
-        _write(file, record)
+    paths, starts = ordered(recipes), started_from(recipes)
+    while left := [name for name in paths if not _is_done(name, starts[name], folder)]:
+        for name in left:
+            if not all("made" in read(folder / each) for each in starts[name]):
+                continue
+            with _held(folder / name) as is_ours:
+                if is_ours and "made" not in read(folder / name):
+                    if not _train(paths[name], name, starts[name], folder, threads):
+                        return
+                    break
+        else:
+            log.info("%s: trained elsewhere, or waiting for what is", ", ".join(left))
+            time.sleep(WAIT)
 
 
-def ordered(recipes: Path) -> list[Path]:
+def _is_done(name: str, before: list[str], folder: Path) -> bool:
     """
+    Raises:
+        SeedxError: it began with other parts than those before it have made.
+    """
+    record = read(folder / name)
+    if record and record["started_from"] != made(before, folder):
+        raise SeedxError(
+            f"{name} began with other parts than {', '.join(before)} made: delete {folder / name} to train it again"
+        )
+    return "made" in record
+
+
+def _train(path: Path, name: str, before: list[str], folder: Path, threads: int) -> bool:
+    """Train one stage; whether it is done."""
+    place, recipe = folder / name, load_recipe(path)
+    record = read(place)
+    log.info("%s: %s", name, "resumes" if record else "begins")
+    if not record:
+        for each in before:
+            copy_missing(folder / each, place)
+            (place / RECORD).unlink(missing_ok=True)
+        record = {"recipe": path.name, "started_from": made(before, folder)}
+    record |= {"steps": recipe.steps, "seed": recipe.seed, "machine": machine(), "versions": versions()}
+    record["code"] = list(dict.fromkeys([*record.get("code", []), code(recipe)]))
+    with _timed(place / RECORD, record):
+        done = run(path, place, threads)
+    if done:
+        record["made"] = parts(place)
+        _write(place / RECORD, record)
+    return done
+
+
+def made(stages: list[str], folder: Path) -> dict[str, str]:
+    """Digests of the parts that these stages made, or began with.
+
+    Raises:
+        SeedxError: two of them have another part of the same name.
+    """
+    found: dict[str, str] = {}
+    for stage in stages:
+        for part, value in read(folder / stage).get("made", {}).items():
+            if found.setdefault(part, value) != value:
+                raise SeedxError(f"{' and '.join(stages)} have a different {part}: delete the older one of {folder}")
+    return found
+
+
+@contextmanager
+def _held(place: Path) -> Iterator[bool]:
+    """Hold the lock of a stage's folder, unless another process does."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(run_lock(place))
+        except SeedxError:
+            yield False
+            return
+        yield True
+
+
+def ordered(recipes: Path) -> dict[str, Path]:
+    """The recipes by the names of their stages.
+
     Raises:
         SeedxError: there are none.
     """
     found = sorted(recipes.glob("[0-9]*.toml"))
     if not found:
         raise SeedxError(f"{recipes} has no recipes whose names begin with a number, such as 1-vision.toml")
-    return found
+    return {load_recipe(path).name: path for path in found}
+
+
+def started_from(recipes: Path) -> dict[str, list[str]]:
+    """The stages that each one starts from.
+
+    Raises:
+        SeedxError: chain.toml is missing, or does not name exactly the stages, each after those that it starts from.
+    """
+    file, known = recipes / "chain.toml", ordered(recipes)
+    given = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if list(given) != list(known):
+        raise SeedxError(f"{file} has a line for each stage in their order, such as vision = []: {', '.join(known)}")
+    for index, (name, before) in enumerate(given.items()):
+        if late := set(before) - {*list(known)[:index]}:
+            raise SeedxError(f"{file}: {name} can't start from {', '.join(sorted(late))}, which is no stage before it")
+    return given
 
 
 def table(recipes: Path, folder: Path, /) -> str:
@@ -90,10 +165,9 @@ def table(recipes: Path, folder: Path, /) -> str:
         "| stage | steps | seed | core-minutes | code and settings | started from | made |",
         "|---|---|---|---|---|---|---|",
     ]
-    for path in ordered(recipes):
-        name = load_recipe(path).name
-        record = read(folder / "runs" / name / "record.json")
-        before, made = record.get("started_from", {}), record.get("made", {})
+    for name in ordered(recipes):
+        record = read(folder / name)
+        before, after = record.get("started_from", {}), record.get("made", {})
         cells = (
             name,
             f"{record['steps']:,}" if record else "",
@@ -101,7 +175,7 @@ def table(recipes: Path, folder: Path, /) -> str:
             f"{record['core_minutes']:,.0f}" if "core_minutes" in record else "",
             ", ".join(each[:8] for each in record.get("code", [])),
             ", ".join(f"{part} {value[:8]}" for part, value in before.items()),
-            ", ".join(f"{part} {value[:8]}" for part, value in made.items() if before.get(part) != value),
+            ", ".join(f"{part} {value[:8]}" for part, value in after.items() if before.get(part) != value),
         )
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
@@ -128,8 +202,9 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in ("torch", "transformers", "diffusers")}
 
 
-def read(file: Path) -> dict[str, Any]:
-    """A record; empty if there is none yet."""
+def read(place: Path) -> dict[str, Any]:
+    """The record of a stage's folder; empty if there is none yet."""
+    file = place / RECORD
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return found
 

@@ -13,6 +13,7 @@ from seedx_stickers.evaluation.outside import OUTSIDE, SEEDS, distinct
 from seedx_stickers.judge import load_judge
 from seedx_stickers.layout import Ask, compose
 from seedx_stickers.scenes import render
+from seedx_stickers.tasks.grammar.follow_ups import STEPS
 
 OFFLINE = [name for name in OUTSIDE if name not in ("art", "seeds")]
 
@@ -63,6 +64,23 @@ def test_the_same_questions_come_in_any_case_and_with_errors():
 def test_held_out_wordings_are_other_ones():
     seen = {item_of(3, "wording", index).prompt for index in range(20)}
     assert not seen & {item_of(3, "wording_held_out", index).prompt for index in range(20)}
+
+
+def test_a_follow_up_is_compared_with_what_was_drawn_before(judge):
+    score, met = EVERY["follow_ups"].score, set()
+    for index in range(2 * len(STEPS)):
+        item = item_of(3, "follow_ups", index)
+        first, second = (expected.target for expected in item.example.expected)
+        step = item.example.expected[1].type
+        assert score(judge, item, (item.truth[0], item.truth[0]))["done"] == 0, item.turns
+        if not any(sticker.wears for sticker in (*first.stickers, *second.stickers)):
+            mirrored = tuple(
+                Reply((Image(render(scene.with_stickers(*(dataclasses.replace(s, y=1 - s.y) for s in scene.stickers)))),))
+                for scene in (first, second)
+            )
+            assert score(judge, item, mirrored)["done"] == 1, item.turns
+            met.add(step)
+    assert met == set(STEPS) - {"hat"}
 
 
 def test_layouts_are_counted_once(judge):

@@ -4,21 +4,22 @@
     draw a cow            -> a cow           put a tree beside it, bigger, make it day, swap them, now draw a pig
     give it a hat         -> with a hat      remove the hat  -> without
 
-Each drawing is the composed scene of a description, so that it follows from the conversation.
+Things stand anywhere. A picture keeps the places of the one before, as far as there is room: its plan can copy them.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 from seedx.messages import Image, Message, assistant, user
 from seedx_stickers.art import BACKGROUNDS
-from seedx_stickers.layout import Ask, apart, compose
-from seedx_stickers.scenes import Scene, held_out, is_unseen
-from seedx_stickers.tasks.drawing import HERE
+from seedx_stickers.layout import SPACE, Ask, apart, in_order, scatter
+from seedx_stickers.scenes import Scene, Sticker, held_out, is_unseen
+from seedx_stickers.tasks.drawing import HERE, side_by_side
 from seedx_stickers.tasks.example import Example, Expected
 from seedx_stickers.tasks.grammar.expand import Wording
 from seedx_stickers.tasks.grammar.makes import description
@@ -26,82 +27,108 @@ from seedx_stickers.tasks.grammar.nouns import a_noun, noun
 from seedx_stickers.tasks.reading import FACES, WEARABLE, pick_names
 
 SIZES = {"bigger": 1.35, "smaller": 0.65}  # factors of a sticker alone
+SIZED = (0.25, 0.85)  # the least and the largest that it becomes
+TRIES = 20  # to leave everything at its place, before all is placed anew
+
+Step = tuple[str, Scene]  # what is said, and what the next picture shows
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """What the conversation has drawn so far: one or two kinds of things, and how large they are."""
-
-    asks: tuple[Ask, ...]
-    background: str
-    scale: float = 1.0
-
-    def scene(self) -> Scene:
-        scene = compose(self.asks, self.background)
-        return scene.with_stickers(*(dataclasses.replace(s, size=s.size * self.scale) for s in scene.stickers))
+def asks_of(scene: Scene) -> tuple[Ask, ...]:
+    """What a scene shows, in order of mention."""
+    wears = {sticker.name: sticker.wears for sticker in scene.stickers}
+    counts = Counter(sticker.name for sticker in scene.stickers)
+    return tuple(Ask(name, count, wears=wears[name]) for name, count in counts.items())
 
 
-Step = tuple[str, Drawn]
-
-
-def _more(w: Wording, drawn: Drawn) -> Step | None:
-    (ask, *others) = drawn.asks
+def _more(w: Wording, scene: Scene) -> Step | None:
+    (ask, *others) = asks_of(scene)
     if others or ask.count > 3 or ask.wears:
         return None
-    return w.say("order_more"), Drawn((dataclasses.replace(ask, count=ask.count + 1),), drawn.background)
+    return w.say("order_more"), next(_with_one_more(w.rng, scene, ask.name))
 
 
-def _beside(w: Wording, drawn: Drawn) -> Step | None:
-    if len(drawn.asks) > 1 or drawn.asks[0].count > 1:
+def _beside(w: Wording, scene: Scene) -> Step | None:
+    if len(scene.stickers) > 1:
         return None
-    (name,) = pick_names(w.rng, 2, drawn.background, True, [drawn.asks[0].name])[1:]
-    words = w.say("order", do=w.part("beside_it", a=a_noun(noun(w.rng, name))))
-    return words, Drawn((*drawn.asks, Ask(name)), drawn.background)
+    (name,) = pick_names(w.rng, 2, scene.background, True, [scene.stickers[0].name])[1:]
+    made = (each for each in _with_one_more(w.rng, scene, name) if side_by_side(each) and _left_to_right(each))
+    return w.say("order", do=w.part("beside_it", a=a_noun(noun(w.rng, name)))), next(made)
 
 
-def _size(w: Wording, drawn: Drawn) -> Step | None:
-    if len(drawn.asks) > 1 or drawn.asks[0].count > 1 or drawn.scale != 1 or drawn.asks[0].wears:
-        return None
+def _with_one_more(rng: random.Random, scene: Scene, name: str) -> Iterator[Scene]:
+    """Scenes with one more thing: at a free place; later with everything placed anew."""
+    size = min(sticker.size for sticker in scene.stickers)
+    for _ in range(TRIES):
+        x, y = rng.uniform(size / 2, 1 - size / 2), rng.uniform(size / 2, 1 - size / 2)
+        made = scene.with_stickers(*scene.stickers, Sticker(name, x, y, size))
+        if apart(made, SPACE):
+            yield in_order(made)
+    asks = asks_of(scene.with_stickers(*scene.stickers, Sticker(name, 0, 0, size)))
+    while True:
+        yield scatter(rng, asks, scene.background)
+
+
+def _left_to_right(scene: Scene) -> bool:
+    return all(one.x < other.x for one, other in itertools.pairwise(scene.stickers))
+
+
+def _size(w: Wording, scene: Scene) -> Step | None:
+    (sticker, *others) = scene.stickers
     which = w.rng.choice(list(SIZES))
-    return w.say("order", do=w.part(f"make_{which}")), dataclasses.replace(drawn, scale=SIZES[which])
-
-
-def _swap(w: Wording, drawn: Drawn) -> Step | None:
-    if len(drawn.asks) != 2 or any(ask.count > 1 for ask in drawn.asks):
+    size = sticker.size * SIZES[which]
+    if others or sticker.wears or not SIZED[0] <= size <= SIZED[1]:
         return None
-    return w.say("order", do=w.part("swap_them")), dataclasses.replace(drawn, asks=drawn.asks[::-1])
+    x, y = (min(max(at, size / 2), 1 - size / 2) for at in (sticker.x, sticker.y))
+    words = w.say("order", do=w.part(f"make_{which}"))
+    return words, scene.with_stickers(dataclasses.replace(sticker, x=x, y=y, size=size))
 
 
-def _day(w: Wording, drawn: Drawn) -> Step | None:
+def _swap(w: Wording, scene: Scene) -> Step | None:
+    if len(scene.stickers) != 2 or len(asks_of(scene)) != 2:
+        return None
+    one, other = scene.stickers
+    swapped = scene.with_stickers(
+        dataclasses.replace(one, x=other.x, y=other.y), dataclasses.replace(other, x=one.x, y=one.y)
+    )
+    return (w.say("order", do=w.part("swap_them")), swapped) if apart(swapped) else None
+
+
+def _day(w: Wording, scene: Scene) -> Step | None:
     """Day is a meadow; night is night."""
-    dark = drawn.background == "night"
+    dark = scene.background == "night"
     words = w.say("order", do=w.part("make_day" if dark else "make_night"))
-    return words, dataclasses.replace(drawn, background="meadow" if dark else "night")
+    return words, dataclasses.replace(scene, background="meadow" if dark else "night")
 
 
-def _hat(w: Wording, drawn: Drawn) -> Step | None:
-    (ask, *others) = drawn.asks
-    if ask.count > 1 or ask.name not in FACES:
+def _hat(w: Wording, scene: Scene) -> Step | None:
+    sticker, others = scene.stickers[0], scene.stickers[1:]
+    if sticker.name not in FACES or sticker.name in [other.name for other in others]:
         return None
-    if ask.wears:
-        words = w.say("order", do=w.part("undress_it", y=noun(w.rng, ask.wears[0])))
-        return words, dataclasses.replace(drawn, asks=(dataclasses.replace(ask, wears=()), *others))
+    if sticker.wears:
+        words = w.say("order", do=w.part("undress_it", y=noun(w.rng, sticker.wears[0])))
+        return words, scene.with_stickers(dataclasses.replace(sticker, wears=()), *others)
     if others:
         return None  # "it" would be either
     thing = w.rng.choice(WEARABLE)
     words = w.say("order", do=w.part("dress_it", a=a_noun(noun(w.rng, thing))))
-    return words, dataclasses.replace(drawn, asks=(dataclasses.replace(ask, wears=(thing,)),))
+    lower = (sticker.y + 0.03 * step for step in range(TRIES))  # a hat may need room above
+    worn = (scene.with_stickers(dataclasses.replace(sticker, y=y, wears=(thing,))) for y in lower)
+    found = next(filter(apart, worn), None)
+    return found and (words, found)
 
 
-def _new(w: Wording, drawn: Drawn) -> Step | None:
+def _new(w: Wording, scene: Scene) -> Step | None:
     """A new picture, which has nothing of the one before."""
-    new = _first(w.rng, avoid=drawn.asks[0].name)
-    named = None if new.background == "white" else new.background
-    it = description(w, new.asks, named)
-    return w.say("order_new", it=it), new
+    new = _first(w.rng, avoid=scene.stickers[0].name)
+    return w.say("order_new", it=_described(w, new)), new
 
 
-STEPS: dict[str, Callable[[Wording, Drawn], Step | None]] = {
+def _described(w: Wording, scene: Scene) -> str:
+    named = None if scene.background == "white" else scene.background
+    return description(w, asks_of(scene), named, side_by_side(scene))
+
+
+STEPS: dict[str, Callable[[Wording, Scene], Step | None]] = {
     "more": _more,
     "beside": _beside,
     "size": _size,
@@ -127,26 +154,25 @@ RULES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def _first(rng: random.Random, avoid: str = "") -> Drawn:
+def _first(rng: random.Random, avoid: str = "", background: str | None = None, unseen: bool = False) -> Scene:
+    """A drawing of one or two things; `unseen`: it may hold a combination that never occurs in training."""
     while True:
-        background = rng.choice(list(BACKGROUNDS)) if rng.random() < 0.6 else "white"
+        ground = background or (rng.choice(list(BACKGROUNDS)) if rng.random() < 0.6 else "white")
         kinds = rng.choices((1, 2), (0.65, 0.35))[0]
-        names = pick_names(rng, kinds, background)
+        names = pick_names(rng, kinds, ground, avoid=not unseen)
         if kinds == 1 and rng.random() < 0.45:
             names = [rng.choice(FACES)]
-        if avoid not in names and not any(held_out(name, background) for name in names):
-            return Drawn(tuple(Ask(name) for name in names), background)
+        if avoid not in names and (unseen or not any(held_out(name, ground) for name in names)):
+            return scatter(rng, [Ask(name) for name in names], ground)
 
 
 def follow_up(w: Wording, unseen: bool | None = False, step: str = "") -> Example:
     """A drawing and one or two turns after it; `step`: of the first one, a key of `STEPS`."""
     while True:
-        drawn = _first(w.rng)
-        if step == "day" and w.rng.random() < 0.5:
-            drawn = dataclasses.replace(drawn, background="night")
-        named = None if drawn.background == "white" else drawn.background
-        it = description(w, drawn.asks, named)
-        turns = [("draw", w.say("order_draw", do=w.part("draw_it", it=it), it=it), drawn)]
+        dark = step == "day" and w.rng.random() < 0.5
+        first = _first(w.rng, background="night" if dark else None, unseen=unseen is not False)
+        it = _described(w, first)
+        turns = [("draw", w.say("order_draw", do=w.part("draw_it", it=it), it=it), first)]
         for _ in range(w.rng.choice((1, 1, 2))):
             name = step if step and len(turns) == 1 else w.rng.choice(list(STEPS))
             w.held_out = False
@@ -154,18 +180,18 @@ def follow_up(w: Wording, unseen: bool | None = False, step: str = "") -> Exampl
             if made is None:
                 break
             turns.append((name, *made))
-        scenes = [turn[2].scene() for turn in turns]
+        scenes = [scene for _, _, scene in turns]
         if len(turns) > 1 and all(map(apart, scenes)) and unseen in (None, any(map(is_unseen, scenes))):
-            return _example(turns, scenes)
+            return _example(turns)
 
 
-def _example(turns: list[tuple[str, str, Drawn]], scenes: list[Scene]) -> Example:
+def _example(turns: list[tuple[str, str, Scene]]) -> Example:
     messages: list[Message[Scene]] = []
     expected: list[Expected] = []
     before: Scene | None = None
-    for (name, prompt, drawn), scene in zip(turns, scenes, strict=True):
+    for name, prompt, scene in turns:
         messages += [user(prompt), assistant(HERE, Image(scene))]
-        expected.append(Expected(HERE, name, source=before, target=scene, asked=drawn.asks))
+        expected.append(Expected(HERE, name, source=before, target=scene, asked=asks_of(scene)))
         before = scene
     return Example("follow_up", messages, expected)
 
