@@ -1,4 +1,4 @@
-"""Stages each from those that they need, with a record of each: what it started from, what it made, how long it took."""
+"""Stages, each from those that it needs, with a record: what it started from, what it made, how long it took."""
 
 import json
 import threading
@@ -121,7 +121,7 @@ def test_a_stage_of_other_parts_is_named(recipes, ran, tmp_path):
     chain.train(recipes, folder)
     record = folder / "vision/record.json"
     record.write_text(record.read_text().replace('"vision": "', '"vision": "0'))  # trained again, with another result
-    with pytest.raises(SeedxError, match="language began with other parts than vision made: delete .*language"):
+    with pytest.raises(SeedxError, match=r"language began with other parts than vision made: delete .*language"):
         chain.train(recipes, folder)
     assert names == list(STARTS)
 
@@ -135,7 +135,10 @@ def test_a_folder_without_recipes(tmp_path):
     ("lines", "said"),
     [
         ("vision = []", "a line for each stage in their order, such as vision = ..: vision, vae, language, drawn"),
-        ('vision = ["vae"]\nvae = []\nlanguage = []\ndrawn = []', "vision can't start from vae, which is no stage before"),
+        (
+            'vision = ["vae"]\nvae = []\nlanguage = []\ndrawn = []',
+            "vision can't start from vae, which is no stage before",
+        ),
     ],
 )
 def test_what_starts_from_what_must_be_whole(recipes, tmp_path, lines, said):

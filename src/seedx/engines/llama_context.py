@@ -256,7 +256,9 @@ class _Batch:
 
 def _row(pointer: Any, length: int) -> Floats:
     """The values at a pointer, without the types that `as_array` makes each time."""
-    return np.frombuffer(ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float * length)).contents, np.float32)
+    values: Any = ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float * length)).contents
+    row: Floats = np.frombuffer(values, np.float32)
+    return row
 
 
 def _bytes(data: npt.NDArray[np.uint8]) -> Any:

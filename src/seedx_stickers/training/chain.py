@@ -4,8 +4,8 @@
     python -m seedx_stickers.training.chain table recipes/tiny2 runs/tiny2
 
 RECIPES/chain.toml names the stages that each one starts from. A stage has a model folder of its own, FOLDER/NAME, which
-begins with the parts of those; the last stage's is the whole model. The same command resumes, and a stage that is done is
-not run again. Started twice, it trains two stages at a time, where none needs the other. FOLDER/NAME/record.json, which
+begins with the parts of those; the last stage's is the whole model. The same command resumes, and does not run again
+what is done. Started twice, it trains two stages at a time, where none needs the other. FOLDER/NAME/record.json, which
 `table` prints:
     steps, seed, machine, versions
     code            digests of code and recipe that it ran on: several, if they changed while it was stopped

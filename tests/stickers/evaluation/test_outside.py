@@ -75,7 +75,9 @@ def test_a_follow_up_is_compared_with_what_was_drawn_before(judge):
         assert score(judge, item, (item.truth[0], item.truth[0]))["done"] == 0, item.turns
         if not any(sticker.wears for sticker in (*first.stickers, *second.stickers)):
             mirrored = tuple(
-                Reply((Image(render(scene.with_stickers(*(dataclasses.replace(s, y=1 - s.y) for s in scene.stickers)))),))
+                Reply(
+                    (Image(render(scene.with_stickers(*(dataclasses.replace(s, y=1 - s.y) for s in scene.stickers)))),)
+                )
                 for scene in (first, second)
             )
             assert score(judge, item, mirrored)["done"] == 1, item.turns

@@ -114,7 +114,7 @@ def _hat(w: Wording, scene: Scene) -> Step | None:
     lower = (sticker.y + 0.03 * step for step in range(TRIES))  # a hat may need room above
     worn = (scene.with_stickers(dataclasses.replace(sticker, y=y, wears=(thing,))) for y in lower)
     found = next(filter(apart, worn), None)
-    return found and (words, found)
+    return (words, found) if found else None
 
 
 def _new(w: Wording, scene: Scene) -> Step | None:
