@@ -3,9 +3,9 @@
     python -m seedx_stickers.judge_pictures        # lets the tiny model decode scenes at noisy settings, for training
 
 A judge that has seen renders alone takes a blob of the right colours for an owl. So it also meets drawings that are
-blurred, half erased, merged with another or reduced to blobs, and what a de-tokenizer makes of noisy features. How much
-of a true drawing is left in a decoding is measured (`fidelity.py`): clear ones are accepted, blobs rejected, and what
-lies between is left out.
+blurred, half erased, merged with another, without their eyes or reduced to blobs, and what a de-tokenizer makes of
+noisy features. How much of a true drawing is left in a decoding is measured (`fidelity.py`, and `eyes.py` for faces):
+clear ones are accepted, blobs rejected, and what lies between is left out.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageFilter
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
 
 from seedx_stickers import scenes
 from seedx_stickers.art import OBJECTS, sized
 from seedx_stickers.corruptions import corrupt, destroy, distractor, shuffled
+from seedx_stickers.eyes import EYES, HALF, LIKE, likeness
 from seedx_stickers.fidelity import fidelity
 from seedx_stickers.scenes import TILE, Scene, Sticker
 from seedx_stickers.training.scene_samples import plain
@@ -31,6 +33,8 @@ DECODINGS = Path("runs/judge-decodings")
 # what it should be. Plain shapes are told from less.
 DETAILED, SIMPLE = (0.55, 0.66), (0.3, 0.5)
 SIMPLE_GROUPS = ("plant", "sky", "food")
+FACE = 0.3  # the least size of a face whose eyes can be told
+UNLIKE = 0.6  # of the worse eye: it is none
 NOISE = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)  # on the features, in fractions of their deviation
 
 
@@ -82,7 +86,11 @@ def spoiled(rng: random.Random, scene: Scene) -> Lesson:
     picture = scenes.render(good)
     for sticker in bad:
         longer = max(4, round(sticker.size * min(scene.width, scene.height)))
-        drawing = spoil(rng, sized(sticker.name, longer), is_simple(sticker.name))
+        drawing = sized(sticker.name, longer)
+        if sticker.name in EYES and sticker.size > FACE and rng.random() < 0.4:
+            drawing = eyeless(drawing, sticker.name)
+        else:
+            drawing = spoil(rng, drawing, is_simple(sticker.name))
         corner = (
             round(sticker.x * scene.width - drawing.width / 2),
             round(sticker.y * scene.height - drawing.height / 2),
@@ -123,6 +131,21 @@ def spoil(rng: random.Random, drawing: Image.Image, simple: bool = False) -> Ima
     return shuffled(rng, drawing, max(3, max(wide, high) // rng.choice((3, 4))))
 
 
+def eyeless(drawing: Image.Image, name: str) -> Image.Image:
+    """A face (RGBA) with what is around its eyes in the place of its eyes."""
+    left, top, right, bottom = drawing.getbbox() or (0, 0, *drawing.size)
+    wide, high = right - left, bottom - top
+    half = round(1.4 * HALF * wide)
+    blind = drawing.copy()
+    for across, down in EYES[name]:
+        x, y = round(left + across * wide), round(top + down * high)
+        patch = drawing.crop((x - half, y - half, x + half + 1, y + half + 1))
+        edge = np.concatenate([np.asarray(patch)[[0, -1]].reshape(-1, 4), np.asarray(patch)[:, [0, -1]].reshape(-1, 4)])
+        colour = tuple(int(each) for each in np.median(edge, axis=0))
+        ImageDraw.Draw(blind).ellipse((x - half, y - half, x + half, y + half), fill=colour)
+    return blind
+
+
 def _mean(drawing: Image.Image) -> tuple[int, int, int, int]:
     """The mean colour of what is not transparent, transparent."""
     small = drawing.convert("RGBa").resize((1, 1), Image.Resampling.BOX).convert("RGBA")
@@ -161,14 +184,25 @@ def decoded_scene(index: int) -> Scene:
 
 def decoded_lesson(made: tuple[Path, int, tuple[float, ...]]) -> Lesson:
     file, index, values = made
-    scene = decoded_scene(index)
+    scene, picture = decoded_scene(index), Image.open(file).convert("RGB")
     verdicts = [verdict(sticker.name, value) for sticker, value in zip(scene.stickers, values, strict=True)]
-    pairs = list(zip(scene.stickers, verdicts, strict=True))
+    pairs = [
+        (sticker, right and _seen_by(picture, scene, sticker))
+        for sticker, right in zip(scene.stickers, verdicts, strict=True)
+    ]
     # Worn things are small: whether they are there is left out wherever they are worn.
     good = [sticker for sticker, right in pairs if right and not sticker.wears]
     unclear = [sticker for sticker, right in pairs if right is None or sticker.wears]
     bad = [sticker for sticker, right in pairs if right is False and not sticker.wears]
-    return Lesson(Image.open(file).convert("RGB"), scene.with_stickers(*good), tuple(unclear), tuple(bad))
+    return Lesson(picture, scene.with_stickers(*good), tuple(unclear), tuple(bad))
+
+
+def _seen_by(picture: Image.Image, scene: Scene, sticker: Sticker) -> bool | None:
+    """Whether a face has both its eyes; None: unclear. True of everything else."""
+    if sticker.name not in EYES or sticker.size <= FACE:
+        return True
+    eyes = min(likeness(picture, scene, sticker))
+    return True if eyes >= LIKE else False if eyes < UNLIKE else None
 
 
 def verdict(name: str, value: float) -> bool | None:

@@ -3,13 +3,15 @@
 import random
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image, ImageFilter
 
 from seedx_stickers.art import OBJECTS, sized
+from seedx_stickers.eyes import EYES, both_eyes
 from seedx_stickers.fidelity import fidelity
 from seedx_stickers.judge import STRICT, JudgeConfig, Maps, load_judge
-from seedx_stickers.judge_pictures import Lesson, spoil, spoiled, verdict
+from seedx_stickers.judge_pictures import Lesson, eyeless, spoil, spoiled, verdict
 from seedx_stickers.judge_training import CELLS, REJECTED, loss_of, targets_of
 from seedx_stickers.layout import Ask, compose
 from seedx_stickers.scenes import render
@@ -44,6 +46,17 @@ def test_spoiled_drawings_differ_from_their_own():
         bad = spoil(random.Random(seed), drawing)
         assert bad.mode == "RGBA"
         assert bad.size != drawing.size or np.abs(np.asarray(bad, int) - np.asarray(drawing, int)).mean() > 2
+
+
+@pytest.mark.parametrize("name", EYES)
+def test_a_face_without_eyes_has_the_rest(name):
+    (face,) = (scene := compose([Ask(name)])).stickers
+    drawing = sized(name, round(face.size * scene.width))
+    picture, blind = render(scene), render(scene.with_stickers())
+    corner = round(face.x * 96 - drawing.width / 2), round(face.y * 96 - drawing.height / 2)
+    blind.paste(eyeless(drawing, name), corner, eyeless(drawing, name))
+    assert both_eyes(picture, scene, face) and not both_eyes(blind, scene, face)
+    assert 0 < np.abs(np.asarray(picture, int) - np.asarray(blind, int)).mean(axis=-1).astype(bool).mean() < 0.15
 
 
 def test_spoiled_stickers_are_not_in_the_lesson_and_count_more():
