@@ -122,7 +122,7 @@ def spoil(rng: random.Random, drawing: Image.Image, simple: bool = False) -> Ima
         half.paste(other.crop((wide // 2, 0, wide, high)), (wide // 2, 0))
         return half
     if kind == "blob":
-        cells = rng.randint(3, 5)
+        cells = rng.randint(2, 3) if simple else rng.randint(3, 5)
         small = drawing.resize((cells, max(2, round(cells * high / wide))), Image.Resampling.BOX)
         blob = small.resize((wide, high), Image.Resampling.BICUBIC)
         if not simple and rng.random() < 0.6:  # with its outline, but nothing inside
@@ -216,7 +216,7 @@ def is_simple(name: str) -> bool:
     return OBJECTS[name].group in SIMPLE_GROUPS or OBJECTS[name].kind == "heart"
 
 
-def main(*, out: Path = DECODINGS, n: int = 1600, batch: int = 16) -> None:
+def main(*, out: Path = DECODINGS, n: int = 4000, batch: int = 16) -> None:
     """Decode scenes from noisy features and measure them. Resumes an interrupted run.
 
     Args:

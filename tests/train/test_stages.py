@@ -93,7 +93,7 @@ def test_the_chain_of_the_next_model_makes_a_model(narrow, tmp_path, monkeypatch
     monkeypatch.setattr(source, "grammar_corpus", lambda: tasks.texts(200, seed=1))
     monkeypatch.setattr("seedx.train.run.shutdown", lambda world: None)
     monkeypatch.setattr("seedx.train.engine.loop.count_flops", lambda run: 1)
-    once = SMALL | {"steps": 1}
+    twice = SMALL | {"compile": False}
     scenes = {"options.scenes": 4, "options.edits": 4}
     few = {
         "vision": {"options.looks": 0.0},  # other looks need the art of `make art`
@@ -101,7 +101,7 @@ def test_the_chain_of_the_next_model_makes_a_model(narrow, tmp_path, monkeypatch
         "condition-scenes": scenes,
     }
     for path in ordered(RECIPES[0].parents[1] / "tiny2").values():
-        assert run(path, tmp_path, **once, **few.get(load_recipe(path).stage, {}))
+        assert run(path, tmp_path, **twice, **few.get(load_recipe(path).stage, {}))
     bundle(tmp_path, tmp_path / "model", "tiny2")
     assert native.load(tmp_path / "model").config.variant == "folded"
 

@@ -7,6 +7,7 @@ mostly be masked out.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,11 +56,33 @@ class Documents:
 @torch.compiler.disable  # code compiled for these lengths would serve no other batch
 def attend_within(q: Tensor, k: Tensor, v: Tensor, documents: Documents) -> Tensor:
     """As `attend`, of L tokens -> (N, L, heads, d): causal attention within each of the documents of N rows."""
-    rows, _, length, _ = q.shape
+    rows, heads, length, _ = q.shape
+    if q.device.type == "cpu" and max(documents.lengths) <= SHORT:
+        if torch.is_autocast_enabled("cpu"):  # here, once, and not for every document
+            q, k, v = (x.to(torch.get_autocast_dtype("cpu")) for x in (q, k, v))
+        k, v = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (k, v))
+        apart = [x.transpose(0, 1).flatten(1, 2).split(documents.lengths, dim=1) for x in (q, k, v)]
+        done = [_attend_document(a, b, c) for a, b, c in zip(*apart, strict=True)]
+        return torch.cat(done, dim=1).transpose(0, 1).unflatten(0, (rows, length))
     apart = [x.transpose(1, 2).flatten(0, 1).split(documents.lengths) for x in (q, k, v)]
     pieces = [[piece.transpose(0, 1)[None] for piece in each] for each in apart]
     done = [attend(a, b, c, causal=True) for a, b, c in zip(*pieces, strict=True)]
     return torch.cat([piece[0].transpose(0, 1) for piece in done]).unflatten(0, (rows, length))
+
+
+def _attend_document(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """(heads, L, d) three times -> (heads, L, d)."""
+    heads, length, width = q.shape
+    later = _later(q.dtype)[:length, :length].expand(heads, -1, -1)
+    weights = torch.baddbmm(later, q, k.transpose(1, 2), alpha=width**-0.5).softmax(dim=-1)
+    return torch.bmm(weights.to(v.dtype), v)
+
+
+@functools.cache
+def _later(dtype: torch.dtype) -> Tensor:
+    """(SHORT, SHORT), to be added to scores: no token sees a later one."""
+    with torch.inference_mode(False):
+        return torch.full((SHORT, SHORT), torch.finfo(dtype).min, dtype=dtype).triu(1)
 
 
 def llama_attention(
