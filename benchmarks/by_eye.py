@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import tyro
 from PIL import Image, ImageColor, ImageDraw, ImageFont
@@ -46,8 +45,8 @@ def picture_of(text: str) -> Image.Image:
         stickers.append(Sticker(match["name"], x, y, longer, tuple(match["wears"].split())))
     if ground in BACKGROUNDS:
         return Scene(wide, high, ground, tuple(stickers)).render()
-    colours = tuple(ImageColor.getrgb(each)[:3] for each in ground.split())
-    paint = Ground("", "plain" if len(colours) == 1 else "gradient", colours)  # type: ignore[arg-type]
+    colours = tuple((red, green, blue) for red, green, blue, *_ in map(ImageColor.getrgb, ground.split()))
+    paint = Ground("", "plain" if len(colours) == 1 else "gradient", colours)
     return Scene(wide, high, "white", tuple(stickers), ground=paint).render()
 
 
@@ -75,18 +74,14 @@ def _high(picture: Image.Image) -> Image.Image:
     return picture.resize((max(1, round(picture.width * HIGH / picture.height)), HIGH), Image.Resampling.BICUBIC)
 
 
-def numbered(asked: list[Any]) -> list[tuple[int, Any]]:
-    return list(enumerate(asked, 1))
-
-
 def drawings(model: Pipeline, asked: list[str]) -> Image.Image:
     pictures = [model.draw(words) for words in asked]
-    return sheet([([p], f"{n} {words}") for (n, words), p in zip(numbered(asked), pictures, strict=True)], 10)
+    return sheet([([p], f"{n} {words}") for (n, words), p in zip(enumerate(asked, 1), pictures, strict=True)], 10)
 
 
 def edits(model: Pipeline, asked: list[dict[str, str]]) -> Image.Image:
     cells = []
-    for number, each in numbered(asked):
+    for number, each in enumerate(asked, 1):
         given = picture_of(each["picture"])
         cells.append(([given, model.edit(given, each["ask"])], f"{number} {each['ask']}"))
     return sheet(cells, 5)
@@ -94,7 +89,7 @@ def edits(model: Pipeline, asked: list[dict[str, str]]) -> Image.Image:
 
 def stories(model: Pipeline, asked: list[str]) -> Image.Image:
     cells = []
-    for number, words in numbered(asked):
+    for number, words in enumerate(asked, 1):
         frames = model.story(words, frames=_count(words))
         told = " / ".join(sentence for sentence, _ in frames)
         cells.append(([picture for _, picture in frames], f"{number} {words}: {told}"))
@@ -108,7 +103,7 @@ def _count(words: str) -> int:
 
 def slides(model: Pipeline, asked: list[str]) -> Image.Image:
     cells = []
-    for number, words in numbered(asked):
+    for number, words in enumerate(asked, 1):
         try:
             cells.append(([model.slide(words).fitted().to_image(320)], f"{number} {words}"))
         except SeedxError as error:
@@ -119,7 +114,7 @@ def slides(model: Pipeline, asked: list[str]) -> Image.Image:
 def questions(model: Pipeline, asked: list[dict[str, str]], out: Path) -> str:
     """A table; boxes are also drawn, in a file each."""
     lines = ["| | picture | asked | right is | answered | verdict |", "|---|---|---|---|---|---|"]
-    for number, each in numbered(asked):
+    for number, each in enumerate(asked, 1):
         given = [picture_of(each["picture"])] if "picture" in each else []
         reply = model.chat(each["ask"], given)
         answer = reply.text or "(a picture)"

@@ -16,7 +16,6 @@ what is done. Started twice, it trains two stages at a time, where none needs th
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
@@ -26,7 +25,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -93,8 +92,10 @@ def _train(path: Path, name: str, before: list[str], folder: Path, threads: int)
     if not record:
         for each in before:
             copy_missing(folder / each, place)
-            (place / RECORD).unlink(missing_ok=True)
-        record = {"recipe": path.name, "started_from": made(before, folder)}
+            (place / RECORD).unlink(missing_ok=True)  # that of the other stage
+        record = {"recipe": path.name, "started_from": parts(place)}
+        _write(place / RECORD, record)
+        _is_done(name, before, folder)  # a copy may have been cut off
     record |= {"steps": recipe.steps, "seed": recipe.seed, "machine": machine(), "versions": versions()}
     record["code"] = list(dict.fromkeys([*record.get("code", []), code(recipe)]))
     with _timed(place / RECORD, record):
@@ -122,7 +123,7 @@ def made(stages: list[str], folder: Path) -> dict[str, str]:
 @contextmanager
 def _held(place: Path) -> Iterator[bool]:
     """Hold the lock of a stage's folder, unless another process does."""
-    with contextlib.ExitStack() as stack:
+    with ExitStack() as stack:
         try:
             stack.enter_context(run_lock(place))
         except SeedxError:
