@@ -40,7 +40,7 @@ class Noise:
         generator = torch.Generator().manual_seed(0)
         self.dtype, self.width = dtype, dtype.itemsize
         values = torch.randn(BLOCK // self.width, generator=generator) * DEVIATION
-        self.block = memoryview(values.to(dtype).view(torch.uint8).numpy())
+        self.block = values.to(dtype).view(torch.uint8).numpy().data
 
     def write(self, file: BinaryIO, name: str, shape: torch.Size) -> None:
         left = shape.numel() * self.width

@@ -90,7 +90,7 @@ def spoiled(rng: random.Random, scene: Scene) -> Lesson:
         if sticker.name in EYES and sticker.size > FACE and rng.random() < 0.4:
             drawing = eyeless(drawing, sticker.name)
         else:
-            drawing = spoil(rng, drawing, is_simple(sticker.name))
+            drawing = spoil(rng, drawing, sticker.name)
         corner = (
             round(sticker.x * scene.width - drawing.width / 2),
             round(sticker.y * scene.height - drawing.height / 2),
@@ -100,11 +100,9 @@ def spoiled(rng: random.Random, scene: Scene) -> Lesson:
     return Lesson(picture, good, rejected=tuple(dataclasses.replace(sticker, wears=()) for sticker in bad))
 
 
-def spoil(rng: random.Random, drawing: Image.Image, simple: bool = False) -> Image.Image:
-    """A drawing (RGBA) of which too little is left: blurred, half erased, merged, a blob, or in disorder.
-
-    `simple`: a plain shape, which its outline alone would tell.
-    """
+def spoil(rng: random.Random, drawing: Image.Image, name: str) -> Image.Image:
+    """A drawing (RGBA) of which too little is left: blurred, half erased, merged, a blob, or in disorder."""
+    simple = is_simple(name)  # its outline alone would tell it
     kind = rng.choice(("blurred", "erased", "merged", "blob", "blob", "disorder"))
     wide, high = drawing.size
     if kind == "blurred":
@@ -115,7 +113,7 @@ def spoil(rng: random.Random, drawing: Image.Image, simple: bool = False) -> Ima
     if kind == "erased":
         return _erased(rng, drawing)
     if kind == "merged":
-        other = sized(rng.choice(list(OBJECTS)), max(wide, high)).resize((wide, high))
+        other = sized(rng.choice([each for each in OBJECTS if each != name]), max(wide, high)).resize((wide, high))
         if rng.random() < 0.4:
             return Image.blend(drawing, other, rng.uniform(0.4, 0.6))
         half = drawing.copy()

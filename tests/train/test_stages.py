@@ -332,6 +332,13 @@ def test_mistakes_in_a_recipe_are_explained(small, tmp_path, changed, message):
         run(RECIPES[0], tmp_path, **changed)
 
 
+def test_a_rank_makes_its_own_rows_of_a_vision_batch_alone(small, tmp_path):
+    stage = build(load_recipe(RECIPES[0], global_batch_size=4), tmp_path)
+    (whole,), (half,) = (next(stage.batches(3, None, ranks - 1, ranks)).micro for ranks in (1, 2))
+    for name, value in vars(whole).items():
+        assert torch.equal(getattr(half, name), value[2:]), name
+
+
 def test_a_vision_run_goes_on_from_one_that_has_ended(small, tmp_path):
     first = build(load_recipe(RECIPES[0]), tmp_path)
     once = {name: tensor.clone() for name, tensor in first.model.state_dict().items()}

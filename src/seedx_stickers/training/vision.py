@@ -109,17 +109,17 @@ class Pretrained(nn.Module):
         self.picture = PictureHead(config.output_dim, config.pool) if picture else None
 
     def forward(
-        self, pixels: Tensor, noise: Tensor, pooled_noise: Tensor
+        self, pixels: Tensor, noise: Tensor, pooled_noise: Tensor, drawn: Tensor
     ) -> tuple[dict[str, tuple[Tensor, ...]], Tensor, Tensor | None]:
-        """The heads' predictions, by name of the features, the pooled features, and the redrawn picture. The noise is
-        relative to the standard deviation of an image's features."""
+        """The heads' predictions, by name of the features, the pooled features, and the pictures that are `drawn` (N,)
+        again. The noise is relative to the standard deviation of an image's features."""
         patches = self.vision.patches(pixels)
         features = self.vision.read(patches)
         noisy = {"patches": patches}
         pooled = pool_features(features, self.vision.config.pool)
         for name, x, added in (("all", features, noise), ("pooled", pooled, pooled_noise)):
             noisy[name] = x + added * x.detach().float().std(dim=(1, 2), keepdim=True)
-        redrawn = self.picture(noisy["pooled"]) if self.picture else None
+        redrawn = self.picture(noisy["pooled"][drawn]) if self.picture else None
         return {name: (*self.heads[name](x), self.letters[name](x)) for name, x in noisy.items()}, pooled, redrawn
 
 
@@ -193,15 +193,21 @@ class VisionStage(GeneratedDataStage):
             apply(self.model, recipe.trained)
 
     def batch(self, step: int) -> Labelled:
-        rng = random.Random(f"vision/{self.recipe.seed}/{step}")
+        return self.rows(step, 0, self.recipe.global_batch_size)
+
+    def rows(self, step: int, start: int, end: int) -> Labelled:
+        stream = f"vision/{self.recipe.seed}/{step}"
         shares = self.options.signs, self.options.looks, self.options.drawings
-        tiles = (sample_tile(rng, *shares) for _ in range(self.recipe.global_batch_size))
+        tiles = (sample_tile(random.Random(f"{stream}/{row}"), *shares) for row in range(start, end))
         pixels, names, corners, letters, drawn = (
             torch.from_numpy(np.stack(column)) for column in zip(*tiles, strict=True)
         )
         config = self.model.vision.config
-        noise = self.options.noise * torch.randn(len(pixels), config.queries, config.output_dim)
-        pooled = self.options.noise * torch.randn(len(pixels), config.pooled, config.output_dim)
+        size = self.recipe.global_batch_size
+        noise, pooled = (
+            self.options.noise * torch.randn(size, count, config.output_dim)[start:end]
+            for count in (config.queries, config.pooled)
+        )
         return Labelled(pixels.permute(0, 3, 1, 2), names, corners, letters, noise, pooled, drawn)
 
     def counts(self, batch: Labelled) -> dict[str, int]:
@@ -219,7 +225,8 @@ class VisionStage(GeneratedDataStage):
         if self.before is not None:
             counts["pooled.held"] = int(batch.drawn.sum()) * batch.pooled_noise[0].numel()
         if self.options.picture:
-            counts["pooled.picture"] = counts["picture.error"] = batch.pixels.numel()
+            counts["pooled.picture"] = batch.pixels.numel()
+            counts["picture.error"] = int(batch.drawn.sum()) * batch.pixels[0].numel()
         return counts | {"samples": len(batch.pixels)}
 
     def losses(self, batch: Labelled) -> dict[str, Tensor]:
@@ -227,15 +234,15 @@ class VisionStage(GeneratedDataStage):
         colours = F.avg_pool2d(pixels, TILE // COLOURS)
         things, printed = batch.names < len(OBJECTS), batch.letters > 0
         losses: dict[str, Tensor] = {}
-        read, pooled, redrawn = self.model(as_tile(pixels), batch.noise, batch.pooled_noise)
+        read, pooled, redrawn = self.model(as_tile(pixels), batch.noise, batch.pooled_noise, batch.drawn)
         if self.before is not None:
             with torch.no_grad():
                 before = self.before.to(pixels.device)(as_tile(pixels[batch.drawn]))
             before = pool_features(before, self.before.config.pool)
             losses["pooled.held"] = (pooled[batch.drawn] - before).float().square().sum()
         if redrawn is not None:
-            losses["pooled.picture"] = picture_loss(redrawn, pixels, batch.drawn)
-            losses["picture.error"] = (redrawn - pixels).detach().square().sum()
+            losses["pooled.picture"] = picture_loss(redrawn, pixels[batch.drawn])
+            losses["picture.error"] = (redrawn - pixels[batch.drawn]).detach().square().sum()
         for which, (names, corners, drawn, centres, letters) in read.items():
             named = F.cross_entropy(names.flatten(0, 2), batch.names.flatten(), reduction="none")
             spelt = F.cross_entropy(letters.flatten(0, 2), batch.letters.flatten(), reduction="none")

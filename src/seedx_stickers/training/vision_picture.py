@@ -19,7 +19,6 @@ from seedx_stickers.training.vision_tiles import CELLS
 SIDE = TILE // CELLS  # P
 BASE, LIGHT, DARK = 0.3, 4.0, 8.0  # weights of a pixel: of every one, and for what is lighter or darker than around it
 AROUND = 9  # pixels
-OTHER_TILES = 0.15  # weight of tiles that are no drawings
 
 
 class PictureHead(nn.Module):
@@ -55,7 +54,6 @@ def detail(pixels: Tensor) -> Tensor:
     return BASE + LIGHT * above.clamp(min=0) + DARK * (-above).clamp(min=0)
 
 
-def picture_loss(drawn: Tensor, pixels: Tensor, drawing: Tensor) -> Tensor:
-    """Sum of the weighted squared errors, over three channels. drawing: (N,) whether a tile is a whole drawing."""
-    share = torch.where(drawing, 1.0, OTHER_TILES)[:, None, None, None]
-    return (share * detail(pixels) * (drawn - pixels).square()).sum()
+def picture_loss(drawn: Tensor, pixels: Tensor) -> Tensor:
+    """Sum of the weighted squared errors, over three channels."""
+    return (detail(pixels) * (drawn - pixels).square()).sum()

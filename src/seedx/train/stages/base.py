@@ -100,6 +100,10 @@ class GeneratedDataStage:
     def batch(self, step: int) -> Any:
         raise NotImplementedError
 
+    def rows(self, step: int, start: int, end: int) -> Any:
+        """Rows `start` to `end` of a batch. A stage whose rows take long to generate makes these alone."""
+        return rows_of(self.batch(step), start, end)
+
     def batches(self, step: int, state: Any, rank: int, ranks: int) -> Iterator[Step]:
         yield from DataLoader(
             _Steps(self, rank, ranks),
@@ -135,11 +139,11 @@ class _Steps(Dataset[Step]):
     def __getitem__(self, step: int) -> Step:
         recipe = self.stage.recipe
         torch.manual_seed(step_seed(recipe.seed, step))
-        batch = self.stage.batch(step)
-        rows = recipe.global_batch_size // self.ranks
+        count = recipe.global_batch_size // self.ranks
         size = recipe.micro_rows(self.ranks)
-        starts = range(self.rank * rows, (self.rank + 1) * rows, size)
-        return Step([rows_of(batch, start, start + size) for start in starts], keys=[f"{recipe.name}, step {step}"])
+        rows = self.stage.rows(step, self.rank * count, (self.rank + 1) * count)
+        micro = [rows_of(rows, start, start + size) for start in range(0, count, size)]
+        return Step(micro, keys=[f"{recipe.name}, step {step}"])
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
