@@ -9,7 +9,8 @@ from seedx.errors import SeedxError
 from seedx.train.engine.run_lock import run_lock
 from seedx_stickers.training import chain
 
-STARTS = {"vision": [], "vae": [], "language": ["vision"], "drawn": ["vae", "language"]}
+STARTS = {"vision": [], "vae": [], "language": ["vision"], "tuned": ["language"], "drawn": ["vae", "language"]}
+PARTS = {"tuned": "language"}  # of the others their own name
 
 
 @pytest.fixture
@@ -17,8 +18,9 @@ def recipes(tmp_path):
     folder = tmp_path / "recipes"
     folder.mkdir()
     for number, name in enumerate(STARTS, 1):
+        stage = name if name in ("vision", "vae") else "language"
         (folder / f"{number}-{name}.toml").write_text(
-            f'name = "{name}"\nstage = "{"language" if name == "drawn" else name}"\nsteps = {number}\nseed = 7\n'
+            f'name = "{name}"\nstage = "{stage}"\nsteps = {number}\nseed = 7\n'
         )
     (folder / "mixture.toml").write_text("")  # not a stage
     (folder / "chain.toml").write_text("".join(f"{name} = {json.dumps(starts)}\n" for name, starts in STARTS.items()))
@@ -40,7 +42,7 @@ def ran(monkeypatch):
             return False
         folder.mkdir(exist_ok=True)
         content = "+".join(sorted(file.read_text() for file in folder.glob("*.safetensors")))
-        (folder / f"{name}.safetensors").write_text(f"{name}({content})")
+        (folder / f"{PARTS.get(name, name)}.safetensors").write_text(f"{name}({content})")
         return True
 
     monkeypatch.setattr(chain, "run", run)
@@ -59,18 +61,31 @@ def test_each_stage_starts_from_what_those_before_have_made(recipes, ran, tmp_pa
     chain.train(recipes, folder)
     chain.train(recipes, folder)  # all are done
     assert names == list(STARTS)
-    vision, vae, language, drawn = (record_of(folder, name) for name in names)
+    vision, vae, language, tuned, drawn = (record_of(folder, name) for name in names)
     assert vision["started_from"] == vae["started_from"] == {}
     assert list(vision["made"]) == ["vision"] and list(vae["made"]) == ["vae"]
     assert language["started_from"] == vision["made"] and set(language["made"]) == {"vision", "language"}
+    assert tuned["started_from"] == language["made"] != tuned["made"]
     assert drawn["started_from"] == vae["made"] | language["made"]
     assert (folder / "drawn/drawn.safetensors").read_text() == "drawn(language(vision())+vae()+vision())"
     assert language["steps"] == 3 and language["seed"] == 7
     assert len(language["code"]) == 1 and language["code"] != vision["code"]
     assert language["core_minutes"] >= 0 and language["versions"]["torch"]
     rows = chain.table(recipes, folder).splitlines()
-    assert len(rows) == 6 and rows[4].startswith("| language | 3 | 7 | 0 |")
+    assert len(rows) == 7 and rows[4].startswith("| language | 3 | 7 | 0 |")
     assert rows[4].count("language ") == 2  # its name, and the one part that it made
+
+
+def test_a_model_has_each_part_from_the_last_stage_that_trained_it(recipes, ran, tmp_path):
+    folder, target = tmp_path / "model", tmp_path / "whole"
+    target.mkdir()
+    with pytest.raises(SeedxError, match="drawn is not done: train it first"):
+        chain.collect(recipes, folder, target)
+    chain.train(recipes, folder)
+    chain.collect(recipes, folder, target)
+    assert sorted(file.stem for file in target.iterdir()) == ["drawn", "language", "vae", "vision"]
+    assert (target / "language.safetensors").read_text() == "tuned(language(vision())+vision())"
+    assert (folder / "drawn/language.safetensors").read_text() == "language(vision())"
 
 
 def test_a_stage_that_was_stopped_goes_on_and_its_time_is_added(recipes, ran, tmp_path, monkeypatch):
@@ -84,7 +99,7 @@ def test_a_stage_that_was_stopped_goes_on_and_its_time_is_added(recipes, ran, tm
     before = record_of(folder, "vae")
     assert before["core_minutes"] > 0
     chain.train(recipes, folder)
-    assert names == ["vision", "vae", "vae", "language", "drawn"]
+    assert names == ["vision", "vae", *list(STARTS)[1:]]
     after = record_of(folder, "vae")
     assert after["core_minutes"] > before["core_minutes"] and after["started_from"] == before["started_from"]
 
@@ -102,7 +117,7 @@ def test_two_of_the_command_share_the_stages(recipes, ran, tmp_path):
     meanwhile["vision"] = start_another
     chain.train(recipes, folder)
     other[0].join()
-    assert sorted(names) == sorted(STARTS) and names[:2] == ["vision", "vae"] and names[-1] == "drawn"
+    assert sorted(names) == sorted(STARTS) and names[:2] == ["vision", "vae"]
 
 
 def test_a_stage_that_another_process_trains_is_waited_for(recipes, ran, tmp_path, monkeypatch):
@@ -134,9 +149,12 @@ def test_a_folder_without_recipes(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ("vision = []", "a line for each stage in their order, such as vision = ..: vision, vae, language, drawn"),
         (
-            'vision = ["vae"]\nvae = []\nlanguage = []\ndrawn = []',
+            "vision = []",
+            "a line for each stage in their order, such as vision = ..: vision, vae, language, tuned, drawn",
+        ),
+        (
+            'vision = ["vae"]\nvae = []\nlanguage = []\ntuned = []\ndrawn = []',
             "vision can't start from vae, which is no stage before",
         ),
     ],

@@ -2,11 +2,12 @@
 
     python -m seedx_stickers.training.chain train recipes/tiny2 runs/tiny2 --threads 1
     python -m seedx_stickers.training.chain table recipes/tiny2 runs/tiny2
+    python -m seedx_stickers.training.chain bundle recipes/tiny2 runs/tiny2
 
 RECIPES/chain.toml names the stages that each one starts from. A stage has a model folder of its own, FOLDER/NAME, which
-begins with the parts of those; the last stage's is the whole model. The same command resumes, and does not run again
-what is done. Started twice, it trains two stages at a time, where none needs the other. FOLDER/NAME/record.json, which
-`table` prints:
+begins with the parts of those. The same command resumes, and does not run again what is done. Started twice, it trains
+two stages at a time, where none needs the other. `bundle` makes a model of the parts, each from the last stage that
+trained it. FOLDER/NAME/record.json, which `table` prints:
     steps, seed, machine, versions
     code            digests of code and recipe that it ran on: several, if they changed while it was stopped
     started_from    digests of the parts that it began with
@@ -21,6 +22,7 @@ import json
 import logging
 import platform
 import resource
+import shutil
 import threading
 import time
 import tomllib
@@ -28,6 +30,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from seedx.errors import SeedxError
@@ -37,6 +40,7 @@ from seedx.train.feature_cache.digest import digest
 from seedx.train.recipe import Recipe, load_recipe
 from seedx.train.recipe_changes import as_json
 from seedx.train.run import run, stage_named
+from seedx_stickers.training.bundle import bundle as write_bundle
 
 log = logging.getLogger(__name__)
 CODE = ("seedx.train.run", "seedx_stickers.training.source")  # besides that of the stage
@@ -69,6 +73,36 @@ def train(recipes: Path, folder: Path, /, *, threads: int = 2) -> None:
         else:
             log.info("%s: trained elsewhere, or waiting for what is", ", ".join(left))
             time.sleep(WAIT)
+
+
+def collect(recipes: Path, folder: Path, target: Path) -> None:
+    """Copy the parts of the whole model into an empty folder, each from the last stage that trained it.
+
+    Raises:
+        SeedxError: a stage is not done.
+    """
+    for name, starts in reversed(started_from(recipes).items()):
+        if not _is_done(name, starts, folder):
+            raise SeedxError(f"{folder / name} is not done: train it first")
+        for part in trained(read(folder / name)):
+            for file in (folder / name).glob(f"{part}.*"):
+                if not (target / file.name).exists():
+                    shutil.copyfile(file, target / file.name)
+
+
+def bundle(recipes: Path, folder: Path, /, *, preset: str = "tiny2", target: Path | None = None) -> None:
+    """Bundle the model that the stages trained.
+
+    Args:
+        preset: its sizes.
+        target: the model folder to write; None: that of the bundled model.
+
+    Raises:
+        SeedxError: as `collect` and `bundle.bundle`.
+    """
+    with TemporaryDirectory() as parts:
+        collect(recipes, folder, Path(parts))
+        write_bundle(Path(parts), target, preset)
 
 
 def _is_done(name: str, before: list[str], folder: Path) -> bool:
@@ -168,18 +202,23 @@ def table(recipes: Path, folder: Path, /) -> str:
     ]
     for name in ordered(recipes):
         record = read(folder / name)
-        before, after = record.get("started_from", {}), record.get("made", {})
         cells = (
             name,
             f"{record['steps']:,}" if record else "",
             str(record.get("seed", "")),
             f"{record['core_minutes']:,.0f}" if "core_minutes" in record else "",
             ", ".join(each[:8] for each in record.get("code", [])),
-            ", ".join(f"{part} {value[:8]}" for part, value in before.items()),
-            ", ".join(f"{part} {value[:8]}" for part, value in after.items() if before.get(part) != value),
+            ", ".join(f"{part} {value[:8]}" for part, value in record.get("started_from", {}).items()),
+            ", ".join(f"{part} {value[:8]}" for part, value in trained(record).items()),
         )
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def trained(record: dict[str, Any]) -> dict[str, str]:
+    """Digests of the parts that a stage has made and did not begin with."""
+    before = record.get("started_from", {})
+    return {part: value for part, value in record.get("made", {}).items() if before.get(part) != value}
 
 
 def parts(folder: Path) -> dict[str, str]:
@@ -258,6 +297,6 @@ def _lines(path: str) -> list[str]:
 if __name__ == "__main__":
     import tyro
 
-    printed = tyro.extras.subcommand_cli_from_dict({"train": train, "table": table})
+    printed = tyro.extras.subcommand_cli_from_dict({"train": train, "table": table, "bundle": bundle})
     if printed:
         print(printed)
