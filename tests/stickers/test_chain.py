@@ -4,6 +4,8 @@ import json
 import threading
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from seedx.errors import SeedxError
 from seedx.train.engine.run_lock import run_lock
@@ -46,6 +48,7 @@ def ran(monkeypatch):
         return True
 
     monkeypatch.setattr(chain, "run", run)
+    monkeypatch.setattr(chain, "halve", lambda folder, part: None)  # of these texts
     monkeypatch.setattr(chain, "WAIT", 0.01)
     monkeypatch.setattr("seedx.train.engine.run_lock._stale", lambda *lock: False)  # all are this process's here
     return names, stops, meanwhile
@@ -86,6 +89,14 @@ def test_a_model_has_each_part_from_the_last_stage_that_trained_it(recipes, ran,
     assert sorted(file.stem for file in target.iterdir()) == ["drawn", "language", "vae", "vision"]
     assert (target / "language.safetensors").read_text() == "tuned(language(vision())+vision())"
     assert (folder / "drawn/language.safetensors").read_text() == "language(vision())"
+
+
+def test_what_a_stage_has_made_is_stored_in_half_precision(tmp_path):
+    save_file({"a": torch.full((2,), 0.1)}, tmp_path / "vision.safetensors")
+    for _ in range(2):  # a stage that was stopped in between does it again
+        chain.halve(tmp_path, "vision")
+        assert load_file(tmp_path / "vision.safetensors")["a"].equal(torch.full((2,), 0.1, dtype=torch.float16))
+    chain.halve(tmp_path, "tokenizer")  # no weights
 
 
 def test_a_stage_that_was_stopped_goes_on_and_its_time_is_added(recipes, ran, tmp_path, monkeypatch):

@@ -33,6 +33,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+from safetensors.torch import load_file
+
+from seedx.checkpoint import weights
 from seedx.errors import SeedxError
 from seedx.train.engine.components import copy_missing, replace_text
 from seedx.train.engine.run_lock import run_lock
@@ -135,9 +139,18 @@ def _train(path: Path, name: str, before: list[str], folder: Path, threads: int)
     with _timed(place / RECORD, record):
         done = run(path, place, threads)
     if done:
+        for part in trained(record | {"made": parts(place)}):
+            halve(place, part)
         record["made"] = parts(place)
         _write(place / RECORD, record)
     return done
+
+
+def halve(folder: Path, part: str) -> None:
+    """Store a part in half precision, as it is bundled: what a stage has made is kept in git until all are done."""
+    file = folder / f"{part}.safetensors"
+    if file.is_file():
+        weights.write(folder, part, load_file(file), torch.float16)
 
 
 def made(stages: list[str], folder: Path) -> dict[str, str]:
