@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from seedx.errors import SeedxError
 from seedx.train.engine.run_lock import run_lock
-from seedx_stickers.training import chain
+from seedx_stickers.training import chain, chain_record
 
 STARTS = {"vision": [], "vae": [], "language": ["vision"], "tuned": ["language"], "drawn": ["vae", "language"]}
 PARTS = {"tuned": "language"}  # of the others their own name
@@ -103,7 +103,7 @@ def test_a_stage_that_was_stopped_goes_on_and_its_time_is_added(recipes, ran, tm
     names, stops, _ = ran
     stops.add("vae")
     clock = iter(range(0, 60_000, 60))
-    monkeypatch.setattr(chain, "_cpu_seconds", lambda: next(clock))
+    monkeypatch.setattr(chain_record, "_cpu_seconds", lambda: next(clock))
     folder = tmp_path / "model"
     chain.train(recipes, folder)
     assert names == ["vision", "vae"] and "made" not in record_of(folder, "vae")
@@ -122,7 +122,7 @@ def test_two_of_the_command_share_the_stages(recipes, ran, tmp_path):
     def start_another():
         other.append(threading.Thread(target=chain.train, args=(recipes, folder)))
         other[0].start()
-        while "made" not in chain.read(folder / "vae"):  # the other one's, as this one trains
+        while "made" not in chain_record.read(folder / "vae"):  # the other one's, as this one trains
             assert other[0].is_alive()
 
     meanwhile["vision"] = start_another
