@@ -33,6 +33,7 @@ from seedx.train.run import run
 from seedx_stickers.training import chain_record
 from seedx_stickers.training.bundle import bundle as write_bundle
 from seedx_stickers.training.chain_record import RECORD, made, parts, read, timed, trained, write
+from seedx_stickers.training.vision import WHOLE
 
 log = logging.getLogger(__name__)
 WAIT = 30.0  # seconds until another look, where all that is left needs what others train
@@ -115,6 +116,10 @@ def _train(path: Path, name: str, before: list[str], folder: Path, threads: int)
     if not record:
         for each in before:
             copy_missing(folder / each, place)
+            heads = Path("runs", each, WHOLE)  # which the same stage can start from
+            if (folder / each / heads).is_file():
+                (place / heads).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / each / heads, place / heads)
             (place / RECORD).unlink(missing_ok=True)  # that of the other stage
         record = {"recipe": path.name, "started_from": parts(place)}
         write(place / RECORD, record)
