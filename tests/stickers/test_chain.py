@@ -91,6 +91,20 @@ def test_a_model_has_each_part_from_the_last_stage_that_trained_it(recipes, ran,
     assert (folder / "drawn/language.safetensors").read_text() == "language(vision())"
 
 
+def test_a_stage_can_start_with_the_heads_of_the_one_before(recipes, ran, tmp_path):
+    _, _, meanwhile = ran
+    folder = tmp_path / "model"
+    heads = folder / "vision/runs/vision/whole.safetensors"
+
+    def keep_heads():
+        heads.parent.mkdir(parents=True)
+        heads.write_text("heads")
+
+    meanwhile["vision"] = keep_heads
+    chain.train(recipes, folder)
+    assert (folder / "language/runs/vision/whole.safetensors").read_text() == "heads"
+
+
 def test_what_a_stage_has_made_is_stored_in_half_precision(tmp_path):
     save_file({"a": torch.full((2,), 0.1)}, tmp_path / "vision.safetensors")
     for _ in range(2):  # a stage that was stopped in between does it again
